@@ -1,0 +1,206 @@
+/*
+ * The C API of Arex. Include <arex/arex.h>; this file has no preprocessor conditions so that cffi reads it as it
+ * stands.
+ *
+ *   arex_context -> arex_program -> arex_call -> arrays
+ *
+ * Errors: functions that can fail return an arex_status, and put what there is to say into an arex_diagnostics when
+ * the caller gives a place for one (`diags`, may be NULL). *diags is set to NULL or to a new object that the caller
+ * frees with arex_diagnostics_free, on success (warnings) as on failure.
+ *
+ * Threads: a context and a program may be used from any number of threads at once. A program is immutable; code for
+ * new argument types is compiled once, inside the call that needs it first. Diagnostics belong to one thread at a time.
+ *
+ * Ownership: each function says who frees what. Nothing here exits, aborts or prints.
+ */
+
+#define AREX_VERSION_MAJOR 0
+#define AREX_VERSION_MINOR 1
+#define AREX_VERSION_PATCH 0
+#define AREX_MAX_RANK 8
+
+typedef struct arex_context arex_context;
+typedef struct arex_program arex_program;
+typedef struct arex_diagnostics arex_diagnostics;
+
+typedef enum arex_status {
+    AREX_OK = 0,
+    AREX_ERROR_PROGRAM = 1,  /* the program or its arguments are wrong */
+    AREX_ERROR_USAGE = 2,    /* the API was called in a way its comments rule out */
+    AREX_ERROR_MACHINE = 3,  /* no device, driver trouble, a missing part of the installation */
+    AREX_ERROR_MEMORY = 4    /* host or device memory ran out */
+} arex_status;
+
+/* Types of elements. Not all are supported yet: arex_dtype_supported tells. */
+typedef enum arex_dtype {
+    AREX_NONE = 0,
+    AREX_BOOL, /* one byte, 0 or 1 */
+    AREX_INT8, AREX_INT16, AREX_INT32, AREX_INT64,
+    AREX_UINT8, AREX_UINT16, AREX_UINT32, AREX_UINT64,
+    AREX_FLOAT16, AREX_BFLOAT16, AREX_FLOAT32, AREX_FLOAT64,
+    AREX_COMPLEX64, AREX_COMPLEX128
+} arex_dtype;
+
+typedef enum arex_target {
+    AREX_TARGET_AUTO = 0,      /* a GPU where a driver and a device are found, else the CPU */
+    AREX_TARGET_CPU = 1,
+    AREX_TARGET_CUDA = 2,
+    AREX_TARGET_REFERENCE = 3  /* the plain evaluator: slow, the same bits; needs no code generation */
+} arex_target;
+
+/* Flags of an array. */
+#define AREX_WEAK 1 /* a Python scalar or literal: rank 0, AREX_INT64 or AREX_FLOAT64 (or AREX_BOOL); takes the type of what it meets */
+
+/* A view of an array. Never owned by the library when it is an input. */
+typedef struct arex_array {
+    void *data;     /* first element; on a GPU, a device address. NULL in an output: allocated by arex_call */
+    int32_t dtype;  /* arex_dtype */
+    int32_t rank;   /* 0 to AREX_MAX_RANK */
+    int32_t device; /* -1: host memory; n >= 0: memory of CUDA device n */
+    uint32_t flags;
+    int64_t shape[8];   /* extents, in elements */
+    int64_t strides[8]; /* bytes; may be negative or 0 in inputs */
+} arex_array;
+
+/* ---- version, tables ---- */
+
+/* "0.1.0". Static. */
+const char *arex_version(void);
+/* "float32" for AREX_FLOAT32; NULL when there is no such type. Static. */
+const char *arex_dtype_name(int dtype);
+/* AREX_NONE when there is no such name. */
+int arex_dtype_of(const char *name);
+/* Bytes of an element; 0 when there is no such type. */
+size_t arex_dtype_size(int dtype);
+int arex_dtype_supported(int dtype);
+/* what: "ops", "types", "stages" or "errors"; json: 0 for people, 1 for machines. *text: free with arex_free. */
+arex_status arex_list(const char *what, int json, char **text);
+
+/* ---- context ---- */
+
+/* Options of a context. Fill with arex_context_options_init, then change what you need. */
+typedef struct arex_context_options {
+    size_t size;             /* of this struct, set by the initialiser */
+    int32_t threads;         /* CPU threads; 0: one per CPU the process may use */
+    int32_t device;          /* CUDA device number; default 0 */
+    const char *cuda_driver; /* file to open as the driver; NULL: libcuda.so.1 */
+    const char *llvm_library;/* file to open as the code generator; NULL: libarex-llvm.so beside this library */
+    void (*log)(void *user, int level, const char *message); /* NULL: silent. Never called under a lock. level 0 is an error, 1 a notice */
+    void *log_user;
+} arex_context_options;
+
+void arex_context_options_init(arex_context_options *options);
+/* options may be NULL. *out: free with arex_context_free once its programs are freed. Opens no device and no code generator: those
+ * are opened when first needed. AREX_ERROR_USAGE when options->size is unknown or unused bytes are not zero. */
+arex_status arex_context_new(const arex_context_options *options, arex_context **out, arex_diagnostics **diags);
+/* Waits for work under way. NULL is allowed. */
+void arex_context_free(arex_context *context);
+/* Number of CUDA devices; 0 when there is no driver (the reason is in diags, as a warning). */
+arex_status arex_device_count(arex_context *context, int *count, arex_diagnostics **diags);
+/* What this machine offers and what is missing, for people or as JSON. *text: free with arex_free. */
+arex_status arex_doctor(arex_context *context, int json, char **text);
+
+/* ---- programs ---- */
+
+/* Options of compilation. Fill with arex_compile_options_init. Limits of 0 mean the default. */
+typedef struct arex_compile_options {
+    size_t size;
+    int32_t fast;            /* 1: give up the same-bits guarantee for speed; default 0, strict */
+    uint32_t max_source;     /* bytes of source; default 1 MiB */
+    uint32_t max_nesting;    /* depth of expressions; default 500 */
+    uint32_t max_nodes;      /* nodes of the tree and of the IR; default 100000 */
+    uint32_t max_kernels;    /* loop nests of a program; default 256 */
+    uint64_t max_memory;     /* bytes one compilation may use; default 512 MiB */
+} arex_compile_options;
+
+void arex_compile_options_init(arex_compile_options *options);
+/*
+ * Parses a program and finds its inputs and outputs; compiles nothing yet. source: n bytes of UTF-8, copied; name: for
+ * messages ("<string>" when NULL), copied. *out: free with arex_program_free; the context must outlive it.
+ */
+arex_status arex_program_new(arex_context *context, const char *source, size_t n, const char *name,
+                             const arex_compile_options *options, arex_program **out, arex_diagnostics **diags);
+void arex_program_free(arex_program *program);
+/* Inputs in the order in which arex_call takes them. Names live as long as the program; NULL past the end. */
+int arex_program_inputs(const arex_program *program);
+const char *arex_program_input(const arex_program *program, int index);
+/* Outputs. The name of an unnamed one is "". */
+int arex_program_outputs(const arex_program *program);
+const char *arex_program_output(const arex_program *program, int index);
+
+/* Options of a call. Fill with arex_call_options_init. */
+typedef struct arex_call_options {
+    size_t size;
+    int32_t target;  /* arex_target; default AUTO: where the arrays are, else where it runs fastest to start: see docs/c-api.md */
+    int32_t threads; /* at most so many CPU threads for this call; 0: the context's number. Results do not depend on it */
+    void *stream;    /* CUstream to launch on; with it, device inputs and given device outputs, the call does not wait. NULL: waits */
+    uint32_t *faults;/* where to put AREX_FAULT_ bits, or NULL */
+} arex_call_options;
+
+#define AREX_FAULT_DIVIDE 1 /* an integer was divided by 0: the result there is 0 */
+
+void arex_call_options_init(arex_call_options *options);
+/*
+ * Runs a program. inputs: arex_program_inputs arrays; outputs: arex_program_outputs arrays. An output whose data is
+ * NULL is allocated: in host memory, or, when its device field is n >= 0, on that device; dtype, shape and
+ * (C-contiguous) strides are filled in and the caller frees it with arex_array_free. An output with data must have
+ * exactly the dtype and shape of the result (any strides that do not overlap). Inputs may be in host or device memory;
+ * what is elsewhere than the target is copied. An output may overlap an input: the answer is as if it did not.
+ * On failure no output has been allocated; given outputs may have been written in part only when the status is
+ * AREX_ERROR_MACHINE. Blocks until results are there, unless options->stream says otherwise. options may be NULL.
+ */
+arex_status arex_call(arex_program *program, const arex_array *inputs, int n_inputs, arex_array *outputs, int n_outputs,
+                      const arex_call_options *options, arex_diagnostics **diags);
+/* Dtype, rank and shape each output would have for these inputs (their data may be NULL); fills outputs as arex_call does, with data NULL. */
+arex_status arex_infer(arex_program *program, const arex_array *inputs, int n_inputs, arex_array *outputs, int n_outputs,
+                       arex_diagnostics **diags);
+/* Compiles for these inputs (data may be NULL: then taken as contiguous and aligned) without running. */
+arex_status arex_prepare(arex_program *program, const arex_array *inputs, int n_inputs, const arex_call_options *options,
+                         arex_diagnostics **diags);
+
+/* What compiling cost and gave, summed over everything this program compiled. */
+typedef struct arex_stats {
+    size_t size;           /* set by the caller to sizeof(arex_stats) */
+    uint64_t compilations; /* code generations so far: does not grow with new extents or values of scalars */
+    uint64_t calls;
+    uint32_t kernels;      /* loop nests of the last plan */
+    uint32_t temporaries;  /* arrays of rank 1 or more that the last plan keeps between kernels */
+    uint64_t parse_ns, sema_ns, loop_ns, emit_ns, backend_ns, load_ns; /* time by stage */
+} arex_stats;
+arex_status arex_program_stats(const arex_program *program, arex_stats *out);
+
+/*
+ * The text of a stage ("ast", "ir", "loop", "plan", "llvm", "opt", "asm", "ptx", "sass"). target: CPU or CUDA. arch: "sm_90",
+ * "x86-64-v3", or NULL for this machine. types: "x=float32[:,:], a=float64" for inputs without a `param`; NULL allowed
+ * (inputs are then float64 of rank 1). *text: free with arex_free.
+ */
+arex_status arex_emit(arex_program *program, const char *stage, int target, const char *arch, const char *types, char **text,
+                      arex_diagnostics **diags);
+
+/* ---- memory ---- */
+
+/* Frees what arex_call allocated for an output (host or device) and sets data to NULL. */
+void arex_array_free(arex_context *context, arex_array *array);
+/* C-contiguous memory for array->dtype, rank and shape on array->device (-1: host, aligned to 64 bytes); fills data and strides. */
+arex_status arex_array_alloc(arex_context *context, arex_array *array, arex_diagnostics **diags);
+/* Copies elements between two arrays of equal dtype and shape, contiguous both, host or device. Waits. */
+arex_status arex_array_copy(arex_context *context, const arex_array *to, const arex_array *from, arex_diagnostics **diags);
+/* Frees a text this library returned. NULL is allowed. */
+void arex_free(char *text);
+
+/* ---- diagnostics ---- */
+
+typedef struct arex_diagnostic {
+    const char *code;     /* "AX0203"; static */
+    int32_t severity;     /* 0 error, 1 warning */
+    const char *message;  /* these strings live as long as the diagnostics object */
+    size_t begin, end;    /* byte span in the source; begin == end: nowhere */
+    int32_t line, column; /* 1-based; 0 when nowhere */
+} arex_diagnostic;
+
+int arex_diagnostics_count(const arex_diagnostics *diags);
+/* AREX_ERROR_USAGE when index is out of range. */
+arex_status arex_diagnostics_get(const arex_diagnostics *diags, int index, arex_diagnostic *out);
+/* One diagnostic (index >= 0) or all (-1) as text with source line, caret range and notes. Lives as long as diags. */
+const char *arex_diagnostics_text(const arex_diagnostics *diags, int index);
+void arex_diagnostics_free(arex_diagnostics *diags);

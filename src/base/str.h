@@ -1,0 +1,37 @@
+/*
+ * Text: slices that own nothing (struct str), and a growing buffer on the heap (struct strbuf).
+ * A strbuf that runs out of memory sets `failed` and ignores further text; the owner checks once, at the end.
+ */
+#ifndef AREX_BASE_STR_H
+#define AREX_BASE_STR_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct str {
+    const char *s;
+    uint32_t n;
+};
+
+struct str str_of(const char *c);
+bool str_eq(struct str a, struct str b);
+bool str_is(struct str a, const char *c);
+/* Damerau-Levenshtein distance, for "did you mean"; capped at limit + 1. */
+unsigned str_distance(struct str a, struct str b, unsigned limit);
+
+struct strbuf {
+    char *s; /* NUL-terminated whenever not NULL */
+    size_t n, cap;
+    bool failed;
+};
+
+void strbuf_add(struct strbuf *b, const char *s, size_t n);
+void strbuf_puts(struct strbuf *b, const char *s);
+void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A float so that reading it back gives the same bits, whatever the locale: shortest of %.9g (bits 32) or %.17g. */
+void strbuf_float(struct strbuf *b, double v, int bits);
+/* The text as a malloc'd string the caller frees, or NULL when memory ran out; the buffer is empty afterwards. */
+char *strbuf_take(struct strbuf *b);
+void strbuf_fini(struct strbuf *b);
+
+#endif

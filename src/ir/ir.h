@@ -1,0 +1,162 @@
+/*
+ * The array IR: typed values in SSA form, with symbolic shapes and regions.
+ *
+ * A node is a 32-bit id; id 0 is poison (what an expression with an error is). Arguments come before their
+ * users, so ascending ids are a topological order. Nodes are hashed as they are made: equal ones are one node,
+ * constants fold, exact rewrite rules (grammar/rules.def) apply. Once sema is done the IR is read-only.
+ *
+ * Shapes are symbolic: extents of arguments are unknown when compiling and never enter the code. A dim is an
+ * extent known to be 1, a constant, an axis of an argument, or the broadcast of several. At a call the dims get
+ * values (ir_shapes_resolve) and every broadcast is checked.
+ *
+ * Regions hold nodes that are computed only sometimes: region 0 is the program; an OP_rarely owns the region of
+ * its slow side. A node may use nodes of its own region and of the regions around it.
+ */
+#ifndef AREX_IR_H
+#define AREX_IR_H
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/vec.h"
+#include "ir/ops.h"
+
+#define IR_MAX_RANK 8
+
+typedef uint32_t ir_id;
+
+enum ir_dim_kind { DIM_ONE, DIM_CONST, DIM_INPUT, DIM_BROADCAST };
+
+struct ir_dim {
+    enum ir_dim_kind kind;
+    int64_t extent;       /* CONST */
+    uint16_t input, axis; /* INPUT */
+    uint32_t *of;         /* BROADCAST: two or more INPUT or CONST dims, ascending, distinct */
+    uint32_t n_of;
+};
+
+struct ir_shape {
+    uint8_t rank;
+    uint32_t dim[IR_MAX_RANK]; /* indices into ir.dims; dim 0 is DIM_ONE */
+};
+
+enum { IR_WEAK = 1 }; /* a literal or Python scalar: takes the dtype of what it meets (NEP 50) */
+
+enum { IR_AXES_MASK = 0xff, IR_KEEPDIMS = 0x100 }; /* attr of a reduction (and of count): bit i is axis i of the argument */
+
+struct ir_node {
+    uint16_t op;   /* enum op: ELEM rows that have a primitive, REDUCE rows, count, rarely, input, const, cast, bitcast */
+    uint8_t dtype; /* enum dtype */
+    uint8_t n_args;
+    uint8_t flags;
+    ir_id args[3];   /* rarely: condition, slow result, fast result */
+    uint32_t shape;  /* index into ir.shapes; shape 0 is rank 0 */
+    uint32_t region; /* where it is computed */
+    uint64_t attr;   /* input: index; const: bits; reductions, count: axes; rarely: the region of the slow side */
+    struct span span;
+};
+
+struct ir_region {
+    uint32_t parent;
+    ir_id owner; /* the rarely node; 0 for region 0 */
+};
+
+enum ir_check_kind {
+    CHECK_BROADCAST, /* the shapes of node's arguments must broadcast */
+    CHECK_EXTENT,    /* dim a == dim b (a `param` said so); text names the extent */
+    CHECK_NONEMPTY,  /* node reduces at least one element (min, max) */
+    CHECK_FITS,      /* weak integer input `input` fits dtype */
+};
+
+struct ir_check {
+    enum ir_check_kind kind;
+    struct span span;
+    ir_id node;
+    uint32_t dim_a, dim_b;
+    uint16_t input;
+    uint8_t dtype;
+    struct str text;
+};
+
+struct ir_input {
+    struct str name;
+    struct span span; /* first use, or the param line */
+    uint8_t dtype, rank;
+    bool weak;
+    uint32_t shape;
+    ir_id node;
+};
+
+struct ir_output {
+    struct str name; /* may be empty: an unnamed expression */
+    ir_id node;
+    struct span span;
+};
+
+struct ir {
+    struct arena *arena;
+    VEC(struct ir_node) nodes; /* [0] is poison */
+    VEC(struct ir_dim) dims;
+    VEC(struct ir_shape) shapes;
+    VEC(struct ir_region) regions;
+    VEC(struct ir_check) checks;
+    VEC(struct ir_input) inputs;
+    VEC(struct ir_output) outputs;
+    struct ir_builder *builder; /* hash tables and the like; private to src/ir */
+    uint32_t region;            /* where new nodes go */
+    uint32_t max_nodes;
+};
+
+#define ir_at(ir, id) (&(ir)->nodes.at[id])
+
+/* ---- building: every function returns an existing or new id, or 0 with a diagnostic when types do not fit ---- */
+
+void ir_init(struct ir *ir, struct arena *arena, uint32_t max_nodes);
+ir_id ir_const(struct ir *ir, enum dtype dtype, uint64_t bits, unsigned flags, struct span span);
+ir_id ir_input_new(struct ir *ir, struct str name, enum dtype dtype, unsigned rank, bool weak, struct span span);
+/* Raw nodes: arguments already have the dtypes the operation wants; shapes are broadcast, faults of shape recorded as checks. */
+ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, unsigned n, unsigned flags, struct span span,
+              struct diags *diags);
+ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span);
+ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span);
+ir_id ir_reduce(struct ir *ir, enum op op, ir_id x, unsigned axes, bool keepdims, struct span span);
+ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span);
+uint32_t ir_region_begin(struct ir *ir);
+void ir_region_end(struct ir *ir);
+ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, struct span span, struct diags *diags);
+
+/* ---- asking ---- */
+
+enum dtype ir_arg_dtype(const struct ir *ir, ir_id id); /* of args[0], or of args[1] for where: what picks the primitive */
+enum prim ir_prim(const struct ir *ir, ir_id id);       /* the primitive of an ELEM node */
+/* live[id] = 1 for every node that some output, or some slow side of a live rarely, needs. live has nodes.n entries. */
+void ir_live(const struct ir *ir, uint8_t *live);
+/* NULL when sound, else a sentence about the first fault found (in the arena). */
+const char *ir_verify(const struct ir *ir);
+void ir_print(const struct ir *ir, struct strbuf *out);
+
+/*
+ * Gives every dim its value from the shapes of the arguments (extents[input][axis]) and runs the checks.
+ * values has dims.n entries. False, with diagnostics that show the shapes and underline the operands, when a check fails.
+ * weak_values[input] is the value of a weak integer argument (CHECK_FITS); may be NULL when there is none.
+ */
+bool ir_shapes_resolve(const struct ir *ir, const int64_t (*extents)[IR_MAX_RANK], const int64_t *weak_values,
+                       int64_t *values, struct diags *diags);
+
+/* ---- the reference evaluator: plain loops, one array a node, the same bits as every device ---- */
+
+enum { FAULT_DIVIDE = 1, FAULT_NEGATIVE_POWER = 2 }; /* bits of a call's faults; the second is an error */
+
+struct ir_array {
+    void *data;
+    int64_t stride[IR_MAX_RANK]; /* bytes */
+};
+/* dim_values from ir_shapes_resolve. outputs: C-contiguous, allocated by the caller. False when memory ran out. */
+bool ir_eval(const struct ir *ir, const struct ir_array *inputs, const int64_t *dim_values, void *const *outputs,
+             unsigned *faults);
+
+/* The fixed reduction tree (docs/design.md, "One answer"); every implementation takes its constants from here. */
+#define TREE_BLOCK       4096 /* elements a block */
+#define TREE_LANE_BYTES  512  /* lanes a block = TREE_LANE_BYTES / size of the accumulator */
+#define TREE_JOIN_LANES  1024 /* lanes over which the partial results of blocks are joined */
+#define TREE_CHUNK       256  /* rows a chunk when the last axis is kept */
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * The tables of grammar/ as C data: types, operators, primitives. Lists that exist once.
+ */
+#ifndef AREX_IR_OPS_H
+#define AREX_IR_OPS_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/str.h"
+
+enum dtype {
+    DT_none,
+#define TYPE(name, cls, size, ctype, npy, works) DT_##name,
+#include "types.def"
+#undef TYPE
+    DT_COUNT
+};
+
+enum type_class { CLASS_NONE, CLASS_BOOL, CLASS_INT, CLASS_UINT, CLASS_FLOAT, CLASS_COMPLEX };
+
+struct type_info {
+    const char *name, *npy;
+    enum type_class cls;
+    uint8_t size;
+    bool works;
+};
+extern const struct type_info type_table[DT_COUNT];
+enum dtype type_by_name(struct str name); /* DT_none when unknown */
+
+enum prim {
+    PRIM_none, /* not defined for this class */
+    PRIM_math, /* an Arex function of the operator's name */
+#define PRIM(name, arity, cls, value) PRIM_##name,
+#include "prims.def"
+#undef PRIM
+    PRIM_COUNT
+};
+
+struct prim_info {
+    const char *name;
+    uint8_t arity;
+    char cls; /* 'I' 'F' 'B' 'A' */
+};
+extern const struct prim_info prim_table[PRIM_COUNT];
+
+/* How argument dtypes make the result's; every rule promotes first (NumPy 2, NEP 50). */
+enum type_rule {
+    RULE_ARITH,    /* the promoted dtype */
+    RULE_FLOATING, /* the promoted dtype; bool and integers become float64 */
+    RULE_COMPARE,  /* promote, give bool */
+    RULE_LOGIC,    /* bool only, give bool */
+    RULE_BITWISE,  /* the promoted dtype; floats are an error */
+    RULE_SHIFT,    /* as BITWISE; bool becomes int64 */
+    RULE_SELECT,   /* first bool, the others promoted */
+    RULE_SAME,     /* the promoted dtype, bool included */
+    RULE_TEST,     /* any dtype, give bool */
+    RULE_SUM,      /* bool and int -> int64, uint -> uint64, floats stay */
+    RULE_BOOL,     /* x != 0, then bool */
+};
+
+enum op_kind { OPK_ELEM, OPK_REDUCE, OPK_COMPOSE, OPK_SPECIAL, OPK_INTERNAL };
+enum op_domain { DOMAIN_ANY, DOMAIN_POSITIVE, DOMAIN_UNIT, DOMAIN_SMALL, DOMAIN_ANGLE, DOMAIN_BOOLS };
+enum op_identity { IDENTITY_ZERO, IDENTITY_ONE, IDENTITY_LOWEST, IDENTITY_HIGHEST };
+
+enum op {
+    OP_none, /* poison */
+#define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc) OP_##id,
+#define REDUCE(id, rule, combine, identity, doc) OP_##id,
+#define COMPOSE(id, signature, doc) OP_##id,
+#define SPECIAL(id, signature, doc) OP_##id,
+#define ALIAS(name, id)
+#include "ops.def"
+#undef ELEM
+#undef REDUCE
+#undef COMPOSE
+#undef SPECIAL
+#undef ALIAS
+    /* nodes of the IR that no text spells */
+    OP_input, /* attr: index of the argument */
+    OP_const, /* attr: the value's bits, in the low bytes */
+    OP_cast,  /* to the node's dtype */
+    OP_bitcast,
+    OP_COUNT
+};
+
+enum { OPF_COMM = 1 };
+
+struct op_info {
+    const char *name, *symbol, *doc, *signature;
+    enum op_kind kind;
+    uint8_t arity;
+    enum type_rule rule;
+    uint8_t flags;
+    enum prim on_bool, on_int, on_float;
+    float ulp;
+    enum op_domain domain;
+    enum op combine; /* REDUCE */
+    enum op_identity identity;
+};
+extern const struct op_info op_table[OP_COUNT];
+/* A function of the language by name or alias; OP_none when unknown. Symbols are not names. */
+enum op op_by_name(struct str name);
+/* The primitive that computes an ELEM on arguments of a dtype (after its rule has promoted them). */
+enum prim op_prim(enum op op, enum dtype arg);
+
+#endif

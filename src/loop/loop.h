@@ -1,0 +1,124 @@
+/*
+ * Loop nests: the schedule of a program as data. IR in, a list of nests out; no code, no extents, no device.
+ *
+ * A nest walks one space once. MAP stores elementwise results. LANES and COLUMNS reduce: LANES when the last
+ * axis is among the reduced ones, COLUMNS when it is kept. A reducing nest runs in two steps: `main` makes partial
+ * results per block, `epilogue` joins them and computes what follows elementwise over the kept space.
+ *
+ * Space dims that are statically 1 are dropped; kept dims come first, then the reduced ones, each in logical
+ * order. At a call the executor may merge or (in a MAP) reorder dims; merged ones become extents of 1 in front,
+ * so code depends on `rank` and `n_kept` only.
+ *
+ * Slots: the arguments of a nest's entries are 64-bit slots in the order given by struct loop_slots.
+ */
+#ifndef AREX_LOOP_H
+#define AREX_LOOP_H
+#include "ir/ir.h"
+
+enum loop_kind { NEST_MAP, NEST_LANES, NEST_COLUMNS };
+enum loop_source { SOURCE_ARGUMENT, SOURCE_BUFFER };
+
+struct loop_access {
+    enum loop_source source;
+    uint32_t index; /* argument, or plan buffer */
+    ir_id value;    /* the node whose value is read or written */
+    uint8_t dtype, rank;
+    int8_t axis[IR_MAX_RANK]; /* for every dim of the space: the array's axis, or -1 (same element all along it) */
+};
+
+struct loop_body {
+    VEC(struct loop_access) loads;
+    VEC(ir_id) order; /* nodes to compute, ascending, those of inner regions included */
+    VEC(struct loop_access) stores;
+};
+
+struct loop_reduce {
+    ir_id value;   /* the REDUCE node */
+    ir_id operand; /* what it reduces, computed by main */
+    enum op op;
+};
+
+struct loop_nest {
+    enum loop_kind kind;
+    uint8_t rank, n_kept;
+    uint32_t dim[IR_MAX_RANK]; /* indices into ir.dims */
+    uint16_t lanes;            /* LANES: of the tree, from the float accumulator */
+    struct loop_body main, epilogue;
+    VEC(struct loop_reduce) reduces;
+    uint32_t level; /* longest chain of reductions before it */
+};
+
+enum loop_role { BUFFER_OUTPUT, BUFFER_TEMPORARY };
+
+struct loop_buffer {
+    enum loop_role role;
+    uint32_t output; /* BUFFER_OUTPUT: which */
+    ir_id value;
+    uint8_t dtype;
+    uint32_t shape;
+    uint32_t first, last; /* nests between which it is alive; outputs live to the end */
+};
+
+struct loop_plan {
+    const struct ir *ir;
+    VEC(struct loop_nest) nests; /* in order of execution */
+    VEC(struct loop_buffer) buffers;
+    uint32_t *output_buffer; /* per output: its buffer */
+    uint32_t n_outputs;
+};
+
+struct loop_limits {
+    uint32_t max_nests;    /* 0: 256 */
+    uint32_t max_accesses; /* loads and stores of one nest; 0: what 4096 bytes of slots hold */
+};
+
+/* NULL, with a diagnostic, when a limit is passed. */
+struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits, struct diags *diags);
+const char *loop_verify(struct arena *arena, const struct loop_plan *plan);
+void loop_print(const struct loop_plan *plan, struct strbuf *out);      /* stage `loop` */
+void loop_print_plan(const struct loop_plan *plan, struct strbuf *out); /* stage `plan` */
+
+/* ---- how an array meets the innermost dim: what code is specialised on ---- */
+
+enum loop_class {
+    CLASS_VALUE,   /* the slot holds the element's bits */
+    CLASS_UNIFORM, /* one element for the whole nest, behind the pointer */
+    CLASS_ROW,     /* inner stride 0: one element a row */
+    CLASS_UNIT,    /* inner stride = element size */
+    CLASS_ALIGNED, /* the same, and every row starts at a multiple of 16 bytes */
+    CLASS_STRIDED,
+};
+
+enum loop_variant_flags {
+    VARIANT_FLAT = 1,   /* LANES: the reduced dims merged into one */
+    VARIANT_STREAM = 2, /* results are larger than the caches: stores that bypass them */
+};
+
+/* One per nest. classes: main loads, main stores, epilogue loads, epilogue stores. */
+struct loop_variant {
+    uint8_t flags;
+    uint8_t *classes;
+    uint32_t n_classes;
+};
+
+/* What contiguous arguments of full extent give (rank 0 as VALUE): for `emit`, where no data is at hand. */
+struct loop_variant *loop_default_variants(struct arena *arena, const struct loop_plan *plan);
+
+/* ---- slots ---- */
+
+struct loop_slots {
+    uint32_t extents;  /* rank slots: extents, kept dims first */
+    uint32_t length;   /* product of the reduced extents */
+    uint32_t blocks;   /* partial results per kept element */
+    uint32_t kept;     /* product of the kept extents */
+    uint32_t partials; /* one pointer a reduce */
+    uint32_t faults;   /* pointer to a uint32 that faults are or-ed into */
+    uint32_t main_loads, main_stores;         /* 1 + rank slots each: pointer or value, byte strides */
+    uint32_t epilogue_loads, epilogue_stores; /* 1 + n_kept slots each */
+    uint32_t count;
+};
+struct loop_slots loop_slots(const struct loop_nest *nest);
+
+#define LOOP_MAX_SLOTS 512 /* 4096 bytes, what a GPU launch takes */
+
+#endif
