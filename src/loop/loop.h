@@ -5,8 +5,8 @@
  * axis is among the reduced ones, COLUMNS when it is kept. A reducing nest runs in two steps: `main` makes partial
  * results per block, `epilogue` joins them and computes what follows elementwise over the kept space.
  *
- * Space dims that are statically 1 are dropped; kept dims come first, then the reduced ones, each in logical
- * order. At a call the executor may merge or (in a MAP) reorder dims; merged ones become extents of 1 in front,
+ * Space dims that are statically 1 are dropped (one stays where a nest would have none: a MAP has a dim, a reducing
+ * nest a kept and a reduced one); kept dims come first, then the reduced ones, each in logical order. At a call the executor may merge or (in a MAP) reorder dims; merged ones become extents of 1 in front,
  * so code depends on `rank` and `n_kept` only.
  *
  * Slots: the arguments of a nest's entries are 64-bit slots in the order given by struct loop_slots.
@@ -16,14 +16,20 @@
 #include "ir/ir.h"
 
 enum loop_kind { NEST_MAP, NEST_LANES, NEST_COLUMNS };
-enum loop_source { SOURCE_ARGUMENT, SOURCE_BUFFER };
+enum loop_source {
+    SOURCE_ARGUMENT,
+    SOURCE_BUFFER,
+    SOURCE_COUNT /* no memory: the int64 a count node stands for, put into the slot by the executor */
+};
+
+#define LOOP_MAX_RANK (IR_MAX_RANK + 1) /* a reduction of everything keeps one dim of extent 1 */
 
 struct loop_access {
     enum loop_source source;
     uint32_t index; /* argument, or plan buffer */
     ir_id value;    /* the node whose value is read or written */
     uint8_t dtype, rank;
-    int8_t axis[IR_MAX_RANK]; /* for every dim of the space: the array's axis, or -1 (same element all along it) */
+    int8_t axis[LOOP_MAX_RANK]; /* for every dim of the space: the array's axis, or -1 (same element all along it) */
 };
 
 struct loop_body {
@@ -41,7 +47,7 @@ struct loop_reduce {
 struct loop_nest {
     enum loop_kind kind;
     uint8_t rank, n_kept;
-    uint32_t dim[IR_MAX_RANK]; /* indices into ir.dims */
+    uint32_t dim[LOOP_MAX_RANK]; /* indices into ir.dims */
     uint16_t lanes;            /* LANES: of the tree, from the float accumulator */
     struct loop_body main, epilogue;
     VEC(struct loop_reduce) reduces;
@@ -105,6 +111,10 @@ struct loop_variant {
 struct loop_variant *loop_default_variants(struct arena *arena, const struct loop_plan *plan);
 
 /* ---- slots ---- */
+
+/* Elements a GPU thread takes at a time: as many as 16 bytes hold of the widest array, 4 at most. */
+unsigned loop_gpu_width(const struct loop_nest *nest);
+#define LOOP_COLUMN_TILE 2048 /* kept elements a CPU worker accumulates at a time in a COLUMNS nest */
 
 struct loop_slots {
     uint32_t extents;  /* rank slots: extents, kept dims first */

@@ -1,0 +1,44 @@
+/*
+ * Runs a plan on a device: decides from shapes and strides how each nest meets memory, gets code for that (compiled once
+ * a variant), fills the slots, launches.
+ *
+ * Owns the loaded modules. Thread-safe: a variant is compiled once, by the call that needs it first.
+ */
+#ifndef AREX_API_EXEC_H
+#define AREX_API_EXEC_H
+#include "codegen/codegen.h"
+#include "device.h"
+#include "loop/loop.h"
+
+struct exec_code;
+
+/* Opens the code generator when it is first needed; NULL with a diagnostic when there is none. */
+typedef const struct codegen_api *exec_codegen(void *user, struct diags *diags);
+
+/* NULL when memory runs out. plan and device must outlive it. */
+struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *device, exec_codegen *codegen, void *user,
+                                bool fast);
+void exec_code_free(struct exec_code *code);
+
+struct exec_times {
+    uint64_t compilations, emit_ns, backend_ns, load_ns;
+};
+void exec_code_times(const struct exec_code *code, struct exec_times *out);
+
+struct exec_array {
+    void *data; /* device address; of a rank-0 argument that is not on the device, a host pointer: passed by value */
+    const int64_t *shape, *stride; /* of the argument's or output's own rank; strides in bytes */
+    bool on_device;
+};
+
+/*
+ * dim_values: from ir_shapes_resolve. Arrays of rank 1 and more are in the device's memory. Outputs overlap no input and
+ * not each other. max_threads: 0 for all. Waits for the result unless a stream is given.
+ */
+bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
+              const int64_t *dim_values, unsigned max_threads, void *stream, uint32_t *faults, struct diags *diags);
+/* Compiles what exec_run would need, and runs nothing. data may be NULL: taken as aligned. */
+bool exec_prepare(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
+                  const int64_t *dim_values, struct diags *diags);
+
+#endif
