@@ -1,0 +1,457 @@
+/*
+ * Fusion: from the array IR to loop nests.
+ *
+ * Only reductions are kept in memory; everything elementwise is computed again where it is used, inside the nest
+ * that needs it. So the nests are: one for each set of reductions over the same space and axes, and one MAP for each
+ * shape of elementwise outputs that no reducing nest can store on its way:
+ *   - in its main body, when the output has the shape of what is reduced and is ready before the reduction;
+ *   - in its epilogue, when it has the shape of what is kept and needs this nest's reductions only.
+ * The level of a value is the number of reductions one after another that it waits for; nests run level by level.
+ */
+#include <string.h>
+#include "loop/loop.h"
+
+struct space {
+    uint8_t rank; /* of the logical shape whose axes are walked */
+    uint8_t n;
+    uint8_t axis[LOOP_MAX_RANK]; /* logical axis of each dim; AXIS_MADE for a dim that was added */
+    uint32_t dim[LOOP_MAX_RANK];
+};
+
+enum { AXIS_MADE = 0xff };
+
+struct fuse {
+    struct arena *arena;
+    const struct ir *ir;
+    struct loop_plan *plan;
+    struct diags *diags;
+    uint8_t *live;
+    uint32_t *level;
+    uint32_t *nest_of;   /* per REDUCE node: 1 + its nest */
+    uint32_t *buffer_of; /* per node: 1 + the buffer that holds it */
+    uint8_t *seen;
+};
+
+static bool is_reduce(const struct ir_node *n)
+{
+    return op_table[n->op].kind == OPK_REDUCE;
+}
+
+static const struct ir_shape *shape_of(const struct fuse *f, ir_id id)
+{
+    return &f->ir->shapes.at[ir_at(f->ir, id)->shape];
+}
+
+static unsigned axes_of(const struct ir_node *n)
+{
+    return n->attr & IR_AXES_MASK;
+}
+
+static void find_levels(struct fuse *f)
+{
+    for (ir_id id = 1; id < f->ir->nodes.n; id++) {
+        const struct ir_node *n = ir_at(f->ir, id);
+        if (!f->live[id] || n->op == OP_count)
+            continue;
+        for (unsigned i = 0; i < n->n_args; i++)
+            if (f->level[id] < f->level[n->args[i]])
+                f->level[id] = f->level[n->args[i]];
+        f->level[id] += is_reduce(n);
+    }
+}
+
+/* The dims of a shape that are not statically 1, those in `keep` of its axes. */
+static void space_add(struct space *s, const struct ir_shape *shape, unsigned keep)
+{
+    s->rank = shape->rank;
+    for (unsigned a = 0; a < shape->rank; a++)
+        if ((keep >> a & 1) && shape->dim[a] != 0) {
+            s->axis[s->n] = (uint8_t)a;
+            s->dim[s->n++] = shape->dim[a];
+        }
+}
+
+static void space_fill(struct space *s, unsigned at_least)
+{
+    while (s->n < at_least) {
+        s->axis[s->n] = AXIS_MADE;
+        s->dim[s->n++] = 0;
+    }
+}
+
+static bool same_dims(const struct space *s, const uint32_t *dim, unsigned n)
+{
+    return s->n == n && memcmp(s->dim, dim, n * sizeof *dim) == 0;
+}
+
+/* ---- nests of reductions ---- */
+
+static uint16_t lanes_of(const struct fuse *f, ir_id reduce)
+{
+    enum dtype t = ir_at(f->ir, reduce)->dtype;
+    if (type_table[t].cls != CLASS_FLOAT)
+        return 0; /* exact: any tree gives the same bits */
+    return TREE_LANE_BYTES / type_table[t].size;
+}
+
+static void nest_space(const struct fuse *f, ir_id reduce, struct space *kept, struct space *reduced)
+{
+    const struct ir_node *n = ir_at(f->ir, reduce);
+    const struct ir_shape *shape = shape_of(f, n->args[0]);
+    memset(kept, 0, sizeof *kept);
+    memset(reduced, 0, sizeof *reduced);
+    space_add(kept, shape, ~axes_of(n));
+    space_add(reduced, shape, axes_of(n));
+    space_fill(kept, 1);
+    space_fill(reduced, 1);
+}
+
+static enum loop_kind kind_of(const struct fuse *f, ir_id reduce)
+{
+    const struct ir_node *n = ir_at(f->ir, reduce);
+    unsigned rank = shape_of(f, n->args[0])->rank;
+    return rank == 0 || (axes_of(n) >> (rank - 1) & 1) ? NEST_LANES : NEST_COLUMNS;
+}
+
+static bool joins(const struct fuse *f, const struct loop_nest *nest, ir_id id)
+{
+    const struct ir_node *n = ir_at(f->ir, id), *m = ir_at(f->ir, nest->reduces.at[0].value);
+    uint16_t lanes = lanes_of(f, id);
+    return nest->level == f->level[id] && axes_of(n) == axes_of(m) && ir_at(f->ir, n->args[0])->shape == ir_at(f->ir, m->args[0])->shape &&
+           (lanes == 0 || nest->lanes == 0 || nest->kind == NEST_COLUMNS || lanes == nest->lanes);
+}
+
+static struct loop_nest *nest_new(struct fuse *f, enum loop_kind kind, uint32_t level)
+{
+    struct loop_nest nest = {.kind = kind, .level = level};
+    vec_push(f->arena, &f->plan->nests, nest);
+    return &f->plan->nests.at[f->plan->nests.n - 1];
+}
+
+static void place_reduction(struct fuse *f, ir_id id)
+{
+    struct loop_nest *nest = NULL;
+    for (uint32_t i = 0; i < f->plan->nests.n && !nest; i++)
+        if (joins(f, &f->plan->nests.at[i], id))
+            nest = &f->plan->nests.at[i];
+    if (!nest) {
+        struct space kept, reduced;
+        nest_space(f, id, &kept, &reduced);
+        nest = nest_new(f, kind_of(f, id), f->level[id]);
+        nest->n_kept = kept.n;
+        nest->rank = kept.n + reduced.n;
+        memcpy(nest->dim, kept.dim, kept.n * sizeof *kept.dim);
+        memcpy(nest->dim + kept.n, reduced.dim, reduced.n * sizeof *reduced.dim);
+    }
+    if (lanes_of(f, id))
+        nest->lanes = lanes_of(f, id);
+    struct loop_reduce r = {.value = id, .operand = ir_at(f->ir, id)->args[0], .op = ir_at(f->ir, id)->op};
+    vec_push(f->arena, &nest->reduces, r);
+    f->nest_of[id] = 1 + (uint32_t)(nest - f->plan->nests.at);
+}
+
+/* Reductions level by level, so that nests come out in order of execution. */
+static void place_reductions(struct fuse *f)
+{
+    uint32_t deepest = 0;
+    for (ir_id id = 1; id < f->ir->nodes.n; id++)
+        if (f->live[id] && deepest < f->level[id])
+            deepest = f->level[id];
+    for (uint32_t level = 1; level <= deepest; level++)
+        for (ir_id id = 1; id < f->ir->nodes.n; id++)
+            if (f->live[id] && is_reduce(ir_at(f->ir, id)) && f->level[id] == level)
+                place_reduction(f, id);
+    for (uint32_t i = 0; i < f->plan->nests.n; i++)
+        if (f->plan->nests.at[i].lanes == 0)
+            f->plan->nests.at[i].lanes = TREE_LANE_BYTES / 8;
+}
+
+/* ---- bodies ---- */
+
+static uint32_t buffer_for(struct fuse *f, ir_id id)
+{
+    if (!f->buffer_of[id]) {
+        const struct ir_node *n = ir_at(f->ir, id);
+        struct loop_buffer b = {.role = BUFFER_TEMPORARY, .value = id, .dtype = n->dtype, .shape = n->shape};
+        vec_push(f->arena, &f->plan->buffers, b);
+        f->buffer_of[id] = f->plan->buffers.n;
+    }
+    return f->buffer_of[id] - 1;
+}
+
+/* How a value lines up with the space: NumPy's alignment at the last axis. */
+static struct loop_access access_of(const struct fuse *f, ir_id id, const struct space *s)
+{
+    const struct ir_node *n = ir_at(f->ir, id);
+    const struct ir_shape *shape = shape_of(f, id);
+    struct loop_access a = {.value = id, .dtype = n->dtype, .rank = shape->rank};
+    for (unsigned d = 0; d < s->n; d++) {
+        int axis = s->axis[d] == AXIS_MADE ? -1 : (int)s->axis[d] - (s->rank - shape->rank);
+        a.axis[d] = (int8_t)(axis >= 0 && shape->dim[axis] != 0 ? axis : -1);
+    }
+    return a;
+}
+
+static void add_load(struct fuse *f, struct loop_body *body, ir_id id, const struct space *s)
+{
+    const struct ir_node *n = ir_at(f->ir, id);
+    struct loop_access a = access_of(f, id, s);
+    a.source = n->op == OP_input ? SOURCE_ARGUMENT : n->op == OP_count ? SOURCE_COUNT : SOURCE_BUFFER;
+    if (n->op == OP_count) {
+        a.rank = 0;
+        memset(a.axis, -1, sizeof a.axis);
+    }
+    a.index = n->op == OP_input ? (uint32_t)n->attr : n->op == OP_count ? 0 : buffer_for(f, id);
+    vec_push(f->arena, &body->loads, a);
+}
+
+/* nest: the one whose own reductions are values at hand (its epilogue), or 0. */
+static void collect(struct fuse *f, struct loop_body *body, ir_id id, const struct space *s, uint32_t nest)
+{
+    const struct ir_node *n = ir_at(f->ir, id);
+    if (f->seen[id])
+        return;
+    f->seen[id] = 1;
+    if (is_reduce(n) && f->nest_of[id] == nest)
+        return;
+    if (n->op == OP_input || n->op == OP_count || is_reduce(n)) {
+        add_load(f, body, id, s);
+        return;
+    }
+    for (unsigned i = 0; i < n->n_args; i++)
+        collect(f, body, n->args[i], s, nest);
+    vec_push(f->arena, &body->order, id);
+}
+
+static void sort_order(struct loop_body *b)
+{
+    for (uint32_t i = 1; i < b->order.n; i++) {
+        ir_id id = b->order.at[i];
+        uint32_t j = i;
+        for (; j > 0 && b->order.at[j - 1] > id; j--)
+            b->order.at[j] = b->order.at[j - 1];
+        b->order.at[j] = id;
+    }
+}
+
+static void add_store(struct fuse *f, struct loop_body *body, ir_id id, uint32_t buffer, const struct space *s)
+{
+    struct loop_access a = access_of(f, id, s);
+    a.source = SOURCE_BUFFER;
+    a.index = buffer;
+    vec_push(f->arena, &body->stores, a);
+}
+
+/* ---- where outputs go ---- */
+
+/* Does `id` wait for a reduction of this level outside `nest`? */
+static bool needs_other(struct fuse *f, ir_id id, uint32_t level, uint32_t nest)
+{
+    const struct ir_node *n = ir_at(f->ir, id);
+    if (f->level[id] < level || n->op == OP_count)
+        return false;
+    if (is_reduce(n))
+        return f->nest_of[id] != nest;
+    for (unsigned i = 0; i < n->n_args; i++)
+        if (needs_other(f, n->args[i], level, nest))
+            return true;
+    return false;
+}
+
+static struct space whole_space(const struct fuse *f, ir_id id)
+{
+    struct space s = {0};
+    space_add(&s, shape_of(f, id), ~0u);
+    return s;
+}
+
+static bool try_main(struct fuse *f, ir_id id, struct loop_nest *nest)
+{
+    return nest->kind != NEST_MAP && f->level[id] < nest->level && ir_at(f->ir, id)->shape == ir_at(f->ir, nest->reduces.at[0].operand)->shape &&
+           shape_of(f, id)->rank > 0;
+}
+
+static bool try_epilogue(struct fuse *f, ir_id id, struct loop_nest *nest, uint32_t index)
+{
+    struct space s = whole_space(f, id);
+    space_fill(&s, 1);
+    return nest->kind != NEST_MAP && f->level[id] == nest->level && same_dims(&s, nest->dim, nest->n_kept) &&
+           !needs_other(f, id, nest->level, index + 1);
+}
+
+struct placing {
+    ir_id id;
+    uint32_t buffer;
+    uint32_t nest;
+    enum { IN_MAIN, IN_EPILOGUE, IN_MAP } where;
+};
+
+static struct placing place_output(struct fuse *f, ir_id id, uint32_t buffer)
+{
+    struct placing p = {.id = id, .buffer = buffer, .where = IN_MAP};
+    uint32_t n = f->plan->nests.n;
+    for (uint32_t i = 0; i < n; i++)
+        if (try_epilogue(f, id, &f->plan->nests.at[i], i)) {
+            p.where = IN_EPILOGUE, p.nest = i;
+            return p;
+        }
+    for (uint32_t i = 0; i < n; i++)
+        if (try_main(f, id, &f->plan->nests.at[i])) {
+            p.where = IN_MAIN, p.nest = i;
+            return p;
+        }
+    struct space s = whole_space(f, id);
+    space_fill(&s, 1);
+    for (uint32_t i = 0; i < n; i++)
+        if (f->plan->nests.at[i].kind == NEST_MAP && same_dims(&s, f->plan->nests.at[i].dim, f->plan->nests.at[i].rank)) {
+            p.nest = i;
+            return p;
+        }
+    struct loop_nest *nest = nest_new(f, NEST_MAP, f->level[id]);
+    nest->rank = nest->n_kept = s.n;
+    memcpy(nest->dim, s.dim, s.n * sizeof *s.dim);
+    p.nest = n;
+    return p;
+}
+
+/* ---- putting it together ---- */
+
+static void make_buffers(struct fuse *f)
+{
+    f->plan->n_outputs = f->ir->outputs.n;
+    f->plan->output_buffer = arena_array(f->arena, uint32_t, f->ir->outputs.n);
+    for (uint32_t i = 0; i < f->ir->outputs.n; i++) {
+        const struct ir_node *n = ir_at(f->ir, f->ir->outputs.at[i].node);
+        struct loop_buffer b = {.role = BUFFER_OUTPUT, .output = i, .value = f->ir->outputs.at[i].node, .dtype = n->dtype, .shape = n->shape};
+        vec_push(f->arena, &f->plan->buffers, b);
+        f->plan->output_buffer[i] = i;
+        if (!f->buffer_of[b.value])
+            f->buffer_of[b.value] = i + 1;
+    }
+}
+
+static void main_space(const struct fuse *f, const struct loop_nest *nest, ir_id map_root, struct space *s)
+{
+    memset(s, 0, sizeof *s);
+    if (nest->kind == NEST_MAP) {
+        *s = whole_space(f, map_root);
+        space_fill(s, 1);
+        return;
+    }
+    struct space reduced;
+    nest_space(f, nest->reduces.at[0].value, s, &reduced);
+    s->rank = reduced.rank;
+    memcpy(s->axis + s->n, reduced.axis, reduced.n);
+    memcpy(s->dim + s->n, reduced.dim, reduced.n * sizeof *reduced.dim);
+    s->n += reduced.n;
+}
+
+static void build_main(struct fuse *f, struct loop_nest *nest, const struct placing *p, uint32_t n)
+{
+    uint32_t index = (uint32_t)(nest - f->plan->nests.at);
+    struct space s;
+    memset(f->seen, 0, f->ir->nodes.n);
+    for (uint32_t i = 0; i < nest->reduces.n; i++) {
+        main_space(f, nest, 0, &s);
+        collect(f, &nest->main, nest->reduces.at[i].operand, &s, 0);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (p[i].nest == index && p[i].where != IN_EPILOGUE) {
+            main_space(f, nest, p[i].id, &s);
+            collect(f, &nest->main, p[i].id, &s, 0);
+            add_store(f, &nest->main, p[i].id, p[i].buffer, &s);
+            if (nest->level < f->level[p[i].id])
+                nest->level = f->level[p[i].id];
+        }
+    sort_order(&nest->main);
+}
+
+static void build_epilogue(struct fuse *f, struct loop_nest *nest, const struct placing *p, uint32_t n)
+{
+    uint32_t index = (uint32_t)(nest - f->plan->nests.at);
+    memset(f->seen, 0, f->ir->nodes.n);
+    for (uint32_t i = 0; i < n; i++)
+        if (p[i].nest == index && p[i].where == IN_EPILOGUE) {
+            struct space s = whole_space(f, p[i].id);
+            space_fill(&s, 1);
+            collect(f, &nest->epilogue, p[i].id, &s, index + 1);
+            add_store(f, &nest->epilogue, p[i].id, p[i].buffer, &s);
+        }
+    sort_order(&nest->epilogue);
+}
+
+/* Reductions that other nests load are stored by their own. */
+static void store_temporaries(struct fuse *f)
+{
+    for (uint32_t b = f->ir->outputs.n; b < f->plan->buffers.n; b++) {
+        ir_id id = f->plan->buffers.at[b].value;
+        struct loop_nest *nest = &f->plan->nests.at[f->nest_of[id] - 1];
+        struct space s = whole_space(f, id);
+        space_fill(&s, 1);
+        add_store(f, &nest->epilogue, id, b, &s);
+    }
+}
+
+static void mark_lifetimes(struct loop_plan *plan, const struct loop_body *body, uint32_t nest)
+{
+    for (uint32_t i = 0; i < body->stores.n; i++)
+        plan->buffers.at[body->stores.at[i].index].first = nest;
+    for (uint32_t i = 0; i < body->loads.n; i++)
+        if (body->loads.at[i].source == SOURCE_BUFFER)
+            plan->buffers.at[body->loads.at[i].index].last = nest;
+}
+
+static void find_lifetimes(struct loop_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->nests.n; i++) {
+        mark_lifetimes(plan, &plan->nests.at[i].main, i);
+        mark_lifetimes(plan, &plan->nests.at[i].epilogue, i);
+    }
+    for (uint32_t b = 0; b < plan->buffers.n; b++)
+        if (plan->buffers.at[b].role == BUFFER_OUTPUT)
+            plan->buffers.at[b].last = plan->nests.n;
+}
+
+static bool within_limits(const struct fuse *f, const struct loop_limits *limits)
+{
+    uint32_t max_nests = limits && limits->max_nests ? limits->max_nests : 256;
+    if (f->plan->nests.n > max_nests) {
+        diag_add(f->diags, AX_too_many_kernels, (struct span){0, 0}, "the program needs %u kernels; the limit is %u",
+                 f->plan->nests.n, max_nests);
+        return false;
+    }
+    for (uint32_t i = 0; i < f->plan->nests.n; i++)
+        if (loop_slots(&f->plan->nests.at[i]).count > LOOP_MAX_SLOTS) {
+            diag_add(f->diags, AX_too_many_accesses, (struct span){0, 0},
+                     "one kernel of the program reads and writes too many arrays at once: split the expression");
+            return false;
+        }
+    return true;
+}
+
+struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits, struct diags *diags)
+{
+    uint32_t n = ir->nodes.n;
+    struct fuse f = {.arena = arena, .ir = ir, .diags = diags, .plan = arena_new(arena, struct loop_plan)};
+    f.live = arena_array(arena, uint8_t, n);
+    f.level = arena_array(arena, uint32_t, n);
+    f.nest_of = arena_array(arena, uint32_t, n);
+    f.buffer_of = arena_array(arena, uint32_t, n);
+    f.seen = arena_array(arena, uint8_t, n);
+    f.plan->ir = ir;
+    ir_live(ir, f.live);
+    find_levels(&f);
+    place_reductions(&f);
+    make_buffers(&f);
+    struct placing *placed = arena_array(arena, struct placing, ir->outputs.n + 1);
+    for (uint32_t i = 0; i < ir->outputs.n; i++)
+        placed[i] = place_output(&f, ir->outputs.at[i].node, i);
+    for (uint32_t i = 0; i < f.plan->nests.n; i++)
+        build_main(&f, &f.plan->nests.at[i], placed, ir->outputs.n);
+    for (uint32_t i = 0; i < f.plan->nests.n; i++)
+        if (f.plan->nests.at[i].kind != NEST_MAP)
+            build_epilogue(&f, &f.plan->nests.at[i], placed, ir->outputs.n);
+    store_temporaries(&f);
+    find_lifetimes(f.plan);
+    return within_limits(&f, limits) ? f.plan : NULL;
+}

@@ -1,0 +1,74 @@
+/* The order of a nest's arguments, and facts that its code and its executor must agree on. */
+#include "loop/loop.h"
+
+struct loop_slots loop_slots(const struct loop_nest *nest)
+{
+    struct loop_slots s = {0};
+    s.length = nest->rank;
+    s.blocks = s.length + 1;
+    s.kept = s.blocks + 1;
+    s.partials = s.kept + 1;
+    s.faults = s.partials + nest->reduces.n;
+    s.main_loads = s.faults + 1;
+    s.main_stores = s.main_loads + nest->main.loads.n * (1u + nest->rank);
+    s.epilogue_loads = s.main_stores + nest->main.stores.n * (1u + nest->rank);
+    s.epilogue_stores = s.epilogue_loads + nest->epilogue.loads.n * (1u + nest->n_kept);
+    s.count = s.epilogue_stores + nest->epilogue.stores.n * (1u + nest->n_kept);
+    return s;
+}
+
+static unsigned widest(const struct loop_access *a, uint32_t n, unsigned size)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (a[i].rank > 0 && type_table[a[i].dtype].size > size)
+            size = type_table[a[i].dtype].size;
+    return size;
+}
+
+unsigned loop_gpu_width(const struct loop_nest *nest)
+{
+    unsigned size = widest(nest->main.loads.at, nest->main.loads.n, 4);
+    size = widest(nest->main.stores.at, nest->main.stores.n, size);
+    unsigned width = 16 / size;
+    if (nest->kind == NEST_LANES && width > nest->lanes / 32u)
+        width = nest->lanes / 32u;
+    return width;
+}
+
+static uint8_t default_class(const struct loop_access *a, unsigned n_dims, bool is_load)
+{
+    bool varies = false;
+    for (unsigned d = 0; d < n_dims; d++)
+        varies |= a->axis[d] >= 0;
+    if (a->source == SOURCE_COUNT || (is_load && a->source == SOURCE_ARGUMENT && a->rank == 0))
+        return CLASS_VALUE;
+    if (a->axis[n_dims - 1] >= 0)
+        return CLASS_ALIGNED;
+    return is_load ? (varies ? CLASS_ROW : CLASS_UNIFORM) : CLASS_STRIDED;
+}
+
+static unsigned inner_dims(const struct loop_nest *nest)
+{
+    return nest->kind == NEST_LANES ? nest->rank : nest->n_kept;
+}
+
+struct loop_variant *loop_default_variants(struct arena *arena, const struct loop_plan *plan)
+{
+    struct loop_variant *v = arena_array(arena, struct loop_variant, plan->nests.n);
+    for (uint32_t i = 0; i < plan->nests.n; i++) {
+        const struct loop_nest *n = &plan->nests.at[i];
+        unsigned k = 0, total = n->main.loads.n + n->main.stores.n + n->epilogue.loads.n + n->epilogue.stores.n;
+        v[i].flags = VARIANT_FLAT;
+        v[i].n_classes = total;
+        v[i].classes = arena_array(arena, uint8_t, total + 1);
+        for (uint32_t j = 0; j < n->main.loads.n; j++)
+            v[i].classes[k++] = default_class(&n->main.loads.at[j], inner_dims(n), true);
+        for (uint32_t j = 0; j < n->main.stores.n; j++)
+            v[i].classes[k++] = default_class(&n->main.stores.at[j], inner_dims(n), false);
+        for (uint32_t j = 0; j < n->epilogue.loads.n; j++)
+            v[i].classes[k++] = default_class(&n->epilogue.loads.at[j], n->n_kept, true);
+        for (uint32_t j = 0; j < n->epilogue.stores.n; j++)
+            v[i].classes[k++] = default_class(&n->epilogue.stores.at[j], n->n_kept, false);
+    }
+    return v;
+}
