@@ -1,0 +1,133 @@
+/*
+ * What the rooms of the emitter share while one nest is emitted. Private to src/codegen.
+ *
+ * Values sit at one of three levels: UNIFORM ones are computed once per call of the function, ROW ones once per row (or
+ * per item of a reduction), LANE ones for every element, `w` at a time. A body's lane values are emitted twice, at the
+ * vector width and at width 1 for what is left over.
+ */
+#ifndef AREX_CODEGEN_GEN_H
+#define AREX_CODEGEN_GEN_H
+#include "emit.h"
+#include "ll.h"
+
+enum level { LEVEL_UNIFORM, LEVEL_ROW, LEVEL_LANE };
+
+/* One array as the code sees it. */
+struct view {
+    const struct loop_access *access;
+    enum loop_class cls;
+    uint32_t slot; /* of the pointer or value; strides follow */
+    val row;       /* address of the current row */
+};
+
+/* A body (main or epilogue) being emitted. */
+struct body {
+    const struct loop_body *source;
+    unsigned n_dims;
+    struct view *loads, *stores;
+    uint32_t n_loads, n_stores;
+    uint8_t *level;   /* per node */
+    val *low;         /* values of levels UNIFORM and ROW, or bound from outside */
+    val *low_fault;
+    val *lane;        /* values at the current width */
+    val *lane_fault;
+    unsigned w;       /* the current width */
+};
+
+struct gen {
+    struct ll l;
+    const struct codegen_job *job;
+    const struct emit_target *target;
+    const struct ir *ir;
+    const struct loop_plan *plan;
+    const struct loop_nest *nest;
+    const struct loop_variant *variant;
+    struct loop_slots slots;
+    struct arena *arena;
+    struct diags *diags;
+    block entry, uniform;     /* slots are loaded in `entry`, uniform values computed in `uniform` */
+    val slot[LOOP_MAX_SLOTS]; /* loaded so far */
+    val slots_arg, begin, end; /* CPU */
+    bool gpu;
+};
+
+/* How many elements a step of a lane-level body takes, and where: everything a load or store needs. */
+struct where {
+    val inner;     /* index along the innermost dim of the first element */
+    val sequence;  /* LANES over several rows: index into the reduced sequence instead; else NULL */
+};
+
+/* ---- module.c ---- */
+void gen_begin(struct gen *g, unsigned nest, const char *step); /* a new function, builder in `uniform` */
+void gen_end(struct gen *g);                                    /* returns from it */
+val gen_slot(struct gen *g, uint32_t i);
+val gen_slot_ptr(struct gen *g, uint32_t i);
+val gen_ptr(struct gen *g, val address);
+/* for (i = from; i < to; i += step): opens the loop and leaves the builder in its body */
+struct loop {
+    block head, body, done;
+    val i, to;
+};
+struct loop gen_loop(struct gen *g, val from, val to);
+void gen_loop_end(struct gen *g, struct loop *loop, val step);
+struct branch {
+    block yes, done;
+};
+struct branch gen_if(struct gen *g, val cond); /* builder in the yes side */
+void gen_if_end(struct gen *g, struct branch *b);
+val gen_alloca(struct gen *g, type t, unsigned n); /* in `entry`, aligned for vectors */
+
+/* ---- types.c ---- */
+type gen_type(struct gen *g, enum dtype t);        /* of a value: bool is i1 */
+type gen_memory_type(struct gen *g, enum dtype t); /* in memory: bool is i8 */
+val gen_from_memory(struct gen *g, val v, enum dtype t);
+val gen_to_memory(struct gen *g, val v, enum dtype t);
+val gen_const(struct gen *g, enum dtype t, uint64_t bits);
+val gen_canonical_nan(struct gen *g, val v);
+val gen_cast(struct gen *g, val v, enum dtype from, enum dtype to);
+
+/* ---- prims.c ---- */
+/* fault: per lane a byte of FAULT_ bits, or NULL; or-ed with what the operation raises. */
+val prim_emit(struct gen *g, enum prim prim, enum dtype arg, val *args, val *fault);
+val prim_any(struct gen *g, val mask);
+val prim_or_fault(struct gen *g, val a, val b);
+
+/* ---- body.c ---- */
+void body_init(struct gen *g, struct body *b, const struct loop_body *source, const uint8_t *classes, uint32_t loads_slot,
+               uint32_t stores_slot, unsigned n_dims);
+void body_bind(struct body *b, ir_id id, val v); /* a value made outside, at ROW level */
+void body_plan_levels(struct gen *g, struct body *b);
+void body_uniform(struct gen *g, struct body *b);
+/* offsets[i] += sum over dims from..to-1 of index * stride, for the row-major `index`; views start at their base when first */
+void body_rows(struct gen *g, struct body *b, val index, unsigned from, unsigned to, bool first);
+void body_row_values(struct gen *g, struct body *b);
+void body_lanes(struct gen *g, struct body *b, const struct where *at, unsigned w); /* computes all lane values */
+void body_stores(struct gen *g, struct body *b, const struct where *at);
+val body_value(struct gen *g, struct body *b, ir_id id); /* at the current width */
+val body_fault_of(struct gen *g, struct body *b, ir_id id);
+void gen_raise(struct gen *g, val fault);
+unsigned body_width(struct gen *g, const struct body *b); /* elements a CPU vector holds of what the body computes */
+unsigned body_cost(struct gen *g, const struct body *b);
+
+/* ---- reduce.c ---- */
+val reduce_identity(struct gen *g, const struct loop_reduce *r);
+val reduce_combine(struct gen *g, const struct loop_reduce *r, val a, val b);
+val reduce_finish(struct gen *g, const struct loop_reduce *r, val v); /* what nothing adds up to */
+enum dtype reduce_dtype(struct gen *g, const struct loop_reduce *r);
+
+/* ---- the shapes of nests ---- */
+void map_emit(struct gen *g, unsigned index);
+void lanes_emit(struct gen *g, unsigned index);
+void columns_emit(struct gen *g, unsigned index);
+
+/* ---- gpu.c ---- */
+enum axis { AXIS_X, AXIS_Y };
+val gpu_thread(struct gen *g, enum axis a); /* i64 */
+val gpu_block(struct gen *g, enum axis a);
+val gpu_block_size(struct gen *g, enum axis a);
+val gpu_grid_size(struct gen *g, enum axis a);
+void gpu_barrier(struct gen *g);
+val gpu_shuffle_xor(struct gen *g, val v, unsigned mask, enum dtype t); /* each element of v */
+val gpu_shared(struct gen *g, type t, unsigned n);
+
+#endif

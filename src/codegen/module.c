@@ -1,0 +1,178 @@
+/* The frame of every entry: functions, slots, structured loops and branches, and the walk over the nests of a plan. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "gen.h"
+
+static type entry_type(struct gen *g)
+{
+    type params[LOOP_MAX_SLOTS];
+    if (!g->gpu) {
+        type cpu[] = {g->l.ptr, g->l.i64, g->l.i64};
+        return LLVMFunctionType(LLVMVoidTypeInContext(g->l.ctx), cpu, 3, 0);
+    }
+    for (uint32_t i = 0; i < g->slots.count; i++)
+        params[i] = g->l.i64;
+    return LLVMFunctionType(LLVMVoidTypeInContext(g->l.ctx), params, g->slots.count, 0);
+}
+
+static void add_attribute(struct gen *g, const char *key, const char *value)
+{
+    LLVMAttributeRef a = LLVMCreateStringAttribute(g->l.ctx, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
+    LLVMAddAttributeAtIndex(g->l.fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
+}
+
+void gen_begin(struct gen *g, unsigned nest, const char *step)
+{
+    enum { PTX_KERNEL = 71 };
+    char name[24];
+    snprintf(name, sizeof name, "n%u_%s", nest, step);
+    g->l.fn = LLVMAddFunction(g->l.mod, name, entry_type(g));
+    memset(g->slot, 0, sizeof g->slot);
+    g->entry = ll_block(&g->l, "entry");
+    g->uniform = ll_block(&g->l, "uniform");
+    if (g->gpu) {
+        LLVMSetFunctionCallConv(g->l.fn, PTX_KERNEL);
+        add_attribute(g, "nvvm.maxntid", strcmp(step, "join") == 0 ? "1024" : "256");
+    } else {
+        g->slots_arg = LLVMGetParam(g->l.fn, 0);
+        g->begin = LLVMGetParam(g->l.fn, 1);
+        g->end = LLVMGetParam(g->l.fn, 2);
+    }
+    ll_at(&g->l, g->uniform);
+}
+
+void gen_end(struct gen *g)
+{
+    LLVMBuildRetVoid(g->l.b);
+    ll_at(&g->l, g->entry);
+    ll_br(&g->l, g->uniform);
+}
+
+val gen_slot(struct gen *g, uint32_t i)
+{
+    if (g->slot[i])
+        return g->slot[i];
+    if (g->gpu)
+        return g->slot[i] = LLVMGetParam(g->l.fn, i);
+    block here = ll_here(&g->l);
+    ll_at(&g->l, g->entry);
+    val at = ll_offset(&g->l, g->slots_arg, ll_i64(&g->l, 8 * (int64_t)i));
+    g->slot[i] = LLVMBuildLoad2(g->l.b, g->l.i64, at, "");
+    ll_at(&g->l, here);
+    return g->slot[i];
+}
+
+val gen_ptr(struct gen *g, val address)
+{
+    return LLVMBuildIntToPtr(g->l.b, address, g->l.ptr, "");
+}
+
+val gen_slot_ptr(struct gen *g, uint32_t i)
+{
+    return gen_ptr(g, gen_slot(g, i));
+}
+
+val gen_alloca(struct gen *g, type t, unsigned n)
+{
+    block here = ll_here(&g->l);
+    ll_at(&g->l, g->entry);
+    val a = LLVMBuildAlloca(g->l.b, LLVMArrayType2(t, n), "");
+    LLVMSetAlignment(a, g->gpu ? 16 : 64);
+    ll_at(&g->l, here);
+    return a;
+}
+
+struct loop gen_loop(struct gen *g, val from, val to)
+{
+    struct ll *l = &g->l;
+    struct loop loop = {.head = ll_block(l, "loop"), .body = ll_block(l, "body"), .done = ll_block(l, "done"), .to = to};
+    block here = ll_here(l);
+    ll_br(l, loop.head);
+    ll_at(l, loop.head);
+    loop.i = ll_phi(l, l->i64, from, here);
+    ll_cond(l, ll_lt(l, loop.i, to), loop.body, loop.done);
+    ll_at(l, loop.body);
+    return loop;
+}
+
+void gen_loop_end(struct gen *g, struct loop *loop, val step)
+{
+    val next = ll_add(&g->l, loop->i, step);
+    ll_phi_add(loop->i, next, ll_here(&g->l));
+    ll_br(&g->l, loop->head);
+    ll_at(&g->l, loop->done);
+}
+
+struct branch gen_if(struct gen *g, val cond)
+{
+    struct branch b = {.yes = ll_block(&g->l, "then"), .done = ll_block(&g->l, "endif")};
+    ll_cond(&g->l, cond, b.yes, b.done);
+    ll_at(&g->l, b.yes);
+    return b;
+}
+
+void gen_if_end(struct gen *g, struct branch *b)
+{
+    ll_br(&g->l, b->done);
+    ll_at(&g->l, b->done);
+}
+
+static void emit_nest(struct gen *g, unsigned i)
+{
+    static void (*const shapes[])(struct gen *, unsigned) = {
+        [NEST_MAP] = map_emit, [NEST_LANES] = lanes_emit, [NEST_COLUMNS] = columns_emit};
+    g->nest = &g->plan->nests.at[i];
+    g->variant = &g->job->variants[i];
+    g->slots = loop_slots(g->nest);
+    shapes[g->nest->kind](g, i);
+}
+
+static void gen_init(struct gen *g, LLVMContextRef ctx)
+{
+    struct ll *l = &g->l;
+    l->ctx = ctx;
+    l->mod = LLVMModuleCreateWithNameInContext("arex", ctx);
+    l->b = LLVMCreateBuilderInContext(ctx);
+    l->i1 = LLVMInt1TypeInContext(ctx);
+    l->i8 = LLVMInt8TypeInContext(ctx);
+    l->i32 = LLVMInt32TypeInContext(ctx);
+    l->i64 = LLVMInt64TypeInContext(ctx);
+    l->f32 = LLVMFloatTypeInContext(ctx);
+    l->f64 = LLVMDoubleTypeInContext(ctx);
+    l->ptr = LLVMPointerTypeInContext(ctx, g->gpu ? 1 : 0);
+}
+
+LLVMModuleRef codegen_emit(LLVMContextRef ctx, const struct codegen_job *job, const struct emit_target *target,
+                           struct diags *diags)
+{
+    struct arena arena;
+    jmp_buf out_of_memory;
+    struct gen *g = calloc(1, sizeof *g);
+    if (!g) {
+        diag_add(diags, AX_out_of_memory, (struct span){0, 0}, "out of memory while generating code");
+        return NULL;
+    }
+    arena_init(&arena, 0);
+    arena.on_fail = &out_of_memory;
+    g->job = job;
+    g->plan = job->plan;
+    g->ir = job->plan->ir;
+    g->target = target;
+    g->arena = &arena;
+    g->diags = diags;
+    g->gpu = target->target == TARGET_NVPTX;
+    gen_init(g, ctx);
+    LLVMModuleRef mod = g->l.mod;
+    if (setjmp(out_of_memory) == 0) {
+        for (unsigned i = 0; i < g->plan->nests.n; i++)
+            emit_nest(g, i);
+    } else {
+        diag_add(diags, AX_out_of_memory, (struct span){0, 0}, "out of memory while generating code");
+        LLVMDisposeModule(g->l.mod);
+        mod = NULL;
+    }
+    LLVMDisposeBuilder(g->l.b);
+    arena_fini(&arena);
+    free(g);
+    return mod;
+}

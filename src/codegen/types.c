@@ -1,0 +1,95 @@
+/* Element types in LLVM: as values, in memory, as constants, converted. */
+#include "gen.h"
+
+type gen_type(struct gen *g, enum dtype t)
+{
+    switch (type_table[t].cls) {
+    case CLASS_BOOL:
+        return g->l.i1;
+    case CLASS_FLOAT:
+        return type_table[t].size == 4 ? g->l.f32 : g->l.f64;
+    default:
+        return LLVMIntTypeInContext(g->l.ctx, 8u * type_table[t].size);
+    }
+}
+
+type gen_memory_type(struct gen *g, enum dtype t)
+{
+    return t == DT_bool ? g->l.i8 : gen_type(g, t);
+}
+
+static type like(type t, val v)
+{
+    return ll_vec(t, ll_width(v));
+}
+
+val gen_from_memory(struct gen *g, val v, enum dtype t)
+{
+    if (t != DT_bool)
+        return v;
+    return LLVMBuildICmp(g->l.b, LLVMIntNE, v, LLVMConstNull(LLVMTypeOf(v)), "");
+}
+
+val gen_to_memory(struct gen *g, val v, enum dtype t)
+{
+    return t == DT_bool ? LLVMBuildZExt(g->l.b, v, like(g->l.i8, v), "") : v;
+}
+
+val gen_const(struct gen *g, enum dtype t, uint64_t bits)
+{
+    if (type_table[t].cls != CLASS_FLOAT)
+        return LLVMConstInt(gen_type(g, t), t == DT_bool ? bits & 1 : bits, 0);
+    type raw = LLVMIntTypeInContext(g->l.ctx, 8u * type_table[t].size);
+    return LLVMConstBitCast(LLVMConstInt(raw, bits, 0), gen_type(g, t));
+}
+
+static val nan_of(struct gen *g, val v)
+{
+    bool wide = ll_scalar(LLVMTypeOf(v)) == g->l.f64;
+    val one = wide ? gen_const(g, DT_float64, UINT64_C(0x7ff8000000000000)) : gen_const(g, DT_float32, 0x7fc00000);
+    return ll_splat(&g->l, one, ll_width(v));
+}
+
+val gen_canonical_nan(struct gen *g, val v)
+{
+    val is = LLVMBuildFCmp(g->l.b, LLVMRealUNO, v, v, "");
+    return ll_select(&g->l, is, nan_of(g, v), v);
+}
+
+static val to_bool(struct gen *g, val v, enum dtype from)
+{
+    val zero = LLVMConstNull(LLVMTypeOf(v));
+    if (type_table[from].cls == CLASS_FLOAT)
+        return LLVMBuildFCmp(g->l.b, LLVMRealUNE, v, zero, "");
+    return LLVMBuildICmp(g->l.b, LLVMIntNE, v, zero, "");
+}
+
+static val float_to_int(struct gen *g, val v, type to, bool is_signed)
+{
+    type over[] = {to, LLVMTypeOf(v)};
+    return ll_intrinsic(&g->l, is_signed ? "llvm.fptosi.sat" : "llvm.fptoui.sat", over, 2, &v, 1);
+}
+
+static val int_to_int(struct gen *g, val v, enum dtype from, type to)
+{
+    if (type_table[from].cls == CLASS_INT)
+        return LLVMBuildIntCast2(g->l.b, v, to, 1, "");
+    return LLVMBuildIntCast2(g->l.b, v, to, 0, "");
+}
+
+val gen_cast(struct gen *g, val v, enum dtype from, enum dtype to)
+{
+    type t = like(gen_type(g, to), v);
+    bool from_float = type_table[from].cls == CLASS_FLOAT, to_float = type_table[to].cls == CLASS_FLOAT;
+    if (from == to)
+        return v;
+    if (to == DT_bool)
+        return to_bool(g, v, from);
+    if (from_float && to_float)
+        return LLVMBuildFPCast(g->l.b, v, t, "");
+    if (from_float)
+        return float_to_int(g, v, t, type_table[to].cls == CLASS_INT);
+    if (to_float)
+        return type_table[from].cls == CLASS_INT ? LLVMBuildSIToFP(g->l.b, v, t, "") : LLVMBuildUIToFP(g->l.b, v, t, "");
+    return int_to_int(g, v, from, t);
+}
