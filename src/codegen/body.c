@@ -1,0 +1,498 @@
+/*
+ * The elementwise part of a nest: loads, operations, stores, at any width and level.
+ */
+#include "gen.h"
+
+/* ---- setting up ---- */
+
+static void views_init(struct gen *g, struct view **out, const struct loop_access *a, uint32_t n, const uint8_t *classes,
+                       uint32_t slot, unsigned n_dims)
+{
+    *out = arena_array(g->arena, struct view, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        (*out)[i].access = &a[i];
+        (*out)[i].cls = classes[i];
+        (*out)[i].slot = slot + i * (1 + n_dims);
+    }
+}
+
+void body_init(struct gen *g, struct body *b, const struct loop_body *source, const uint8_t *classes, uint32_t loads_slot,
+               uint32_t stores_slot, unsigned n_dims)
+{
+    uint32_t n = g->ir->nodes.n;
+    memset(b, 0, sizeof *b);
+    b->source = source;
+    b->n_dims = n_dims;
+    b->n_loads = source->loads.n;
+    b->n_stores = source->stores.n;
+    views_init(g, &b->loads, source->loads.at, b->n_loads, classes, loads_slot, n_dims);
+    views_init(g, &b->stores, source->stores.at, b->n_stores, classes + b->n_loads, stores_slot, n_dims);
+    b->level = arena_array(g->arena, uint8_t, n);
+    b->low = arena_array(g->arena, val, n);
+    b->low_fault = arena_array(g->arena, val, n);
+    b->lane = arena_array(g->arena, val, n);
+    b->lane_fault = arena_array(g->arena, val, n);
+}
+
+void body_bind(struct body *b, ir_id id, val v)
+{
+    b->level[id] = LEVEL_ROW;
+    b->low[id] = v;
+}
+
+static enum level level_of_class(struct gen *g, enum loop_class c)
+{
+    switch (c) {
+    case CLASS_VALUE:
+    case CLASS_UNIFORM:
+        return LEVEL_UNIFORM;
+    case CLASS_ROW: /* a reduced sequence that runs over several rows meets new rows inside a vector */
+        return g->nest->kind == NEST_LANES && !(g->variant->flags & VARIANT_FLAT) ? LEVEL_LANE : LEVEL_ROW;
+    default:
+        return LEVEL_LANE;
+    }
+}
+
+void body_plan_levels(struct gen *g, struct body *b)
+{
+    for (uint32_t i = 0; i < b->n_loads; i++)
+        b->level[b->loads[i].access->value] = level_of_class(g, b->loads[i].cls);
+    for (uint32_t i = 0; i < b->source->order.n; i++) {
+        ir_id id = b->source->order.at[i];
+        const struct ir_node *n = ir_at(g->ir, id);
+        b->level[id] = LEVEL_UNIFORM;
+        for (unsigned k = 0; k < n->n_args; k++)
+            if (b->level[id] < b->level[n->args[k]])
+                b->level[id] = b->level[n->args[k]];
+    }
+}
+
+static unsigned size_of_node(struct gen *g, ir_id id)
+{
+    return type_table[ir_at(g->ir, id)->dtype].size;
+}
+
+unsigned body_width(struct gen *g, const struct body *b)
+{
+    unsigned size = 1;
+    for (uint32_t i = 0; i < b->n_loads; i++)
+        if (b->level[b->loads[i].access->value] == LEVEL_LANE && size_of_node(g, b->loads[i].access->value) > size)
+            size = size_of_node(g, b->loads[i].access->value);
+    for (uint32_t i = 0; i < b->source->order.n; i++) {
+        ir_id id = b->source->order.at[i];
+        if (b->level[id] == LEVEL_LANE && ir_at(g->ir, id)->region == 0 && size_of_node(g, id) > size)
+            size = size_of_node(g, id);
+    }
+    size = size < 4 ? 4 : size;
+    return g->target->vector_bits / 8 / size;
+}
+
+unsigned body_cost(struct gen *g, const struct body *b)
+{
+    unsigned cost = b->n_loads;
+    for (uint32_t i = 0; i < b->source->order.n; i++)
+        cost += b->level[b->source->order.at[i]] == LEVEL_LANE;
+    (void)g;
+    return cost;
+}
+
+/* ---- memory ---- */
+
+static val load_scalar(struct gen *g, const struct view *v, val at)
+{
+    enum dtype t = v->access->dtype;
+    val raw = LLVMBuildLoad2(g->l.b, gen_memory_type(g, t), at, "");
+    LLVMSetAlignment(raw, type_table[t].size);
+    return gen_from_memory(g, raw, t);
+}
+
+static val value_in_slot(struct gen *g, const struct view *v)
+{
+    enum dtype t = v->access->dtype;
+    val bits = gen_slot(g, v->slot);
+    type raw = LLVMIntTypeInContext(g->l.ctx, t == DT_bool ? 1 : 8u * type_table[t].size);
+    bits = LLVMBuildTruncOrBitCast(g->l.b, bits, raw, "");
+    return LLVMBuildBitCast(g->l.b, bits, gen_type(g, t), "");
+}
+
+static val inner_stride(struct gen *g, const struct body *b, const struct view *v)
+{
+    if (v->cls == CLASS_UNIT || v->cls == CLASS_ALIGNED)
+        return ll_i64(&g->l, type_table[v->access->dtype].size);
+    if (v->cls != CLASS_STRIDED)
+        return ll_i64(&g->l, 0);
+    return gen_slot(g, v->slot + b->n_dims); /* the last of the strides */
+}
+
+static val address(struct gen *g, const struct body *b, const struct view *v, val inner)
+{
+    return ll_offset(&g->l, v->row, ll_mul(&g->l, inner, inner_stride(g, b, v)));
+}
+
+static unsigned vector_alignment(const struct gen *g, const struct view *v, unsigned w)
+{
+    unsigned size = type_table[v->access->dtype].size;
+    if (!g->gpu || v->cls != CLASS_ALIGNED)
+        return size;
+    return size * w < 16 ? size * w : 16;
+}
+
+static val load_vector(struct gen *g, const struct body *b, const struct view *v, val inner, unsigned w)
+{
+    struct ll *l = &g->l;
+    if (w == 1)
+        return load_scalar(g, v, address(g, b, v, inner));
+    if (v->cls == CLASS_UNIT || v->cls == CLASS_ALIGNED) {
+        val raw = LLVMBuildLoad2(l->b, ll_vec(gen_memory_type(g, v->access->dtype), w), address(g, b, v, inner), "");
+        LLVMSetAlignment(raw, vector_alignment(g, v, w));
+        return gen_from_memory(g, raw, v->access->dtype);
+    }
+    if (v->cls != CLASS_STRIDED)
+        return ll_splat(l, load_scalar(g, v, v->row), w);
+    val out = LLVMGetPoison(ll_vec(gen_type(g, v->access->dtype), w));
+    for (unsigned i = 0; i < w; i++)
+        out = ll_insert(l, out, load_scalar(g, v, address(g, b, v, ll_add(l, inner, ll_i64(l, i)))), i);
+    return out;
+}
+
+static void set_metadata(struct gen *g, val inst, const char *kind)
+{
+    LLVMMetadataRef one = LLVMValueAsMetadata(ll_i32(&g->l, 1));
+    LLVMMetadataRef node = LLVMMDNodeInContext2(g->l.ctx, &one, 1);
+    LLVMSetMetadata(inst, LLVMGetMDKindIDInContext(g->l.ctx, kind, (unsigned)strlen(kind)), LLVMMetadataAsValue(g->l.ctx, node));
+}
+
+static void store_scalar(struct gen *g, const struct view *v, val at, val x)
+{
+    val s = LLVMBuildStore(g->l.b, gen_to_memory(g, x, v->access->dtype), at);
+    LLVMSetAlignment(s, type_table[v->access->dtype].size);
+}
+
+static void store_vector(struct gen *g, const struct body *b, const struct view *v, val inner, val x, unsigned w)
+{
+    struct ll *l = &g->l;
+    if (w > 1 && (v->cls == CLASS_UNIT || v->cls == CLASS_ALIGNED)) {
+        val s = LLVMBuildStore(l->b, gen_to_memory(g, x, v->access->dtype), address(g, b, v, inner));
+        bool stream = !g->gpu && (g->variant->flags & VARIANT_STREAM) && v == &b->stores[0];
+        LLVMSetAlignment(s, stream ? type_table[v->access->dtype].size * w : vector_alignment(g, v, w));
+        if (stream)
+            set_metadata(g, s, "nontemporal");
+        return;
+    }
+    for (unsigned i = 0; i < w; i++)
+        store_scalar(g, v, address(g, b, v, ll_add(l, inner, ll_i64(l, i))), ll_extract(l, x, i));
+}
+
+/* ---- rows: where each array's current row starts ---- */
+
+static val row_offset(struct gen *g, const struct view *v, const val *index, unsigned from, unsigned to)
+{
+    struct ll *l = &g->l;
+    val sum = ll_i64(l, 0);
+    for (unsigned d = from; d < to; d++)
+        if (v->access->axis[d] >= 0)
+            sum = ll_add(l, sum, ll_mul(l, index[d], gen_slot(g, v->slot + 1 + d)));
+    return sum;
+}
+
+/* The indices of a row-major position in dims from..to-1. */
+static void unravel(struct gen *g, val position, unsigned from, unsigned to, val *index)
+{
+    struct ll *l = &g->l;
+    for (unsigned d = to; d-- > from;) {
+        if (d == from) {
+            index[d] = position;
+            return;
+        }
+        val extent = gen_slot(g, g->slots.extents + d);
+        index[d] = ll_rem(l, position, extent);
+        position = ll_div(l, position, extent);
+    }
+}
+
+static bool has_memory(const struct view *v)
+{
+    return v->cls != CLASS_VALUE;
+}
+
+static void view_row(struct gen *g, struct view *v, const val *index, unsigned from, unsigned to, bool first)
+{
+    if (!has_memory(v))
+        return;
+    val base = first ? gen_slot_ptr(g, v->slot) : v->row;
+    v->row = v->cls == CLASS_UNIFORM ? base : ll_offset(&g->l, base, row_offset(g, v, index, from, to));
+}
+
+void body_rows(struct gen *g, struct body *b, val position, unsigned from, unsigned to, bool first)
+{
+    val index[LOOP_MAX_RANK] = {NULL};
+    if (to > from)
+        unravel(g, position, from, to, index);
+    for (uint32_t i = 0; i < b->n_loads; i++)
+        view_row(g, &b->loads[i], index, from, to, first);
+    for (uint32_t i = 0; i < b->n_stores; i++)
+        view_row(g, &b->stores[i], index, from, to, first);
+}
+
+/* ---- values ---- */
+
+static val widen(struct gen *g, val v, unsigned w)
+{
+    return v && ll_width(v) < w ? ll_splat(&g->l, v, w) : v;
+}
+
+val body_value(struct gen *g, struct body *b, ir_id id)
+{
+    const struct ir_node *n = ir_at(g->ir, id);
+    if (n->op == OP_const)
+        return ll_splat(&g->l, gen_const(g, n->dtype, n->attr), b->w);
+    return b->lane[id] ? b->lane[id] : widen(g, b->low[id], b->w);
+}
+
+val body_fault_of(struct gen *g, struct body *b, ir_id id)
+{
+    return b->lane_fault[id] ? b->lane_fault[id] : widen(g, b->low_fault[id], b->w);
+}
+
+static void set(struct body *b, ir_id id, enum level level, val v, val fault)
+{
+    if (level == LEVEL_LANE) {
+        b->lane[id] = v;
+        b->lane_fault[id] = fault;
+    } else {
+        b->low[id] = v;
+        b->low_fault[id] = fault;
+    }
+}
+
+static val bitcast(struct gen *g, val v, const struct ir_node *n, enum dtype from)
+{
+    if (type_table[from].cls == CLASS_FLOAT)
+        v = gen_canonical_nan(g, v);
+    return LLVMBuildBitCast(g->l.b, v, ll_vec(gen_type(g, n->dtype), ll_width(v)), "");
+}
+
+/* Faults of a side that a choice leaves out are not seen. */
+static val choose_fault(struct gen *g, val cond, val yes, val no)
+{
+    val some = yes ? yes : no;
+    if (!some)
+        return NULL;
+    val none = LLVMConstNull(LLVMTypeOf(some));
+    return ll_select(&g->l, cond, yes ? yes : none, no ? no : none);
+}
+
+static void emit_node(struct gen *g, struct body *b, ir_id id, enum level level);
+
+/* The slow side runs when any element needs it; its nodes are emitted on that path only. */
+static void emit_rarely(struct gen *g, struct body *b, ir_id id, enum level level)
+{
+    struct ll *l = &g->l;
+    const struct ir_node *n = ir_at(g->ir, id);
+    val cond = body_value(g, b, n->args[0]), fast = body_value(g, b, n->args[2]);
+    val fast_fault = body_fault_of(g, b, n->args[2]);
+    val byte = LLVMConstNull(ll_vec(l->i8, b->w));
+    block slow = ll_block(l, "slow"), join = ll_block(l, "join"), here = ll_here(l);
+    ll_cond(l, prim_any(g, cond), slow, join);
+    ll_at(l, slow);
+    for (uint32_t i = 0; i < b->source->order.n; i++)
+        if (ir_at(g->ir, b->source->order.at[i])->region == n->attr)
+            emit_node(g, b, b->source->order.at[i], level);
+    val chosen = ll_select(l, cond, body_value(g, b, n->args[1]), fast);
+    val slow_fault = choose_fault(g, cond, body_fault_of(g, b, n->args[1]), fast_fault);
+    block from = ll_here(l);
+    ll_br(l, join);
+    ll_at(l, join);
+    val v = ll_phi(l, LLVMTypeOf(fast), fast, here), fault = NULL;
+    ll_phi_add(v, chosen, from);
+    if (slow_fault) {
+        fault = ll_phi(l, LLVMTypeOf(byte), fast_fault ? fast_fault : byte, here);
+        ll_phi_add(fault, slow_fault, from);
+    }
+    set(b, id, level, v, prim_or_fault(g, fault, body_fault_of(g, b, n->args[0])));
+}
+
+static void emit_prim(struct gen *g, struct body *b, ir_id id, enum level level)
+{
+    const struct ir_node *n = ir_at(g->ir, id);
+    val args[3] = {NULL}, fault = NULL;
+    for (unsigned k = 0; k < n->n_args; k++)
+        args[k] = body_value(g, b, n->args[k]);
+    if (ir_prim(g->ir, id) == PRIM_select) {
+        fault = choose_fault(g, args[0], body_fault_of(g, b, n->args[1]), body_fault_of(g, b, n->args[2]));
+        fault = prim_or_fault(g, fault, body_fault_of(g, b, n->args[0]));
+    } else {
+        for (unsigned k = 0; k < n->n_args; k++)
+            fault = prim_or_fault(g, fault, body_fault_of(g, b, n->args[k]));
+    }
+    val v = prim_emit(g, ir_prim(g->ir, id), ir_arg_dtype(g->ir, id), args, &fault);
+    set(b, id, level, v, fault);
+}
+
+static void emit_node(struct gen *g, struct body *b, ir_id id, enum level level)
+{
+    const struct ir_node *n = ir_at(g->ir, id);
+    enum dtype from = n->n_args ? ir_at(g->ir, n->args[0])->dtype : DT_none;
+    switch (n->op) {
+    case OP_const:
+        break;
+    case OP_cast:
+        set(b, id, level, gen_cast(g, body_value(g, b, n->args[0]), from, n->dtype), body_fault_of(g, b, n->args[0]));
+        break;
+    case OP_bitcast:
+        set(b, id, level, bitcast(g, body_value(g, b, n->args[0]), n, from), body_fault_of(g, b, n->args[0]));
+        break;
+    case OP_rarely:
+        emit_rarely(g, b, id, level);
+        break;
+    default:
+        emit_prim(g, b, id, level);
+    }
+}
+
+static void emit_level(struct gen *g, struct body *b, enum level level)
+{
+    for (uint32_t i = 0; i < b->source->order.n; i++) {
+        ir_id id = b->source->order.at[i];
+        if (b->level[id] == level && ir_at(g->ir, id)->region == 0)
+            emit_node(g, b, id, level);
+    }
+}
+
+static void load_level(struct gen *g, struct body *b, enum level level)
+{
+    for (uint32_t i = 0; i < b->n_loads; i++) {
+        struct view *v = &b->loads[i];
+        ir_id id = v->access->value;
+        if (b->level[id] != level)
+            continue;
+        if (v->cls == CLASS_VALUE)
+            b->low[id] = value_in_slot(g, v);
+        else
+            b->low[id] = load_scalar(g, v, v->cls == CLASS_UNIFORM ? gen_slot_ptr(g, v->slot) : v->row);
+    }
+}
+
+void body_uniform(struct gen *g, struct body *b)
+{
+    b->w = 1;
+    load_level(g, b, LEVEL_UNIFORM);
+    emit_level(g, b, LEVEL_UNIFORM);
+}
+
+void body_row_values(struct gen *g, struct body *b)
+{
+    b->w = 1;
+    memset(b->lane, 0, g->ir->nodes.n * sizeof *b->lane);
+    memset(b->lane_fault, 0, g->ir->nodes.n * sizeof *b->lane_fault);
+    load_level(g, b, LEVEL_ROW);
+    emit_level(g, b, LEVEL_ROW);
+}
+
+/* ---- a reduced sequence that runs over several rows ---- */
+
+/* Byte offset of element `sequence` of the reduced dims. */
+static val sequence_offset(struct gen *g, const struct view *v, val sequence)
+{
+    val index[LOOP_MAX_RANK] = {NULL};
+    unravel(g, sequence, g->nest->n_kept, g->nest->rank, index);
+    return row_offset(g, v, index, g->nest->n_kept, g->nest->rank);
+}
+
+static val gather(struct gen *g, const struct view *v, val sequence, unsigned w)
+{
+    struct ll *l = &g->l;
+    val out = w == 1 ? NULL : LLVMGetPoison(ll_vec(gen_type(g, v->access->dtype), w));
+    for (unsigned i = 0; i < w; i++) {
+        val at = ll_offset(l, v->row, sequence_offset(g, v, ll_add(l, sequence, ll_i64(l, i))));
+        val x = load_scalar(g, v, at);
+        out = w == 1 ? x : ll_insert(l, out, x, i);
+    }
+    return out;
+}
+
+/* All w elements in one row: one vector load. Else: element by element. */
+static void load_sequence(struct gen *g, struct body *b, const struct where *at)
+{
+    struct ll *l = &g->l;
+    val n = gen_slot(g, g->slots.extents + g->nest->rank - 1);
+    val c = ll_rem(l, at->sequence, n);
+    val fits = ll_le(l, ll_add(l, c, ll_i64(l, b->w)), n);
+    block one = ll_block(l, "one_row"), many = ll_block(l, "rows"), join = ll_block(l, "loaded");
+    val *first = arena_array(g->arena, val, b->n_loads + 1);
+    ll_cond(l, fits, one, many);
+    ll_at(l, one);
+    for (uint32_t i = 0; i < b->n_loads; i++)
+        if (b->level[b->loads[i].access->value] == LEVEL_LANE) {
+            struct view row = b->loads[i];
+            row.row = ll_offset(l, row.row, sequence_offset(g, &row, ll_sub(l, at->sequence, c)));
+            first[i] = load_vector(g, b, &row, c, b->w);
+        }
+    block one_end = ll_here(l);
+    ll_br(l, join);
+    ll_at(l, many);
+    for (uint32_t i = 0; i < b->n_loads; i++)
+        if (b->level[b->loads[i].access->value] == LEVEL_LANE)
+            b->lane[b->loads[i].access->value] = gather(g, &b->loads[i], at->sequence, b->w);
+    block many_end = ll_here(l);
+    ll_br(l, join);
+    ll_at(l, join);
+    for (uint32_t i = 0; i < b->n_loads; i++) {
+        ir_id id = b->loads[i].access->value;
+        if (b->level[id] != LEVEL_LANE)
+            continue;
+        val v = ll_phi(l, LLVMTypeOf(first[i]), first[i], one_end);
+        ll_phi_add(v, b->lane[id], many_end);
+        b->lane[id] = v;
+    }
+}
+
+void body_lanes(struct gen *g, struct body *b, const struct where *at, unsigned w)
+{
+    b->w = w;
+    memset(b->lane, 0, g->ir->nodes.n * sizeof *b->lane);
+    memset(b->lane_fault, 0, g->ir->nodes.n * sizeof *b->lane_fault);
+    if (at->sequence) {
+        if (w > 1)
+            load_sequence(g, b, at);
+        else
+            for (uint32_t i = 0; i < b->n_loads; i++)
+                if (b->level[b->loads[i].access->value] == LEVEL_LANE)
+                    b->lane[b->loads[i].access->value] = gather(g, &b->loads[i], at->sequence, 1);
+    } else {
+        for (uint32_t i = 0; i < b->n_loads; i++)
+            if (b->level[b->loads[i].access->value] == LEVEL_LANE)
+                b->lane[b->loads[i].access->value] = load_vector(g, b, &b->loads[i], at->inner, w);
+    }
+    emit_level(g, b, LEVEL_LANE);
+}
+
+void body_stores(struct gen *g, struct body *b, const struct where *at)
+{
+    struct ll *l = &g->l;
+    for (uint32_t i = 0; i < b->n_stores; i++) {
+        struct view *v = &b->stores[i];
+        ir_id id = v->access->value;
+        val x = body_value(g, b, id);
+        if (type_table[v->access->dtype].cls == CLASS_FLOAT)
+            x = gen_canonical_nan(g, x);
+        if (!at->sequence)
+            store_vector(g, b, v, at->inner, x, b->w);
+        else
+            for (unsigned k = 0; k < b->w; k++)
+                store_scalar(g, v, ll_offset(l, v->row, sequence_offset(g, v, ll_add(l, at->sequence, ll_i64(l, k)))), ll_extract(l, x, k));
+        gen_raise(g, body_fault_of(g, b, id));
+    }
+}
+
+void gen_raise(struct gen *g, val fault)
+{
+    struct ll *l = &g->l;
+    if (!fault)
+        return;
+    val any = ll_width(fault) == 1 ? fault : ll_intrinsic1(l, "llvm.vector.reduce.or", fault);
+    struct branch b = gen_if(g, LLVMBuildICmp(l->b, LLVMIntNE, any, LLVMConstNull(l->i8), ""));
+    LLVMBuildAtomicRMW(l->b, LLVMAtomicRMWBinOpOr, gen_slot_ptr(g, g->slots.faults), LLVMBuildZExt(l->b, any, l->i32, ""),
+                       LLVMAtomicOrderingMonotonic, 0);
+    gen_if_end(g, &b);
+}
