@@ -23,6 +23,7 @@ void body_init(struct gen *g, struct body *b, const struct loop_body *source, co
     memset(b, 0, sizeof *b);
     b->source = source;
     b->n_dims = n_dims;
+    b->inner = n_dims - 1;
     b->n_loads = source->loads.n;
     b->n_stores = source->stores.n;
     views_init(g, &b->loads, source->loads.at, b->n_loads, classes, loads_slot, n_dims);
@@ -121,7 +122,7 @@ static val inner_stride(struct gen *g, const struct body *b, const struct view *
         return ll_i64(&g->l, type_table[v->access->dtype].size);
     if (v->cls != CLASS_STRIDED)
         return ll_i64(&g->l, 0);
-    return gen_slot(g, v->slot + b->n_dims); /* the last of the strides */
+    return gen_slot(g, v->slot + 1 + b->inner);
 }
 
 static val address(struct gen *g, const struct body *b, const struct view *v, val inner)

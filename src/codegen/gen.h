@@ -23,7 +23,7 @@ struct view {
 /* A body (main or epilogue) being emitted. */
 struct body {
     const struct loop_body *source;
-    unsigned n_dims;
+    unsigned n_dims, inner; /* dims of the space; the one that lanes run along */
     struct view *loads, *stores;
     uint32_t n_loads, n_stores;
     uint8_t *level;   /* per node */
@@ -119,6 +119,7 @@ enum dtype reduce_dtype(struct gen *g, const struct loop_reduce *r);
 void map_emit(struct gen *g, unsigned index);
 void lanes_emit(struct gen *g, unsigned index);
 void columns_emit(struct gen *g, unsigned index);
+void join_emit(struct gen *g, unsigned index); /* the second step of the last two */
 
 /* ---- gpu.c ---- */
 enum axis { AXIS_X, AXIS_Y };

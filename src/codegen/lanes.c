@@ -1,0 +1,341 @@
+/*
+ * LANES nests: reductions whose sequence ends with the innermost axis. The tree is fixed (src/ir/ir.h): blocks of
+ * TREE_BLOCK elements; within one, element i goes to lane i mod `lanes`; lanes are joined by halving.
+ *
+ * A worker (a CPU thread, a warp) takes one block of one kept element at a time. It holds the lanes in vectors of
+ * `width`: on the CPU all of them, vector v holding lanes v * width and up; on a GPU each of 32 threads holds
+ * lanes / 32, vector v of thread t holding v * 32 * width + t * width and up. So loads of a warp lie side by side.
+ *
+ * Partial results lie in memory as [kept][blocks]; the join step (join.c) takes them from there.
+ */
+#include "gen.h"
+
+enum { WARP = 32, UNROLL_BUDGET = 160 };
+
+struct lanes {
+    struct gen *g;
+    struct body body;
+    unsigned width, n_vectors, n_reduces;
+    val thread;        /* of the warp; GPU */
+    val start, length; /* of the block: first element of the sequence, number of elements */
+    val *acc;          /* [reduce * n_vectors + vector] */
+    val *memory;       /* per reduce: room for the lanes of this worker */
+};
+
+static const struct loop_reduce *reduce_at(const struct lanes *s, unsigned r)
+{
+    return &s->g->nest->reduces.at[r];
+}
+
+static val *acc_at(struct lanes *s, unsigned r, unsigned v)
+{
+    return &s->acc[r * s->n_vectors + v];
+}
+
+/* The element of the block that lane `k` (counted within this worker) meets first. */
+static val first_of_lane(struct lanes *s, val k)
+{
+    struct ll *l = &s->g->l;
+    if (!s->g->gpu)
+        return k;
+    val width = ll_i64(l, s->width);
+    val vector = ll_mul(l, ll_div(l, k, width), ll_i64(l, WARP * s->width));
+    return ll_add(l, vector, ll_add(l, ll_mul(l, s->thread, width), ll_rem(l, k, width)));
+}
+
+static val vector_start(struct lanes *s, unsigned v)
+{
+    struct ll *l = &s->g->l;
+    if (!s->g->gpu)
+        return ll_i64(l, v * s->width);
+    return ll_add(l, ll_i64(l, v * WARP * s->width), ll_mul(l, s->thread, ll_i64(l, s->width)));
+}
+
+/* Computes w elements from position `at` of the block. */
+static void compute(struct lanes *s, val at, unsigned w)
+{
+    struct gen *g = s->g;
+    val position = ll_add(&g->l, s->start, at);
+    struct where where = {.inner = position, .sequence = g->variant->flags & VARIANT_FLAT ? NULL : position};
+    body_lanes(g, &s->body, &where, w);
+    body_stores(g, &s->body, &where);
+    for (unsigned r = 0; r < s->n_reduces; r++)
+        gen_raise(g, body_fault_of(g, &s->body, reduce_at(s, r)->operand));
+}
+
+static val operand(struct lanes *s, unsigned r)
+{
+    return body_value(s->g, &s->body, reduce_at(s, r)->operand);
+}
+
+/* ---- lanes in memory ---- */
+
+static val memory_at(struct lanes *s, unsigned r, val k)
+{
+    enum dtype t = reduce_dtype(s->g, reduce_at(s, r));
+    return ll_offset(&s->g->l, s->memory[r], ll_mul(&s->g->l, k, ll_i64(&s->g->l, type_table[t].size)));
+}
+
+static val load_lanes(struct lanes *s, unsigned r, val k, unsigned w)
+{
+    enum dtype t = reduce_dtype(s->g, reduce_at(s, r));
+    val raw = LLVMBuildLoad2(s->g->l.b, ll_vec(gen_memory_type(s->g, t), w), memory_at(s, r, k), "");
+    LLVMSetAlignment(raw, type_table[t].size);
+    return gen_from_memory(s->g, raw, t);
+}
+
+static void store_lanes(struct lanes *s, unsigned r, val k, val v)
+{
+    enum dtype t = reduce_dtype(s->g, reduce_at(s, r));
+    val st = LLVMBuildStore(s->g->l.b, gen_to_memory(s->g, v, t), memory_at(s, r, k));
+    LLVMSetAlignment(st, type_table[t].size);
+}
+
+static void spill(struct lanes *s)
+{
+    for (unsigned r = 0; r < s->n_reduces; r++)
+        for (unsigned v = 0; v < s->n_vectors; v++)
+            store_lanes(s, r, ll_i64(&s->g->l, v * s->width), *acc_at(s, r, v));
+}
+
+static void reload(struct lanes *s)
+{
+    for (unsigned r = 0; r < s->n_reduces; r++)
+        for (unsigned v = 0; v < s->n_vectors; v++)
+            *acc_at(s, r, v) = load_lanes(s, r, ll_i64(&s->g->l, v * s->width), s->width);
+}
+
+/* Elements at..at + w of the block into the lanes in memory from k on. */
+static void into_memory(struct lanes *s, val at, val k, unsigned w)
+{
+    compute(s, at, w);
+    for (unsigned r = 0; r < s->n_reduces; r++)
+        store_lanes(s, r, k, reduce_combine(s->g, reduce_at(s, r), load_lanes(s, r, k, w), operand(s, r)));
+}
+
+/* ---- the block ---- */
+
+static void start_lanes(struct lanes *s)
+{
+    for (unsigned r = 0; r < s->n_reduces; r++)
+        for (unsigned v = 0; v < s->n_vectors; v++)
+            *acc_at(s, r, v) = ll_splat(&s->g->l, reduce_identity(s->g, reduce_at(s, r)), s->width);
+}
+
+static void compute_row(struct lanes *s, val row)
+{
+    struct ll *l = &s->g->l;
+    val first = ll_mul(l, row, ll_i64(l, s->g->nest->lanes));
+    for (unsigned v = 0; v < s->n_vectors; v++) {
+        compute(s, ll_add(l, first, vector_start(s, v)), s->width);
+        for (unsigned r = 0; r < s->n_reduces; r++)
+            *acc_at(s, r, v) = reduce_combine(s->g, reduce_at(s, r), *acc_at(s, r, v), operand(s, r));
+    }
+}
+
+/* Rows from..to with the lanes in registers, `unroll` rows a turn. Returns where it stopped. */
+static val rows_in_registers(struct lanes *s, val from, val to, unsigned unroll)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    unsigned n = s->n_reduces * s->n_vectors;
+    block here = ll_here(l), head = ll_block(l, "rows"), body = ll_block(l, "row"), done = ll_block(l, "rows_done");
+    val *phi = arena_array(g->arena, val, n + 1);
+    ll_br(l, head);
+    ll_at(l, head);
+    val row = ll_phi(l, l->i64, from, here);
+    for (unsigned i = 0; i < n; i++)
+        phi[i] = s->acc[i] = ll_phi(l, LLVMTypeOf(s->acc[i]), s->acc[i], here);
+    ll_cond(l, ll_le(l, ll_add(l, row, ll_i64(l, unroll)), to), body, done);
+    ll_at(l, body);
+    for (unsigned u = 0; u < unroll; u++)
+        compute_row(s, ll_add(l, row, ll_i64(l, u)));
+    ll_phi_add(row, ll_add(l, row, ll_i64(l, unroll)), ll_here(l));
+    for (unsigned i = 0; i < n; i++) {
+        ll_phi_add(phi[i], s->acc[i], ll_here(l));
+        s->acc[i] = phi[i];
+    }
+    ll_br(l, head);
+    ll_at(l, done);
+    return row;
+}
+
+/* What is left of a block after `done` elements, fewer than one row of lanes; lanes in memory. */
+static void tail_cpu(struct lanes *s, val done, unsigned w)
+{
+    struct ll *l = &s->g->l;
+    val left = ll_sub(l, s->length, done);
+    val wide = ll_sub(l, left, ll_rem(l, left, ll_i64(l, w)));
+    if (w > 1) {
+        struct loop loop = gen_loop(s->g, ll_i64(l, 0), wide);
+        into_memory(s, ll_add(l, done, loop.i), loop.i, w);
+        gen_loop_end(s->g, &loop, ll_i64(l, w));
+    }
+    struct loop loop = gen_loop(s->g, w > 1 ? wide : ll_i64(l, 0), left);
+    into_memory(s, ll_add(l, done, loop.i), loop.i, 1);
+    gen_loop_end(s->g, &loop, ll_i64(l, 1));
+}
+
+static void tail_gpu(struct lanes *s, val done)
+{
+    struct ll *l = &s->g->l;
+    struct loop loop = gen_loop(s->g, ll_i64(l, 0), ll_i64(l, s->width * s->n_vectors));
+    val at = ll_add(l, done, first_of_lane(s, loop.i));
+    struct branch in = gen_if(s->g, ll_lt(l, at, s->length));
+    into_memory(s, at, loop.i, 1);
+    gen_if_end(s->g, &in);
+    gen_loop_end(s->g, &loop, ll_i64(l, 1));
+}
+
+/* After the branch lanes come from either side. */
+static void tail(struct lanes *s, val done)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    unsigned n = s->n_reduces * s->n_vectors;
+    val *kept = arena_array(g->arena, val, n + 1);
+    memcpy(kept, s->acc, n * sizeof *kept);
+    block here = ll_here(l);
+    struct branch rest = gen_if(g, ll_lt(l, done, s->length));
+    spill(s);
+    if (g->gpu)
+        tail_gpu(s, done);
+    else
+        tail_cpu(s, done, s->width);
+    reload(s);
+    block from = ll_here(l);
+    gen_if_end(g, &rest);
+    for (unsigned i = 0; i < n; i++) {
+        val phi = ll_phi(l, LLVMTypeOf(kept[i]), kept[i], here);
+        ll_phi_add(phi, s->acc[i], from);
+        s->acc[i] = phi;
+    }
+}
+
+/* Costly bodies: one copy of the body, lanes in memory throughout (CPU). */
+static void block_in_memory(struct lanes *s)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    spill(s);
+    val w = ll_i64(l, s->width), wide = ll_sub(l, s->length, ll_rem(l, s->length, w));
+    val lanes = ll_i64(l, g->nest->lanes - 1);
+    struct loop loop = gen_loop(g, ll_i64(l, 0), wide);
+    into_memory(s, loop.i, LLVMBuildAnd(l->b, loop.i, lanes, ""), s->width);
+    gen_loop_end(g, &loop, w);
+    struct loop rest = gen_loop(g, wide, s->length);
+    into_memory(s, rest.i, LLVMBuildAnd(l->b, rest.i, lanes, ""), 1);
+    gen_loop_end(g, &rest, ll_i64(l, 1));
+    reload(s);
+}
+
+static void block_in_registers(struct lanes *s)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    unsigned unroll = g->gpu && body_cost(g, &s->body) * s->n_vectors <= 24 ? 4 : 1;
+    val lanes = ll_i64(l, g->nest->lanes), full = ll_div(l, s->length, lanes);
+    val row = ll_i64(l, 0);
+    if (unroll > 1)
+        row = rows_in_registers(s, row, full, unroll);
+    rows_in_registers(s, row, full, 1);
+    tail(s, ll_mul(l, full, lanes));
+}
+
+static void halve_vectors(struct lanes *s, unsigned r)
+{
+    for (unsigned n = s->n_vectors / 2; n >= 1; n /= 2)
+        for (unsigned v = 0; v < n; v++)
+            *acc_at(s, r, v) = reduce_combine(s->g, reduce_at(s, r), *acc_at(s, r, v), *acc_at(s, r, v + n));
+}
+
+/* One number out of this worker's lanes; on a GPU, right in thread 0. */
+static val tree(struct lanes *s, unsigned r)
+{
+    struct gen *g = s->g;
+    const struct loop_reduce *red = reduce_at(s, r);
+    halve_vectors(s, r);
+    val v = *acc_at(s, r, 0);
+    if (g->gpu)
+        for (unsigned mask = WARP / 2; mask >= 1; mask /= 2)
+            v = reduce_combine(g, red, v, gpu_shuffle_xor(g, v, mask, reduce_dtype(g, red)));
+    for (unsigned w = s->width / 2; w >= 1; w /= 2)
+        v = reduce_combine(g, red, ll_part(&g->l, v, 0, w), ll_part(&g->l, v, w, w));
+    return v;
+}
+
+static void store_partial(struct lanes *s, unsigned r, val item, val v)
+{
+    struct gen *g = s->g;
+    enum dtype t = reduce_dtype(g, reduce_at(s, r));
+    val at = ll_offset(&g->l, gen_slot_ptr(g, g->slots.partials + r), ll_mul(&g->l, item, ll_i64(&g->l, type_table[t].size)));
+    val st = LLVMBuildStore(g->l.b, gen_to_memory(g, v, t), at);
+    LLVMSetAlignment(st, type_table[t].size);
+}
+
+static void one_item(struct lanes *s, val item)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    val blocks = gen_slot(g, g->slots.blocks), kept = ll_div(l, item, blocks), block_of = ll_rem(l, item, blocks);
+    s->start = ll_mul(l, block_of, ll_i64(l, TREE_BLOCK));
+    s->length = ll_min(l, ll_i64(l, TREE_BLOCK), ll_sub(l, gen_slot(g, g->slots.length), s->start));
+    body_rows(g, &s->body, kept, 0, g->nest->n_kept, true);
+    body_row_values(g, &s->body);
+    start_lanes(s);
+    if (!g->gpu && body_cost(g, &s->body) * s->n_vectors > UNROLL_BUDGET)
+        block_in_memory(s);
+    else
+        block_in_registers(s);
+    for (unsigned r = 0; r < s->n_reduces; r++) {
+        val v = tree(s, r);
+        if (g->gpu) {
+            struct branch first = gen_if(g, ll_eq(l, s->thread, ll_i64(l, 0)));
+            store_partial(s, r, item, v);
+            gen_if_end(g, &first);
+        } else {
+            store_partial(s, r, item, v);
+        }
+    }
+}
+
+static void lanes_main(struct lanes *s)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    if (!g->gpu) {
+        struct loop loop = gen_loop(g, g->begin, g->end);
+        one_item(s, loop.i);
+        gen_loop_end(g, &loop, ll_i64(l, 1));
+        return;
+    }
+    val id = ll_add(l, ll_mul(l, gpu_block(g, AXIS_X), gpu_block_size(g, AXIS_X)), gpu_thread(g, AXIS_X));
+    val item = ll_div(l, id, ll_i64(l, WARP));
+    s->thread = ll_rem(l, id, ll_i64(l, WARP));
+    struct branch in = gen_if(g, ll_lt(l, item, ll_mul(l, gen_slot(g, g->slots.kept), gen_slot(g, g->slots.blocks))));
+    one_item(s, item);
+    gen_if_end(g, &in);
+}
+
+static unsigned at_most(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+void lanes_emit(struct gen *g, unsigned index)
+{
+    struct lanes s = {.g = g, .n_reduces = g->nest->reduces.n};
+    body_init(g, &s.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
+    body_plan_levels(g, &s.body);
+    s.width = g->gpu ? loop_gpu_width(g->nest) : at_most(body_width(g, &s.body), g->nest->lanes);
+    s.n_vectors = g->nest->lanes / (g->gpu ? WARP : 1) / s.width;
+    s.acc = arena_array(g->arena, val, s.n_reduces * s.n_vectors + 1);
+    s.memory = arena_array(g->arena, val, s.n_reduces + 1);
+    gen_begin(g, index, "main");
+    for (unsigned r = 0; r < s.n_reduces; r++)
+        s.memory[r] = gen_alloca(g, gen_memory_type(g, reduce_dtype(g, reduce_at(&s, r))), s.width * s.n_vectors);
+    body_uniform(g, &s.body);
+    lanes_main(&s);
+    gen_end(g);
+    join_emit(g, index);
+}

@@ -1,0 +1,130 @@
+/*
+ * MAP nests: elementwise results over a space of rows.
+ *
+ * A CPU worker takes the elements begin..end of the row-major space, row by row. On a GPU a thread takes `width`
+ * elements of a row, and rows in steps of the grid's height.
+ */
+#include "gen.h"
+
+struct map {
+    struct gen *g;
+    struct body body;
+    unsigned width, inner; /* elements a vector step takes; the innermost dim */
+};
+
+static void step(struct map *m, val at, unsigned w)
+{
+    struct where where = {.inner = at};
+    body_lanes(m->g, &m->body, &where, w);
+    body_stores(m->g, &m->body, &where);
+}
+
+/* Stores that bypass the caches need aligned vectors: go one by one until the first output is aligned. */
+static val may_go_wide(struct map *m, val at)
+{
+    struct gen *g = m->g;
+    if (g->gpu || !(g->variant->flags & VARIANT_STREAM))
+        return NULL;
+    unsigned size = type_table[m->body.stores[0].access->dtype].size;
+    val address = LLVMBuildPtrToInt(g->l.b, m->body.stores[0].row, g->l.i64, "");
+    address = ll_add(&g->l, address, ll_mul(&g->l, at, ll_i64(&g->l, size)));
+    val low = LLVMBuildAnd(g->l.b, address, ll_i64(&g->l, (int64_t)(size * m->width) - 1), "");
+    return ll_eq(&g->l, low, ll_i64(&g->l, 0));
+}
+
+/* Elements from..to of the current row: vectors while they fit, single elements for the rest. */
+static void walk_row(struct map *m, val from, val to)
+{
+    struct gen *g = m->g;
+    struct ll *l = &g->l;
+    block again = ll_block(l, "again"), wide = ll_block(l, "wide"), wide_body = ll_block(l, "wide_body");
+    block narrow = ll_block(l, "narrow"), narrow_body = ll_block(l, "narrow_body"), done = ll_block(l, "row_done");
+    block here = ll_here(l);
+    ll_br(l, again);
+    ll_at(l, again);
+    val start = ll_phi(l, l->i64, from, here);
+    val aligned = may_go_wide(m, start);
+    if (aligned)
+        ll_cond(l, aligned, wide, narrow);
+    else
+        ll_br(l, wide);
+    block again_end = ll_here(l);
+
+    ll_at(l, wide);
+    val i = ll_phi(l, l->i64, start, again_end);
+    ll_cond(l, ll_le(l, ll_add(l, i, ll_i64(l, m->width)), to), wide_body, narrow);
+    ll_at(l, wide_body);
+    step(m, i, m->width);
+    ll_phi_add(i, ll_add(l, i, ll_i64(l, m->width)), ll_here(l));
+    ll_br(l, wide);
+
+    ll_at(l, narrow);
+    val j = ll_phi(l, l->i64, i, wide);
+    if (aligned)
+        ll_phi_add(j, start, again_end);
+    ll_cond(l, ll_lt(l, j, to), narrow_body, done);
+    ll_at(l, narrow_body);
+    step(m, j, 1);
+    val next = ll_add(l, j, ll_i64(l, 1));
+    if (aligned)
+        ll_phi_add(start, next, ll_here(l));
+    else
+        ll_phi_add(j, next, ll_here(l));
+    ll_br(l, aligned ? again : narrow);
+    ll_at(l, done);
+}
+
+static void map_cpu(struct map *m)
+{
+    struct gen *g = m->g;
+    struct ll *l = &g->l;
+    val n = gen_slot(g, g->slots.extents + m->inner);
+    struct loop loop = gen_loop(g, g->begin, g->end);
+    val row = ll_div(l, loop.i, n), from = ll_rem(l, loop.i, n);
+    val to = ll_min(l, n, ll_add(l, from, ll_sub(l, g->end, loop.i)));
+    body_rows(g, &m->body, row, 0, m->inner, true);
+    body_row_values(g, &m->body);
+    walk_row(m, from, to);
+    gen_loop_end(g, &loop, ll_sub(l, to, from));
+    if (g->variant->flags & VARIANT_STREAM)
+        LLVMBuildFence(l->b, LLVMAtomicOrderingSequentiallyConsistent, 0, "");
+}
+
+static val row_count(struct map *m)
+{
+    val rows = ll_i64(&m->g->l, 1);
+    for (unsigned d = 0; d < m->inner; d++)
+        rows = ll_mul(&m->g->l, rows, gen_slot(m->g, m->g->slots.extents + d));
+    return rows;
+}
+
+static void map_gpu(struct map *m)
+{
+    struct gen *g = m->g;
+    struct ll *l = &g->l;
+    val n = gen_slot(g, g->slots.extents + m->inner), rows = row_count(m);
+    val x = ll_add(l, ll_mul(l, gpu_block(g, AXIS_X), gpu_block_size(g, AXIS_X)), gpu_thread(g, AXIS_X));
+    val y = ll_add(l, ll_mul(l, gpu_block(g, AXIS_Y), gpu_block_size(g, AXIS_Y)), gpu_thread(g, AXIS_Y));
+    val from = ll_mul(l, x, ll_i64(l, m->width));
+    val to = ll_min(l, n, ll_add(l, from, ll_i64(l, m->width)));
+    struct loop loop = gen_loop(g, y, rows);
+    body_rows(g, &m->body, loop.i, 0, m->inner, true);
+    body_row_values(g, &m->body);
+    walk_row(m, from, to);
+    gen_loop_end(g, &loop, ll_mul(l, gpu_grid_size(g, AXIS_Y), gpu_block_size(g, AXIS_Y)));
+}
+
+void map_emit(struct gen *g, unsigned index)
+{
+    struct map m = {.g = g, .inner = g->nest->rank - 1u};
+    body_init(g, &m.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
+    body_plan_levels(g, &m.body);
+    m.width = g->gpu ? loop_gpu_width(g->nest) : body_width(g, &m.body);
+    gen_begin(g, index, "main");
+    body_uniform(g, &m.body);
+    if (g->gpu)
+        map_gpu(&m);
+    else
+        map_cpu(&m);
+    gen_end(g);
+}
