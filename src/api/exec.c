@@ -1,0 +1,525 @@
+/*
+ * See exec.h. The steps of a run: temporaries, the geometry of every nest, the code for it, then one or two launches
+ * a nest. Each step either succeeds or adds a diagnostic; what was allocated is freed on one exit.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "geometry.h"
+
+struct variant_code {
+    struct variant_code *next;
+    uint32_t key_size;
+    uint8_t *key; /* per nest: flags, classes */
+    struct device_module *module;
+    unsigned *main_entry, *join_entry; /* per nest */
+};
+
+struct exec_code {
+    const struct loop_plan *plan;
+    struct device *device;
+    exec_codegen *codegen;
+    void *user;
+    bool fast;
+    int64_t cache_bytes;
+    uint32_t key_size, n_accesses;
+    pthread_mutex_t lock; /* guards variants and times; held while compiling, so that no variant is made twice */
+    struct variant_code *variants;
+    struct exec_times times;
+};
+
+/* ---- life ---- */
+
+static int64_t last_cache(void)
+{
+    long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    return size > 0 ? size : INT64_C(32) << 20;
+}
+
+struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *device, exec_codegen *codegen, void *user,
+                                bool fast)
+{
+    struct exec_code *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->plan = plan;
+    c->device = device;
+    c->codegen = codegen;
+    c->user = user;
+    c->fast = fast;
+    c->cache_bytes = device->ops->kind == DEVICE_CPU ? last_cache() : 0;
+    for (uint32_t i = 0; i < plan->nests.n; i++) {
+        c->n_accesses += geometry_accesses(&plan->nests.at[i]);
+        c->key_size += 1 + geometry_accesses(&plan->nests.at[i]);
+    }
+    pthread_mutex_init(&c->lock, NULL);
+    return c;
+}
+
+static void variant_free(struct exec_code *c, struct variant_code *v)
+{
+    if (v->module)
+        c->device->ops->unload(c->device, v->module);
+    free(v->key);
+    free(v->main_entry);
+    free(v->join_entry);
+    free(v);
+}
+
+void exec_code_free(struct exec_code *c)
+{
+    if (!c)
+        return;
+    while (c->variants) {
+        struct variant_code *v = c->variants;
+        c->variants = v->next;
+        variant_free(c, v);
+    }
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+void exec_code_times(const struct exec_code *c, struct exec_times *out)
+{
+    struct exec_code *m = (struct exec_code *)c; /* the lock changes, nothing that shows */
+    pthread_mutex_lock(&m->lock);
+    *out = c->times;
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- one run ---- */
+
+struct run {
+    struct exec_code *code;
+    struct device *device;
+    struct diags *diags;
+    void *stream;
+    unsigned max_threads;
+    const int64_t *dims;
+    struct geometry_array *arguments, *buffers;
+    int64_t (*buffer_strides)[IR_MAX_RANK], (*buffer_shapes)[IR_MAX_RANK];
+    struct geometry *geometry;
+    struct geometry_access *accesses;
+    uint8_t *key;
+    void **temporaries; /* to free */
+    uint32_t n_temporaries, max_temporaries;
+    uint32_t *faults_on_device, faults_here;
+};
+
+static bool no_memory(struct diags *diags)
+{
+    diag_add(diags, AX_out_of_memory, (struct span){0, 0}, "out of memory");
+    return false;
+}
+
+static bool run_init(struct run *r)
+{
+    const struct loop_plan *p = r->code->plan;
+    uint32_t n_reduces = 0;
+    for (uint32_t i = 0; i < p->nests.n; i++)
+        n_reduces += p->nests.at[i].reduces.n;
+    r->max_temporaries = p->buffers.n + n_reduces + 1;
+    r->arguments = calloc(p->ir->inputs.n + 1, sizeof *r->arguments);
+    r->buffers = calloc(p->buffers.n + 1, sizeof *r->buffers);
+    r->buffer_strides = calloc(p->buffers.n + 1, sizeof *r->buffer_strides);
+    r->buffer_shapes = calloc(p->buffers.n + 1, sizeof *r->buffer_shapes);
+    r->geometry = calloc(p->nests.n + 1, sizeof *r->geometry);
+    r->accesses = calloc(r->code->n_accesses + 1, sizeof *r->accesses);
+    r->key = calloc(r->code->key_size + 1, 1);
+    r->temporaries = calloc(r->max_temporaries, sizeof *r->temporaries);
+    return (r->arguments && r->buffers && r->buffer_strides && r->buffer_shapes && r->geometry && r->accesses && r->key && r->temporaries) ||
+           no_memory(r->diags);
+}
+
+static void run_fini(struct run *r)
+{
+    for (uint32_t i = 0; i < r->n_temporaries; i++)
+        r->device->ops->free(r->device, r->temporaries[i]);
+    free(r->arguments);
+    free(r->buffers);
+    free(r->buffer_strides);
+    free(r->buffer_shapes);
+    free(r->geometry);
+    free(r->accesses);
+    free(r->key);
+    free(r->temporaries);
+}
+
+static bool temporary(struct run *r, int64_t size, void **out)
+{
+    *out = NULL;
+    if (!r->device->ops->alloc(r->device, size ? (size_t)size : 1, out, r->diags))
+        return false;
+    r->temporaries[r->n_temporaries++] = *out;
+    return true;
+}
+
+/* Shape and C-contiguous strides of a buffer of ours; its size in bytes. */
+static int64_t buffer_layout(struct run *r, uint32_t b)
+{
+    const struct loop_plan *p = r->code->plan;
+    const struct ir_shape *s = &p->ir->shapes.at[p->buffers.at[b].shape];
+    int64_t size = type_table[p->buffers.at[b].dtype].size;
+    for (unsigned d = s->rank; d-- > 0;) {
+        r->buffer_shapes[b][d] = r->dims[s->dim[d]];
+        r->buffer_strides[b][d] = size;
+        size *= r->buffer_shapes[b][d];
+    }
+    r->buffers[b].shape = r->buffer_shapes[b];
+    r->buffers[b].stride = r->buffer_strides[b];
+    r->buffers[b].on_device = true;
+    return size;
+}
+
+static bool make_buffers(struct run *r, const struct exec_array *outputs, bool allocate)
+{
+    const struct loop_plan *p = r->code->plan;
+    for (uint32_t b = 0; b < p->buffers.n; b++) {
+        int64_t size = buffer_layout(r, b);
+        if (p->buffers.at[b].role == BUFFER_OUTPUT) {
+            const struct exec_array *o = &outputs[p->buffers.at[b].output];
+            r->buffers[b].data = o->data;
+            if (o->stride)
+                r->buffers[b].stride = o->stride;
+        } else if (allocate && !temporary(r, size, &r->buffers[b].data)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void take_inputs(struct run *r, const struct exec_array *inputs)
+{
+    for (uint32_t i = 0; i < r->code->plan->ir->inputs.n; i++) {
+        r->arguments[i].data = inputs[i].data;
+        r->arguments[i].shape = inputs[i].shape;
+        r->arguments[i].stride = inputs[i].stride;
+        r->arguments[i].on_device = inputs[i].on_device;
+    }
+}
+
+static bool is_gpu(const struct run *r)
+{
+    return r->device->ops->kind == DEVICE_CUDA;
+}
+
+static void find_geometry(struct run *r)
+{
+    const struct loop_plan *p = r->code->plan;
+    struct geometry_access *next = r->accesses;
+    uint8_t *key = r->key;
+    for (uint32_t i = 0; i < p->nests.n; i++) {
+        struct geometry *geo = &r->geometry[i];
+        geo->access = next;
+        geometry_of(geo, p, &p->nests.at[i], r->dims, r->arguments, r->buffers, r->code->cache_bytes);
+        next += geo->n;
+        *key++ = geo->flags;
+        geometry_classes(geo, is_gpu(r), key);
+        key += geo->n;
+    }
+}
+
+/* ---- code for a variant ---- */
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int ptx_version_for(int driver_version)
+{
+    static const struct {
+        int cuda, ptx;
+    } versions[] = {{13000, 90}, {12090, 88}, {12080, 87}, {12070, 86}, {12050, 85}, {12040, 84}, {12030, 83},
+                    {12020, 82}, {12010, 81}, {12000, 80}, {11080, 78}, {11070, 77}, {11060, 76}, {11050, 75}, {11040, 74},
+                    {11030, 73}, {11020, 72}, {11010, 71}, {11000, 70}};
+    for (unsigned i = 0; i < sizeof versions / sizeof *versions; i++)
+        if (driver_version >= versions[i].cuda)
+            return versions[i].ptx;
+    return 63;
+}
+
+static void name_arch(const struct device *d, char *out, size_t size, struct codegen_options *o)
+{
+    out[0] = 0;
+    o->arch = out;
+    if (d->ops->kind != DEVICE_CUDA)
+        return;
+    struct strbuf b = {0};
+    strbuf_printf(&b, "sm_%d", d->sm);
+    if (b.s && b.n < size)
+        memcpy(out, b.s, b.n + 1);
+    strbuf_fini(&b);
+    o->target = TARGET_NVPTX;
+    o->ptx_version = ptx_version_for(d->driver_version);
+}
+
+static unsigned entry_index(const struct kernel_image *image, unsigned nest, const char *step)
+{
+    struct strbuf b = {0};
+    unsigned found = ~0u;
+    strbuf_printf(&b, "n%u_%s", nest, step);
+    for (unsigned i = 0; b.s && i < image->n_entries; i++)
+        if (strcmp(image->entries[i].name, b.s) == 0)
+            found = i;
+    strbuf_fini(&b);
+    return found;
+}
+
+static bool find_entries(struct run *r, struct variant_code *v, const struct kernel_image *image)
+{
+    const struct loop_plan *p = r->code->plan;
+    v->main_entry = calloc(p->nests.n + 1, sizeof *v->main_entry);
+    v->join_entry = calloc(p->nests.n + 1, sizeof *v->join_entry);
+    if (!v->main_entry || !v->join_entry)
+        return no_memory(r->diags);
+    for (unsigned i = 0; i < p->nests.n; i++) {
+        v->main_entry[i] = entry_index(image, i, "main");
+        v->join_entry[i] = p->nests.at[i].kind == NEST_MAP ? 0 : entry_index(image, i, "join");
+        if (v->main_entry[i] == ~0u || v->join_entry[i] == ~0u) {
+            diag_add(r->diags, AX_internal, (struct span){0, 0}, "the code generator left out an entry of kernel %u", i);
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct loop_variant *variants_of_key(struct run *r)
+{
+    const struct loop_plan *p = r->code->plan;
+    struct loop_variant *v = calloc(p->nests.n + 1, sizeof *v);
+    uint8_t *key = r->key;
+    for (uint32_t i = 0; v && i < p->nests.n; i++) {
+        v[i].flags = *key++;
+        v[i].classes = key;
+        v[i].n_classes = r->geometry[i].n;
+        key += r->geometry[i].n;
+    }
+    return v;
+}
+
+static bool compile(struct run *r, struct variant_code *v)
+{
+    struct exec_code *c = r->code;
+    char arch[16];
+    struct kernel_image image = {0};
+    struct codegen_times times = {0};
+    struct codegen_job job = {.plan = c->plan, .variants = variants_of_key(r), .options = {.fast = c->fast}};
+    name_arch(r->device, arch, sizeof arch, &job.options);
+    const struct codegen_api *api = job.variants ? c->codegen(c->user, r->diags) : NULL;
+    bool ok = job.variants ? api && api->compile(&job, &image, &times, r->diags) : no_memory(r->diags);
+    free((void *)job.variants);
+    if (!ok)
+        return false;
+    uint64_t start = now_ns();
+    ok = r->device->ops->load(r->device, &image, &v->module, r->diags) && find_entries(r, v, &image);
+    c->times.compilations++;
+    c->times.emit_ns += times.emit_ns + times.verify_ns;
+    c->times.backend_ns += times.backend_ns + times.link_ns;
+    c->times.load_ns += now_ns() - start;
+    image_fini(&image);
+    return ok;
+}
+
+static struct variant_code *find_variant(struct run *r)
+{
+    for (struct variant_code *v = r->code->variants; v; v = v->next)
+        if (memcmp(v->key, r->key, r->code->key_size) == 0)
+            return v;
+    return NULL;
+}
+
+static struct variant_code *make_variant(struct run *r)
+{
+    struct exec_code *c = r->code;
+    struct variant_code *v = calloc(1, sizeof *v);
+    if (v)
+        v->key = malloc(c->key_size + 1);
+    if (!v || !v->key) {
+        free(v);
+        no_memory(r->diags);
+        return NULL;
+    }
+    memcpy(v->key, r->key, c->key_size);
+    if (!compile(r, v)) {
+        variant_free(c, v);
+        return NULL;
+    }
+    v->next = c->variants;
+    c->variants = v;
+    return v;
+}
+
+static struct variant_code *code_for(struct run *r)
+{
+    pthread_mutex_lock(&r->code->lock);
+    struct variant_code *v = find_variant(r);
+    if (!v)
+        v = make_variant(r);
+    pthread_mutex_unlock(&r->code->lock);
+    return v;
+}
+
+/* ---- launching ---- */
+
+static unsigned power_of_two(int64_t n, unsigned most)
+{
+    unsigned p = 1;
+    while (p < n && p < most)
+        p *= 2;
+    return p;
+}
+
+static int64_t up(int64_t n, int64_t by)
+{
+    return (n + by - 1) / by;
+}
+
+static unsigned at_most(int64_t n, unsigned most)
+{
+    return n < most ? (unsigned)n : most;
+}
+
+enum { GPU_BLOCK = 256, GPU_WARPS = 4, GRID_HEIGHT = 65535 };
+
+/* Threads side by side along the inner dim; several rows a block when rows are short. */
+static void grid_of_rows(struct device_launch *l, int64_t inner, int64_t rows, unsigned width)
+{
+    int64_t across = up(inner, width);
+    l->block[0] = power_of_two(across, GPU_BLOCK);
+    l->block[1] = GPU_BLOCK / l->block[0];
+    l->grid[0] = (unsigned)up(across, l->block[0]);
+    l->grid[1] = at_most(up(rows, l->block[1]), GRID_HEIGHT);
+}
+
+static void shape_main(const struct geometry *geo, struct device_launch *l)
+{
+    const struct loop_nest *n = geo->nest;
+    unsigned width = loop_gpu_width(n);
+    int64_t inner = geo->extent[n->n_kept - 1], rows = inner ? geo->kept / inner : 0;
+    switch (n->kind) {
+    case NEST_MAP:
+        l->items = geo->kept;
+        l->grain = 16384;
+        grid_of_rows(l, inner, rows, width);
+        break;
+    case NEST_LANES:
+        l->items = geo->kept * geo->blocks;
+        l->grain = up(16384, geo->length < TREE_BLOCK ? geo->length + 1 : TREE_BLOCK);
+        l->block[0] = 32 * GPU_WARPS;
+        l->grid[0] = (unsigned)up(l->items, GPU_WARPS);
+        break;
+    case NEST_COLUMNS:
+        l->items = geo->blocks * rows * up(inner, LOOP_COLUMN_TILE);
+        l->grain = 1;
+        grid_of_rows(l, inner, rows * geo->blocks, width);
+        break;
+    }
+}
+
+static void shape_join(const struct geometry *geo, struct device_launch *l)
+{
+    l->items = geo->kept;
+    l->grain = up(4096, geo->blocks);
+    l->block[0] = GPU_BLOCK;
+    if (geo->nest->kind == NEST_LANES) {
+        l->block[0] = power_of_two(geo->blocks, TREE_JOIN_LANES);
+        l->block[1] = l->block[0] < GPU_BLOCK ? GPU_BLOCK / l->block[0] : 1;
+        l->grid[0] = (unsigned)up(geo->kept, l->block[1]);
+    } else {
+        l->grid[0] = (unsigned)up(geo->kept, GPU_BLOCK);
+    }
+}
+
+static bool launch(struct run *r, struct variant_code *v, unsigned entry, const struct geometry *geo, const int64_t *slots, bool join)
+{
+    struct device_launch l = {.slots = slots, .n_slots = loop_slots(geo->nest).count, .grid = {1, 1, 1}, .block = {1, 1, 1}};
+    if (join)
+        shape_join(geo, &l);
+    else
+        shape_main(geo, &l);
+    if (l.items == 0)
+        return true;
+    if (is_gpu(r))
+        return r->device->ops->launch(r->device, v->module, entry, &l, r->stream, r->diags);
+    return cpu_launch_with(r->device, v->module, entry, &l, r->max_threads, r->diags);
+}
+
+static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
+{
+    const struct geometry *geo = &r->geometry[i];
+    const struct loop_nest *nest = geo->nest;
+    struct loop_slots s = loop_slots(nest);
+    int64_t slots[LOOP_MAX_SLOTS];
+    geometry_slots(geo, slots);
+    slots[s.faults] = (int64_t)(intptr_t)r->faults_on_device;
+    for (uint32_t k = 0; k < nest->reduces.n; k++) {
+        void *partials;
+        int64_t size = type_table[ir_at(r->code->plan->ir, nest->reduces.at[k].value)->dtype].size;
+        if (!temporary(r, geo->kept * geo->blocks * size, &partials))
+            return false;
+        slots[s.partials + k] = (int64_t)(intptr_t)partials;
+    }
+    return launch(r, v, v->main_entry[i], geo, slots, false) &&
+           (nest->kind == NEST_MAP || launch(r, v, v->join_entry[i], geo, slots, true));
+}
+
+static bool faults_begin(struct run *r)
+{
+    if (!is_gpu(r)) {
+        r->faults_on_device = &r->faults_here;
+        return true;
+    }
+    void *p;
+    if (!temporary(r, sizeof r->faults_here, &p))
+        return false;
+    r->faults_on_device = p;
+    return r->device->ops->zero(r->device, p, sizeof r->faults_here, r->stream, r->diags);
+}
+
+static bool faults_end(struct run *r, uint32_t *faults)
+{
+    if (is_gpu(r) && !r->stream &&
+        !r->device->ops->copy_out(r->device, &r->faults_here, r->faults_on_device, sizeof r->faults_here, NULL, r->diags))
+        return false;
+    if (faults)
+        *faults |= r->faults_here;
+    return true;
+}
+
+static bool prepare(struct run *r, const struct exec_array *inputs, const struct exec_array *outputs, bool allocate)
+{
+    if (!run_init(r))
+        return false;
+    take_inputs(r, inputs);
+    if (!make_buffers(r, outputs, allocate))
+        return false;
+    find_geometry(r);
+    return true;
+}
+
+bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
+              const int64_t *dim_values, unsigned max_threads, void *stream, uint32_t *faults, struct diags *diags)
+{
+    struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .dims = dim_values};
+    struct variant_code *v = NULL;
+    bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r)) && faults_begin(&r);
+    for (unsigned i = 0; ok && i < code->plan->nests.n; i++)
+        ok = run_nest(&r, v, i);
+    ok = ok && faults_end(&r, faults);
+    run_fini(&r);
+    return ok;
+}
+
+bool exec_prepare(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
+                  const int64_t *dim_values, struct diags *diags)
+{
+    struct run r = {.code = code, .device = code->device, .diags = diags, .dims = dim_values};
+    bool ok = prepare(&r, inputs, outputs, false) && code_for(&r);
+    run_fini(&r);
+    return ok;
+}

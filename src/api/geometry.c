@@ -1,0 +1,252 @@
+/* See geometry.h. Strides of extents of 1 are 0 here: such a dim is broadcast or does not matter. */
+#include <string.h>
+#include "geometry.h"
+
+static int64_t product(const int64_t *e, unsigned from, unsigned to)
+{
+    int64_t p = 1;
+    for (unsigned d = from; d < to; d++)
+        p *= e[d];
+    return p;
+}
+
+uint32_t geometry_accesses(const struct loop_nest *n)
+{
+    return n->main.loads.n + n->main.stores.n + n->epilogue.loads.n + n->epilogue.stores.n;
+}
+
+/* ---- one access ---- */
+
+static int64_t count_value(const struct ir *ir, ir_id id, const int64_t *dim_values)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    const struct ir_shape *s = &ir->shapes.at[ir_at(ir, n->args[0])->shape];
+    int64_t count = 1;
+    for (unsigned a = 0; a < s->rank; a++)
+        if (n->attr >> a & 1)
+            count *= dim_values[s->dim[a]];
+    return count;
+}
+
+static uint64_t value_bits(const void *host, unsigned size)
+{
+    uint64_t bits = 0;
+    if (host)
+        memcpy(&bits, host, size);
+    return bits;
+}
+
+static void read_access(struct geometry_access *out, const struct loop_plan *plan, const struct loop_access *a, unsigned n_dims,
+                        const int64_t *dim_values, const struct geometry_array *arguments, const struct geometry_array *buffers)
+{
+    out->access = a;
+    if (a->source == SOURCE_COUNT) {
+        out->by_value = true;
+        out->pointer = (uint64_t)count_value(plan->ir, a->value, dim_values);
+        return;
+    }
+    const struct geometry_array *array = a->source == SOURCE_ARGUMENT ? &arguments[a->index] : &buffers[a->index];
+    out->by_value = a->source == SOURCE_ARGUMENT && a->rank == 0 && !array->on_device;
+    out->pointer = out->by_value ? value_bits(array->data, type_table[a->dtype].size) : (uint64_t)(uintptr_t)array->data;
+    for (unsigned d = 0; d < n_dims; d++)
+        if (a->axis[d] >= 0 && array->shape[a->axis[d]] != 1)
+            out->stride[d] = array->stride[a->axis[d]];
+}
+
+static struct geometry_access *read_body(struct geometry_access *out, const struct loop_plan *plan, const struct loop_body *b,
+                                         unsigned n_dims, const int64_t *dims, const struct geometry_array *arguments,
+                                         const struct geometry_array *buffers)
+{
+    for (uint32_t i = 0; i < b->loads.n; i++)
+        read_access(out++, plan, &b->loads.at[i], n_dims, dims, arguments, buffers);
+    for (uint32_t i = 0; i < b->stores.n; i++)
+        read_access(out++, plan, &b->stores.at[i], n_dims, dims, arguments, buffers);
+    return out;
+}
+
+static unsigned dims_of(const struct geometry *geo, uint32_t i)
+{
+    return i < geo->nest->main.loads.n + geo->nest->main.stores.n ? geo->nest->rank : geo->nest->n_kept;
+}
+
+/* ---- merging dims ---- */
+
+static void swap_dims(struct geometry *geo, unsigned a, unsigned b)
+{
+    int64_t t = geo->extent[a];
+    geo->extent[a] = geo->extent[b];
+    geo->extent[b] = t;
+    for (uint32_t i = 0; i < geo->n; i++) {
+        t = geo->access[i].stride[a];
+        geo->access[i].stride[a] = geo->access[i].stride[b];
+        geo->access[i].stride[b] = t;
+    }
+}
+
+static int64_t magnitude(int64_t v)
+{
+    return v < 0 ? -v : v;
+}
+
+/* The order of a MAP's dims is free: the largest stride of what it stores goes outside (Fortran order becomes C order). */
+static void sort_dims(struct geometry *geo)
+{
+    const struct geometry_access *first = &geo->access[geo->nest->main.loads.n];
+    for (unsigned i = 1; i < geo->nest->rank; i++)
+        for (unsigned j = i; j > 0 && magnitude(first->stride[j - 1]) < magnitude(first->stride[j]) && geo->extent[j] > 1; j--)
+            swap_dims(geo, j - 1, j);
+}
+
+static bool mergeable(const struct geometry *geo, unsigned outer, unsigned inner)
+{
+    for (uint32_t i = 0; i < geo->n; i++)
+        if (inner < dims_of(geo, i) && geo->access[i].stride[outer] != geo->access[i].stride[inner] * geo->extent[inner])
+            return false;
+    return true;
+}
+
+static void drop_dim(struct geometry *geo, unsigned from, unsigned d)
+{
+    for (; d > from; d--) {
+        geo->extent[d] = geo->extent[d - 1];
+        for (uint32_t i = 0; i < geo->n; i++)
+            geo->access[i].stride[d] = geo->access[i].stride[d - 1];
+    }
+    geo->extent[from] = 1;
+    for (uint32_t i = 0; i < geo->n; i++)
+        geo->access[i].stride[from] = 0;
+}
+
+/* Within dims from..to-1; `from` grows by one for every dim given up. */
+static void merge(struct geometry *geo, unsigned from, unsigned to)
+{
+    unsigned first = from;
+    for (unsigned d = to; d-- > first;) { /* extents of 1 go to the front */
+        bool one = geo->extent[d] == 1;
+        if (one && first < d) {
+            drop_dim(geo, first++, d);
+            d++;
+        } else if (one) {
+            break;
+        }
+    }
+    for (unsigned d = to - 1; d > first;) {
+        if (mergeable(geo, d - 1, d)) {
+            geo->extent[d] *= geo->extent[d - 1];
+            for (uint32_t i = 0; i < geo->n; i++)
+                geo->access[i].stride[d - 1] = geo->access[i].stride[d];
+            int64_t extent = geo->extent[d];
+            geo->extent[d - 1] = extent;
+            drop_dim(geo, first++, d);
+            continue;
+        }
+        d--;
+    }
+}
+
+/* A lone element along the inner dim is no broadcast: keep the class it would have with more of them. */
+static void keep_unit_stride(struct geometry *geo, unsigned inner)
+{
+    if (geo->extent[inner] != 1)
+        return;
+    for (uint32_t i = 0; i < geo->n; i++) {
+        struct geometry_access *a = &geo->access[i];
+        bool varies = false;
+        for (unsigned d = 0; d < dims_of(geo, i); d++)
+            varies |= a->access->axis[d] >= 0;
+        if (inner < dims_of(geo, i) && varies && !a->by_value)
+            a->stride[inner] = type_table[a->access->dtype].size;
+    }
+}
+
+static int64_t stored_bytes(const struct geometry *geo)
+{
+    int64_t bytes = 0, elements = product(geo->extent, 0, geo->nest->rank);
+    for (uint32_t i = 0; i < geo->nest->main.stores.n + geo->nest->main.loads.n; i++)
+        if (geo->access[i].stride[geo->nest->rank - 1])
+            bytes += elements * type_table[geo->access[i].access->dtype].size;
+    return bytes;
+}
+
+void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struct loop_nest *nest, const int64_t *dim_values,
+                 const struct geometry_array *arguments, const struct geometry_array *buffers, int64_t cache_bytes)
+{
+    geo->nest = nest;
+    geo->n = geometry_accesses(nest);
+    memset(geo->access, 0, geo->n * sizeof *geo->access);
+    for (unsigned d = 0; d < nest->rank; d++)
+        geo->extent[d] = dim_values[nest->dim[d]];
+    struct geometry_access *rest = read_body(geo->access, plan, &nest->main, nest->rank, dim_values, arguments, buffers);
+    read_body(rest, plan, &nest->epilogue, nest->n_kept, dim_values, arguments, buffers);
+    geo->kept = product(geo->extent, 0, nest->n_kept);
+    geo->length = product(geo->extent, nest->n_kept, nest->rank);
+    int64_t block = nest->kind == NEST_COLUMNS ? TREE_CHUNK : TREE_BLOCK;
+    geo->blocks = geo->length > block ? (geo->length + block - 1) / block : 1;
+    if (nest->kind == NEST_MAP)
+        sort_dims(geo);
+    if (geo->kept > 0 && geo->length > 0) {
+        merge(geo, 0, nest->n_kept);
+        if (nest->kind != NEST_MAP)
+            merge(geo, nest->n_kept, nest->rank);
+    }
+    keep_unit_stride(geo, nest->kind == NEST_LANES ? nest->rank - 1u : nest->n_kept - 1u);
+    geo->flags = 0;
+    if (nest->kind == NEST_LANES && product(geo->extent, nest->n_kept, nest->rank - 1u) == 1)
+        geo->flags |= VARIANT_FLAT;
+    if (nest->kind == NEST_MAP && cache_bytes > 0 && stored_bytes(geo) > cache_bytes)
+        geo->flags |= VARIANT_STREAM;
+}
+
+/* ---- what follows for code ---- */
+
+static bool aligned(const struct geometry *geo, const struct geometry_access *a, unsigned n_dims, unsigned inner)
+{
+    uint64_t low = a->pointer;
+    for (unsigned d = 0; d < n_dims; d++)
+        if (d != inner && geo->extent[d] > 1)
+            low |= (uint64_t)a->stride[d];
+    return (low & 15) == 0;
+}
+
+static uint8_t class_of(const struct geometry *geo, const struct geometry_access *a, unsigned n_dims, unsigned inner, bool gpu, bool is_store)
+{
+    bool varies = false;
+    if (a->by_value)
+        return CLASS_VALUE;
+    for (unsigned d = 0; d < n_dims; d++)
+        varies |= a->stride[d] != 0;
+    if (a->stride[inner] == (int64_t)type_table[a->access->dtype].size)
+        return gpu && aligned(geo, a, n_dims, inner) ? CLASS_ALIGNED : CLASS_UNIT;
+    if (is_store || a->stride[inner] != 0)
+        return CLASS_STRIDED;
+    return varies ? CLASS_ROW : CLASS_UNIFORM;
+}
+
+void geometry_classes(const struct geometry *geo, bool gpu, uint8_t *classes)
+{
+    const struct loop_nest *n = geo->nest;
+    unsigned main_inner = n->kind == NEST_LANES ? n->rank - 1u : n->n_kept - 1u;
+    uint32_t main = n->main.loads.n + n->main.stores.n;
+    for (uint32_t i = 0; i < geo->n; i++) {
+        bool is_store = i < main ? i >= n->main.loads.n : i >= main + n->epilogue.loads.n;
+        classes[i] = class_of(geo, &geo->access[i], dims_of(geo, i), i < main ? main_inner : n->n_kept - 1u, gpu, is_store);
+        if (i >= main && classes[i] > CLASS_UNIFORM)
+            classes[i] = CLASS_ROW; /* a join takes one element at a time */
+    }
+}
+
+void geometry_slots(const struct geometry *geo, int64_t *slots)
+{
+    struct loop_slots s = loop_slots(geo->nest);
+    for (unsigned d = 0; d < geo->nest->rank; d++)
+        slots[s.extents + d] = geo->extent[d];
+    slots[s.length] = geo->length;
+    slots[s.blocks] = geo->blocks;
+    slots[s.kept] = geo->kept;
+    uint32_t at = s.main_loads;
+    for (uint32_t i = 0; i < geo->n; i++) {
+        slots[at++] = (int64_t)geo->access[i].pointer;
+        for (unsigned d = 0; d < dims_of(geo, i); d++)
+            slots[at++] = geo->access[i].stride[d];
+    }
+}

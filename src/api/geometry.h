@@ -1,0 +1,39 @@
+/*
+ * How one nest meets memory at one call: extents merged as far as every array allows, strides, and from those the
+ * variant of code it needs. Pure arithmetic; no device, no allocation.
+ */
+#ifndef AREX_API_GEOMETRY_H
+#define AREX_API_GEOMETRY_H
+#include "exec.h"
+
+struct geometry_access {
+    const struct loop_access *access;
+    uint64_t pointer; /* address, or the bits of a value */
+    bool by_value;
+    int64_t stride[LOOP_MAX_RANK]; /* bytes, per dim of the space */
+};
+
+struct geometry {
+    const struct loop_nest *nest;
+    int64_t extent[LOOP_MAX_RANK]; /* merged: extents of 1 in front of the kept and of the reduced dims */
+    int64_t kept, length, blocks;
+    uint32_t n; /* accesses: main loads, main stores, epilogue loads, epilogue stores */
+    struct geometry_access *access;
+    uint8_t flags;
+};
+
+struct geometry_array {
+    void *data;
+    const int64_t *shape, *stride;
+    bool on_device;
+};
+
+/* access has room for every access of the nest. arguments and buffers are indexed as in the plan. cache_bytes: size of the
+ * last cache of a CPU, above which stores bypass it; 0 for never. */
+void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struct loop_nest *nest, const int64_t *dim_values,
+                 const struct geometry_array *arguments, const struct geometry_array *buffers, int64_t cache_bytes);
+uint32_t geometry_accesses(const struct loop_nest *nest);
+void geometry_classes(const struct geometry *geo, bool gpu, uint8_t *classes);
+void geometry_slots(const struct geometry *geo, int64_t *slots); /* all but partials and faults */
+
+#endif
