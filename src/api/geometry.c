@@ -131,16 +131,12 @@ static void merge(struct geometry *geo, unsigned from, unsigned to)
         }
     }
     for (unsigned d = to - 1; d > first;) {
-        if (mergeable(geo, d - 1, d)) {
-            geo->extent[d] *= geo->extent[d - 1];
-            for (uint32_t i = 0; i < geo->n; i++)
-                geo->access[i].stride[d - 1] = geo->access[i].stride[d];
-            int64_t extent = geo->extent[d];
-            geo->extent[d - 1] = extent;
-            drop_dim(geo, first++, d);
+        if (!mergeable(geo, d - 1, d)) {
+            d--;
             continue;
         }
-        d--;
+        geo->extent[d] *= geo->extent[d - 1];
+        drop_dim(geo, first++, d - 1);
     }
 }
 
