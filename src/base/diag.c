@@ -1,0 +1,201 @@
+/* Diagnostics: collecting them, and showing them with the line they are about. See diag.h. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/diag.h"
+
+enum { DEFAULT_LIMIT = 20 };
+
+const struct diag_info diag_table[AX_COUNT] = {
+#define DIAG(id, code, severity, title, help) [AX_##id] = {#id, code, title, help, SEVERITY_##severity},
+#include "diag.def"
+#undef DIAG
+};
+
+struct span span_join(struct span a, struct span b)
+{
+    if (a.begin == a.end)
+        return b;
+    if (b.begin == b.end)
+        return a;
+    return (struct span){a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
+}
+
+void diags_init(struct diags *d)
+{
+    memset(d, 0, sizeof *d);
+}
+
+void diags_fini(struct diags *d)
+{
+    for (unsigned i = 0; i < d->n; i++) {
+        for (unsigned k = 0; k < d->at[i].n_notes; k++)
+            free(d->at[i].notes[k].text);
+        free(d->at[i].notes);
+        free(d->at[i].message);
+    }
+    free(d->at);
+    free(d->source);
+    free(d->source_name);
+    memset(d, 0, sizeof *d);
+}
+
+void diags_set_source(struct diags *d, const char *name, const char *text, size_t n)
+{
+    free(d->source);
+    free(d->source_name);
+    d->source = malloc(n + 1);
+    d->source_name = strdup(name);
+    if (!d->source)
+        return;
+    for (size_t i = 0; i < n; i++)
+        d->source[i] = text[i] ? text[i] : ' ';
+    d->source[n] = 0;
+}
+
+static char *format(const char *fmt, va_list args)
+{
+    char *s = NULL;
+    return vasprintf(&s, fmt, args) < 0 ? NULL : s;
+}
+
+static bool make_room(struct diags *d)
+{
+    if (d->n >= (d->limit ? d->limit : DEFAULT_LIMIT))
+        return false;
+    if (d->n < d->cap)
+        return true;
+    unsigned cap = d->cap ? 2 * d->cap : 4;
+    struct diag *grown = realloc(d->at, cap * sizeof *grown);
+    if (!grown)
+        return false;
+    d->at = grown;
+    d->cap = cap;
+    return true;
+}
+
+void diag_add(struct diags *d, enum diag_id id, struct span span, const char *fmt, ...)
+{
+    d->n_errors += diag_table[id].severity == SEVERITY_ERROR;
+    if (!make_room(d)) {
+        d->lost++;
+        return;
+    }
+    va_list args;
+    va_start(args, fmt);
+    d->at[d->n++] = (struct diag){.id = id, .span = span, .message = format(fmt, args)};
+    va_end(args);
+}
+
+void diag_note(struct diags *d, struct span span, const char *fmt, ...)
+{
+    if (d->n == 0 || d->lost)
+        return;
+    struct diag *g = &d->at[d->n - 1];
+    struct diag_note *grown = realloc(g->notes, (g->n_notes + 1) * sizeof *grown);
+    if (!grown)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    g->notes = grown;
+    g->notes[g->n_notes++] = (struct diag_note){span, format(fmt, args)};
+    va_end(args);
+}
+
+bool diags_has_errors(const struct diags *d)
+{
+    return d->n_errors > 0;
+}
+
+static bool continues(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+static const char *line_start(const struct diags *d, uint32_t offset)
+{
+    const char *s = d->source + offset;
+    while (s > d->source && s[-1] != '\n')
+        s--;
+    return s;
+}
+
+static uint32_t inside(const struct diags *d, uint32_t offset)
+{
+    size_t n = strlen(d->source);
+    return offset > n ? (uint32_t)n : offset;
+}
+
+void diags_position(const struct diags *d, uint32_t offset, unsigned *line, unsigned *column)
+{
+    *line = *column = 0;
+    if (!d->source)
+        return;
+    offset = inside(d, offset);
+    *line = *column = 1;
+    for (const char *s = d->source; s < d->source + offset; s++)
+        *line += *s == '\n';
+    for (const char *s = line_start(d, offset); s < d->source + offset; s++)
+        *column += !continues(*s);
+}
+
+static unsigned width_of_line(const char *s)
+{
+    return (unsigned)strcspn(s, "\r\n");
+}
+
+/* Tabs stay tabs under the line, so that carets line up in any terminal. */
+static void caret_line(const struct diags *d, struct span span, struct strbuf *out)
+{
+    uint32_t begin = inside(d, span.begin), end = inside(d, span.end);
+    const char *line = line_start(d, begin), *stop = line + width_of_line(line);
+    const char *from = d->source + begin, *to = d->source + end;
+    strbuf_puts(out, "    ");
+    strbuf_add(out, line, (size_t)(stop - line));
+    strbuf_puts(out, "\n    ");
+    for (const char *s = line; s < from && s < stop; s++)
+        if (!continues(*s))
+            strbuf_add(out, *s == '\t' ? "\t" : " ", 1);
+    strbuf_puts(out, "^");
+    for (const char *s = from + 1; s < to && s < stop; s++)
+        if (!continues(*s))
+            strbuf_puts(out, "~");
+    strbuf_puts(out, "\n");
+}
+
+static void position(const struct diags *d, struct span span, struct strbuf *out)
+{
+    unsigned line, column;
+    if (span.begin == span.end && span.begin == 0)
+        return;
+    diags_position(d, span.begin, &line, &column);
+    strbuf_printf(out, "%s:%u:%u: ", d->source_name ? d->source_name : "<string>", line, column);
+}
+
+static void excerpt(const struct diags *d, struct span span, struct strbuf *out)
+{
+    if (d->source && !(span.begin == 0 && span.end == 0))
+        caret_line(d, span, out);
+}
+
+void diag_render(const struct diags *d, unsigned index, struct strbuf *out)
+{
+    const struct diag *g = &d->at[index];
+    const struct diag_info *info = &diag_table[g->id];
+    position(d, g->span, out);
+    strbuf_printf(out, "%s[%s]: %s\n", info->severity == SEVERITY_ERROR ? "error" : "warning", info->code, g->message ? g->message : info->title);
+    excerpt(d, g->span, out);
+    for (unsigned i = 0; i < g->n_notes; i++) {
+        strbuf_printf(out, "  note: %s\n", g->notes[i].text ? g->notes[i].text : "");
+        excerpt(d, g->notes[i].span, out);
+    }
+}
+
+void diags_render(const struct diags *d, struct strbuf *out)
+{
+    for (unsigned i = 0; i < d->n; i++)
+        diag_render(d, i, out);
+    if (d->lost)
+        strbuf_printf(out, "and %u more\n", d->lost);
+}
