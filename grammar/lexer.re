@@ -1,0 +1,183 @@
+/*
+ * The lexer (re2c): bytes to tokens. Newlines end statements except inside ( and [; brackets are counted here.
+ */
+#include <errno.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include "ast/parse.h"
+#include "parser.h"
+
+static int push(struct parse *p, char open, uint32_t at, int token)
+{
+    struct bracket b = {open, at};
+    vec_push(p->arena, &p->brackets, b);
+    return token;
+}
+
+static int pop(struct parse *p, int token)
+{
+    if (p->brackets.n)
+        p->brackets.n--;
+    return token;
+}
+
+static bool inside_expression(const struct parse *p)
+{
+    return p->brackets.n && p->brackets.at[p->brackets.n - 1].open != '{';
+}
+
+static struct span span_from(const struct parse *p, uint32_t begin)
+{
+    return (struct span){begin, p->at};
+}
+
+/* The digits without underscores, in the arena. */
+static char *digits(struct parse *p, uint32_t begin, uint32_t end)
+{
+    char *s = arena_alloc(p->arena, end - begin + 1), *to = s;
+    for (uint32_t i = begin; i < end; i++)
+        if (p->text[i] != '_')
+            *to++ = p->text[i];
+    return s;
+}
+
+static int integer(struct parse *p, union token_value *v, uint32_t begin, int base)
+{
+    char *s = digits(p, begin, p->at);
+    errno = 0;
+    v->number.integer = strtoull(base == 10 ? s : s + 2, NULL, base);
+    /* 2^63 itself is let through: a minus may stand before it */
+    if (errno == ERANGE || v->number.integer > UINT64_C(1) << 63)
+        diag_add(p->diags, AX_number_too_large, span_from(p, begin), "the integer %s is too large", s);
+    return INT;
+}
+
+/* strtod wants the decimal point of the locale. */
+static double real(struct parse *p, uint32_t begin, uint32_t end)
+{
+    char *s = digits(p, begin, end), *dot = strchr(s, '.');
+    const char *point = localeconv()->decimal_point;
+    if (dot && strlen(point) == 1)
+        *dot = *point;
+    return strtod(s, NULL);
+}
+
+static int unexpected(struct parse *p, uint32_t begin)
+{
+    unsigned char c = (unsigned char)p->text[begin];
+    while ((p->text[p->at] & 0xc0) == 0x80)
+        p->at++;
+    if (c < 32 || c == 127)
+        diag_add(p->diags, AX_unexpected_character, span_from(p, begin), "unexpected control character 0x%02x", c);
+    else
+        diag_add(p->diags, AX_unexpected_character, span_from(p, begin), "unexpected character '%.*s'", (int)(p->at - begin), p->text + begin);
+    return BAD;
+}
+
+static int end_of_text(struct parse *p)
+{
+    if (p->at_end_of_line)
+        return 0;
+    p->at_end_of_line = true; /* one newline, so that the last statement ends like the others */
+    return NEWLINE;
+}
+
+int parse_token(union token_value *value, struct span *span, struct parse *p)
+{
+    const char *YYCURSOR, *YYMARKER;
+    uint32_t begin;
+again:
+    begin = p->at;
+    YYCURSOR = p->text + p->at;
+#define TOKEN(t) (p->at = (uint32_t)(YYCURSOR - p->text), *span = span_from(p, begin), (t))
+#define KEYWORD(t, o) (value->op = (o), TOKEN(t))
+    /*!re2c
+        re2c:define:YYCTYPE = "unsigned char";
+        re2c:yyfill:enable = 0;
+
+        digit   = [0-9];
+        dec     = digit ("_"? digit)*;
+        exp     = [eE] [+-]? dec;
+        float   = (dec "." dec? | "." dec) exp? | dec exp;
+        name    = [A-Za-z_] [A-Za-z0-9_]*;
+
+        [ \t\r\f]+          { p->at = (uint32_t)(YYCURSOR - p->text); goto again; }
+        "#" [^\n\x00]*      { p->at = (uint32_t)(YYCURSOR - p->text); goto again; }
+        "\\" "\r"? "\n"     { p->at = (uint32_t)(YYCURSOR - p->text); goto again; }
+        "\n"                { (void)TOKEN(0); if (inside_expression(p)) goto again; return NEWLINE; }
+        ";"                 { return TOKEN(SEMICOLON); }
+        "\x00"              {
+            if (begin < p->n) { (void)TOKEN(0); return unexpected(p, begin); }
+            *span = (struct span){p->n, p->n};
+            return end_of_text(p);
+        }
+
+        "0" [xX] [0-9a-fA-F] ("_"? [0-9a-fA-F])* { (void)TOKEN(0); return integer(p, value, begin, 16); }
+        "0" [bB] [01] ("_"? [01])*  { (void)TOKEN(0); return integer(p, value, begin, 2); }
+        "0" [oO] [0-7] ("_"? [0-7])* { (void)TOKEN(0); return integer(p, value, begin, 8); }
+        dec                 { (void)TOKEN(0); return integer(p, value, begin, 10); }
+        float               { (void)TOKEN(0); value->number.real = real(p, begin, p->at); return FLOAT; }
+        (dec | float) [jJ]  { (void)TOKEN(0); value->number.real = real(p, begin, p->at - 1); return IMAG; }
+        (dec | float) [A-Za-z_] [A-Za-z0-9_]* {
+            (void)TOKEN(0);
+            diag_add(p->diags, AX_bad_number, *span, "malformed number '%.*s'", (int)(p->at - begin), p->text + begin);
+            value->number.integer = 0;
+            return INT;
+        }
+
+        "and"               { return KEYWORD(AND, OP_logical_and); }
+        "or"                { return KEYWORD(OR, OP_logical_or); }
+        "not"               { return KEYWORD(NOT, OP_logical_not); }
+        "if"                { return TOKEN(IF); }
+        "else"              { return TOKEN(ELSE); }
+        "def"               { return TOKEN(DEF); }
+        "param"             { return TOKEN(PARAM); }
+        "return"            { return TOKEN(RETURN); }
+        "True"              { return TOKEN(TRUE_); }
+        "False"             { return TOKEN(FALSE_); }
+        "None" | "newaxis"  { return TOKEN(NONE); }
+        "kernel" | "for" | "while" | "elif" | "break" | "continue" | "in" | "lambda" | "import" | "class" {
+            (void)TOKEN(0);
+            value->name = (struct str){arena_strndup(p->arena, p->text + begin, p->at - begin), p->at - begin};
+            return LATER;
+        }
+        name                {
+            (void)TOKEN(0);
+            value->name = (struct str){arena_strndup(p->arena, p->text + begin, p->at - begin), p->at - begin};
+            return NAME;
+        }
+
+        "("                 { return push(p, '(', begin, TOKEN('(')); }
+        "["                 { return push(p, '[', begin, TOKEN('[')); }
+        "{"                 { return push(p, '{', begin, TOKEN('{')); }
+        ")"                 { return pop(p, TOKEN(')')); }
+        "]"                 { return pop(p, TOKEN(']')); }
+        "}"                 { return pop(p, TOKEN('}')); }
+        "..."               { return TOKEN(ELLIPSIS); }
+        "."                 { return TOKEN('.'); }
+        ","                 { return TOKEN(','); }
+        ":"                 { return TOKEN(':'); }
+        "="                 { return TOKEN('='); }
+        "**"                { return KEYWORD(POWER, OP_power); }
+        "+"                 { return KEYWORD(PLUS, OP_add); }
+        "-"                 { return KEYWORD(MINUS, OP_subtract); }
+        "*"                 { return KEYWORD(TIMES, OP_multiply); }
+        "/"                 { return KEYWORD(TIMES, OP_divide); }
+        "//"                { return KEYWORD(TIMES, OP_floor_divide); }
+        "%"                 { return KEYWORD(TIMES, OP_remainder); }
+        "<<"                { return KEYWORD(SHIFT, OP_left_shift); }
+        ">>"                { return KEYWORD(SHIFT, OP_right_shift); }
+        "&"                 { return KEYWORD(BITAND, OP_bitwise_and); }
+        "|"                 { return KEYWORD(BITOR, OP_bitwise_or); }
+        "^"                 { return KEYWORD(BITXOR, OP_bitwise_xor); }
+        "~"                 { return KEYWORD(INVERT, OP_invert); }
+        "<"                 { return KEYWORD(COMPARE, OP_less); }
+        "<="                { return KEYWORD(COMPARE, OP_less_equal); }
+        ">"                 { return KEYWORD(COMPARE, OP_greater); }
+        ">="                { return KEYWORD(COMPARE, OP_greater_equal); }
+        "=="                { return KEYWORD(COMPARE, OP_equal); }
+        "!="                { return KEYWORD(COMPARE, OP_not_equal); }
+        *                   { (void)TOKEN(0); return unexpected(p, begin); }
+    */
+}

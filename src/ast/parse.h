@@ -1,0 +1,53 @@
+/* What the lexer, the grammar and the tree builder share while one text is parsed. Private to src/ast. */
+#ifndef AREX_AST_PARSE_H
+#define AREX_AST_PARSE_H
+#include "ast/ast.h"
+#include "ir/ops.h"
+
+typedef VEC(struct ast *) ast_list;
+typedef VEC(uint16_t) op_list;
+
+struct bracket {
+    char open;
+    uint32_t at;
+};
+
+struct parse {
+    struct arena *arena;
+    struct diags *diags;
+    const char *text; /* ends in NUL */
+    uint32_t n, at;   /* length; position of the lexer */
+    struct ast_limits limits;
+    uint32_t n_nodes;
+    VEC(struct bracket) brackets; /* open ones; a newline inside ( or [ is no token */
+    struct ast *program;
+    struct span last; /* the token before the one at hand */
+    const char *last_text;
+    bool over_limit, at_end_of_line;
+};
+
+struct number {
+    uint64_t integer;
+    double real;
+};
+
+union token_value {
+    struct number number;
+    struct str name;
+    struct ast *node;
+    ast_list list;
+    op_list ops;
+    uint16_t op;
+};
+
+/* A token's number in the grammar; its value and span. */
+int parse_token(union token_value *value, struct span *span, struct parse *p);
+
+struct ast *node_new(struct parse *p, enum ast_kind kind, struct span span);
+struct ast *node_with(struct parse *p, enum ast_kind kind, struct span span, struct ast *const *kids, uint32_t n);
+struct ast *node_unary(struct parse *p, uint16_t op, struct span op_span, struct ast *a, struct span span);
+struct ast *node_binary(struct parse *p, uint16_t op, struct span op_span, struct ast *a, struct ast *b);
+struct ast *node_compare(struct parse *p, struct ast *chain, uint16_t op, struct ast *next);
+struct ast *node_list(struct parse *p, enum ast_kind kind, struct span span, const ast_list *list);
+
+#endif
