@@ -1,0 +1,192 @@
+/*
+ * The program as a whole: arguments to inputs, statements in order, outputs with their names.
+ */
+#include "sema/build.h"
+
+static bool check_arg(struct sema *s, const struct sema_name *name, const struct sema_arg *arg)
+{
+    unsigned before = s->diags->n_errors;
+    int n = (int)name->name.n;
+
+    if (!arg->dtype || arg->dtype >= DT_COUNT || !type_table[arg->dtype].works)
+        sema_error(s, AX_not_supported, name->span, "`%.*s` has dtype %s, which is not in this version", n,
+                   name->name.s, arg->dtype < DT_COUNT && arg->dtype ? type_table[arg->dtype].name : "unknown");
+    else if (arg->rank > IR_MAX_RANK)
+        sema_error(s, AX_rank_too_large, name->span, "`%.*s` has %u axes; arrays have at most %d", n, name->name.s,
+                   arg->rank, IR_MAX_RANK);
+    else if (name->rank >= 0 && arg->rank != name->rank)
+        sema_error(s, AX_argument_rank, name->span, "`%.*s` has rank %u, but is declared with rank %d", n,
+                   name->name.s, arg->rank, name->rank);
+    else if (name->dtype && !arg->weak && arg->dtype != name->dtype)
+        sema_error(s, AX_argument_dtype, name->span, "`%.*s` is %s, but is declared %s", n, name->name.s,
+                   type_table[arg->dtype].name, type_table[name->dtype].name);
+    else if (name->dtype && arg->weak && promote_pair(arg->dtype, name->dtype) != name->dtype &&
+             type_table[arg->dtype].cls > type_table[name->dtype].cls)
+        sema_error(s, AX_argument_dtype, name->span, "`%.*s` is a Python %s, but is declared %s", n, name->name.s,
+                   type_table[arg->dtype].cls == CLASS_FLOAT ? "float" : "int", type_table[name->dtype].name);
+    return s->diags->n_errors == before;
+}
+
+/* A Python scalar for a declared dtype is converted to it, once, at the door. */
+static void bind_input(struct sema *s, const struct sema_name *name, const struct sema_arg *arg)
+{
+    struct binding *b = scope_bind(s->arena, s->scope, name->name, name->span);
+    ir_id id = ir_input_new(s->ir, name->name, (enum dtype)arg->dtype, arg->rank, arg->weak, name->span);
+
+    b->value = value_array(s, id, arg->weak && arg->dtype != DT_bool, name->span);
+    if (arg->weak && name->dtype) {
+        ir_id to = value_as(s, &b->value, (enum dtype)name->dtype);
+        b->value = value_array(s, to, false, name->span);
+    }
+}
+
+struct extent {
+    struct str name;
+    uint32_t dim;
+};
+
+typedef VEC(struct extent) extents_vec;
+
+static void check_extent(struct sema *s, uint32_t a, uint32_t b, const struct ast *at)
+{
+    struct ir_check check = {.kind = CHECK_EXTENT, .span = at->span, .dim_a = a, .dim_b = b, .text = at->name};
+
+    if (at->kind == AST_INT)
+        check.text = str_of(arena_printf(s->arena, "%llu", (unsigned long long)at->u.integer));
+    vec_push(s->arena, &s->ir->checks, check);
+}
+
+static uint32_t const_dim(struct sema *s, int64_t extent)
+{
+    struct ir_dim dim = {.kind = DIM_CONST, .extent = extent};
+
+    vec_push(s->arena, &s->ir->dims, dim);
+    return s->ir->dims.n - 1;
+}
+
+/* Equal names mean equal extents: a check at the call. */
+static void declare_extents(struct sema *s, const struct ast *param, uint16_t input, extents_vec *known)
+{
+    const struct ir_shape shape = s->ir->shapes.at[s->ir->inputs.at[input].shape];
+
+    for (uint32_t k = 0; k < param->n_kids && k < shape.rank; k++) {
+        const struct ast *at = param->kid[k];
+        uint32_t i = 0;
+        if (at->kind == AST_INT) {
+            check_extent(s, shape.dim[k], const_dim(s, (int64_t)at->u.integer), at);
+            continue;
+        }
+        while (i < known->n && !str_eq(known->at[i].name, at->name))
+            i++;
+        if (i < known->n)
+            check_extent(s, known->at[i].dim, shape.dim[k], at);
+        else
+            vec_push(s->arena, known, ((struct extent){at->name, shape.dim[k]}));
+    }
+}
+
+static void declare_params(struct sema *s)
+{
+    extents_vec known = {0};
+    uint16_t input = 0;
+
+    for (uint32_t i = 0; i < s->program->n_kids; i++)
+        if (s->program->kid[i]->kind == AST_PARAM)
+            declare_extents(s, s->program->kid[i], input++, &known);
+}
+
+static bool take_args(struct sema *s, const struct sema_interface *interface, const struct sema_arg *args)
+{
+    bool good = true;
+
+    for (uint32_t i = 0; i < interface->inputs.n; i++)
+        good &= check_arg(s, &interface->inputs.at[i], &args[i]);
+    for (uint32_t i = 0; good && i < interface->inputs.n; i++)
+        bind_input(s, &interface->inputs.at[i], &args[i]);
+    if (good)
+        declare_params(s);
+    return good;
+}
+
+static void add_output(struct sema *s, const struct sema_interface *interface, struct value v)
+{
+    uint32_t i = s->ir->outputs.n;
+    struct ir_output out = {.span = v.span};
+
+    if (v.kind == VALUE_ERROR)
+        return;
+    if (!value_is_numeric(&v)) {
+        sema_error(s, AX_type_mismatch, v.span, "an output must be an array or a number, not %s", value_words(s, &v));
+        return;
+    }
+    out.node = value_to_ir(s, &v);
+    if (i < interface->outputs.n) {
+        out.name = interface->outputs.at[i].name;
+        out.span = interface->outputs.at[i].span;
+    }
+    vec_push(s->arena, &s->ir->outputs, out);
+}
+
+static void add_outputs(struct sema *s, const struct sema_interface *interface, struct value v)
+{
+    if (v.kind != VALUE_TUPLE) {
+        add_output(s, interface, v);
+        return;
+    }
+    for (uint32_t i = 0; i < v.n_items; i++)
+        add_output(s, interface, v.items[i]);
+}
+
+static void run_last(struct sema *s, const struct ast *last, const struct sema_interface *interface)
+{
+    if (last->kind == AST_LET) {
+        run_let(s, last);
+        for (uint32_t i = 0; i < last->n_names; i++)
+            add_output(s, interface, scope_find(s->scope, last->names[i], false)->value);
+    } else if (last->kind == AST_EXPR) {
+        add_outputs(s, interface, eval(s, last->kid[0]));
+    } else if (last->kind == AST_RETURN) {
+        for (uint32_t i = 0; i < last->n_kids; i++)
+            add_outputs(s, interface, eval(s, last->kid[i]));
+    }
+}
+
+static void run_program(struct sema *s, const struct sema_interface *interface)
+{
+    for (uint32_t i = 0; i < s->program->n_kids; i++) {
+        const struct ast *st = s->program->kid[i];
+        if (st->kind == AST_RETURN || i + 1 == s->program->n_kids) {
+            run_last(s, st, interface);
+            return;
+        }
+        if (st->kind == AST_LET)
+            run_let(s, st);
+        else if (st->kind == AST_DEF)
+            bind_def(s, st, false);
+        else if (st->kind == AST_EXPR)
+            eval(s, st->kid[0]);
+    }
+}
+
+struct ir *sema_build(struct arena *arena, const struct ast *program, const struct sema_interface *interface,
+                      const struct sema_arg *args, const struct sema_limits *limits, struct diags *diags)
+{
+    unsigned before = diags->n_errors;
+    struct sema s = {.arena = arena, .diags = diags, .program = program, .ir = arena_new(arena, struct ir)};
+
+    s.max_inlines = limits && limits->max_inlines ? limits->max_inlines : 10000;
+    ir_init(s.ir, arena, limits && limits->max_nodes ? limits->max_nodes : 100000);
+    s.scope = scope_new(arena, NULL);
+    if (!take_args(&s, interface, args))
+        return NULL;
+    s.scope = scope_new(arena, s.scope);
+    run_program(&s, interface);
+    if (diags->n_errors != before)
+        return NULL;
+    if (s.ir->outputs.n != interface->outputs.n) {
+        sema_error(&s, AX_internal, program->span, "the program gives %u outputs, not %u", s.ir->outputs.n,
+                   interface->outputs.n);
+        return NULL;
+    }
+    return s.ir;
+}

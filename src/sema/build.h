@@ -1,0 +1,133 @@
+/*
+ * What the files of this folder share: values, scopes, and the state of one build.
+ *
+ * A value is either an array in the IR or something known while compiling (a literal, an axis, a dtype). Both pass
+ * through inlined functions alike, which is how an `axis` parameter stays a literal. VALUE_ERROR is what an
+ * expression with an error is: it stays silent in everything that uses it.
+ */
+#ifndef AREX_SEMA_BUILD_H
+#define AREX_SEMA_BUILD_H
+#include "sema/sema.h"
+
+enum value_kind { VALUE_ERROR, VALUE_ARRAY, VALUE_INT, VALUE_FLOAT, VALUE_BOOL, VALUE_NONE, VALUE_TUPLE, VALUE_DTYPE };
+
+struct value {
+    enum value_kind kind;
+    bool weak; /* ARRAY: takes the dtype of what it meets */
+    uint8_t dtype;
+    ir_id id;
+    int64_t i; /* INT, BOOL */
+    double f;
+    const struct value *items; /* TUPLE */
+    uint32_t n_items;
+    struct span span;
+};
+
+/* Names bound so far; a function remembers how many were bound when it was defined, and sees only those. */
+struct scope {
+    struct scope *up;
+    uint32_t up_limit; /* bindings of `up` that are visible from here */
+    struct binding **bucket;
+    uint32_t n, n_buckets;
+};
+
+struct binding {
+    struct binding *next;
+    struct str name;
+    uint32_t seq;
+    struct span span;
+    const struct ast *def; /* a function when not NULL */
+    struct scope *home;    /* of a function: where it was defined */
+    bool library;
+    const struct value *defaults; /* of a function, one a formal; VALUE_ERROR where it has none */
+    struct value value;
+};
+
+struct frame { /* an inlined call in progress */
+    struct frame *up;
+    const struct ast *def;
+    struct span call;
+    bool library;
+};
+
+struct library;
+
+struct sema {
+    struct arena *arena;
+    struct diags *diags;
+    struct ir *ir;
+    const struct ast *program;
+    struct scope *scope;
+    struct frame *frame;
+    struct library *library;
+    uint32_t n_inlines, max_inlines, depth;
+};
+
+#define SEMA_MAX_DEPTH 2500 /* of expressions, through inlined calls: bounds the C stack */
+
+/* errors.c */
+void sema_error(struct sema *s, enum diag_id id, struct span span, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Inside the library, spans point into its text: the user's call stands for them. */
+struct span sema_span(const struct sema *s, struct span span);
+void sema_unknown_function(struct sema *s, struct str name, struct span span);
+void sema_unknown_keyword(struct sema *s, struct str function, struct str name, const struct str *known, unsigned n,
+                          struct span span);
+struct value value_error(void);
+
+/* scope.c */
+struct scope *scope_new(struct arena *arena, struct scope *up);
+struct binding *scope_bind(struct arena *arena, struct scope *scope, struct str name, struct span span);
+/* The value or function of a name, the innermost and latest; names of functions and of values live side by side. */
+struct binding *scope_find(struct scope *scope, struct str name, bool function);
+bool constant_value(struct str name, struct value *out); /* pi, e, inf, nan */
+
+/* literal.c */
+struct value value_int(int64_t i, struct span span);
+struct value value_float(double f, struct span span);
+struct value value_bool(bool b, struct span span);
+struct value value_array(const struct sema *s, ir_id id, bool weak, struct span span);
+bool value_is_literal(const struct value *v);
+const char *value_words(struct sema *s, const struct value *v); /* "int32", "a tuple", ... */
+/* True when args are literals and the result is one; errors give VALUE_ERROR. */
+bool literal_fold(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span, struct value *out);
+ir_id value_to_ir(struct sema *s, const struct value *v);
+/* As dtype, with the rules for weak values checked. */
+ir_id value_as(struct sema *s, const struct value *v, enum dtype dtype);
+
+/* promote.c */
+enum dtype promote_pair(enum dtype a, enum dtype b);
+enum dtype promote_values(const struct value *args, unsigned n, bool *weak);
+bool value_is_numeric(const struct value *v);
+enum dtype value_dtype(const struct value *v);
+
+/* operator.c */
+struct value apply_op(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span);
+
+/* expr.c */
+struct value eval(struct sema *s, const struct ast *e);
+
+/* call.c */
+struct value eval_call(struct sema *s, const struct ast *e);
+struct value inline_call(struct sema *s, struct binding *f, const struct value *given, const struct str *keywords,
+                         unsigned n, struct span span);
+/* Expands the library's function on values; `dtype` picks name_dtype where there is one. */
+struct value call_library(struct sema *s, struct str name, enum dtype dtype, const struct value *args,
+                          const struct str *keywords, unsigned n, struct span span);
+
+/* reduce.c */
+struct value eval_reduce(struct sema *s, enum op op, const struct value *given, const struct str *keywords, unsigned n,
+                         struct span span);
+
+/* library.c */
+struct binding *library_find(struct sema *s, struct str name, enum dtype dtype);
+
+/* statement.c */
+void bind_def(struct sema *s, const struct ast *def, bool library);
+void run_let(struct sema *s, const struct ast *let);
+/* The statements of a body; the value of its return or last expression. */
+struct value run_body(struct sema *s, struct ast **body, unsigned n, struct span span);
+/* How many values an output expression gives: several for a tuple or a call of a function that returns several. */
+unsigned result_count(struct scope *scope, const struct ast *e);
+
+#endif

@@ -1,0 +1,337 @@
+/*
+ * Calls: who is meant, arguments to parameters as Python does it, and inlining.
+ */
+#include "sema/build.h"
+
+struct args {
+    struct value *value;
+    struct str *keyword; /* empty for positional ones */
+    unsigned n;
+};
+
+static struct args eval_args(struct sema *s, const struct ast *e)
+{
+    struct args a = {arena_array(s->arena, struct value, e->n_kids + 1), arena_array(s->arena, struct str, e->n_kids + 1),
+                     e->n_kids};
+
+    for (uint32_t i = 0; i < e->n_kids; i++) {
+        const struct ast *kid = e->kid[i];
+        bool named = kid->kind == AST_KEYWORD;
+        a.value[i] = eval(s, named ? kid->kid[0] : kid);
+        a.value[i].span = named ? kid->span : a.value[i].span;
+        if (named)
+            a.keyword[i] = kid->name;
+        else if (a.value[i].kind == VALUE_ERROR)
+            a.value[i].span = kid->span;
+    }
+    return a;
+}
+
+/* ---- functions of the program and of the library ---- */
+
+static void wrong_count(struct sema *s, const struct ast *def, unsigned n, struct span span)
+{
+    sema_error(s, AX_wrong_argument_count, span, "`%.*s` takes %u argument%s, %u given", (int)def->name.n, def->name.s,
+               def->n_params, def->n_params == 1 ? "" : "s", n);
+}
+
+/* The formal that an argument is for; -1 with a diagnostic when there is none. */
+static int formal_of(struct sema *s, const struct ast *def, struct str keyword, unsigned position, unsigned n,
+                     struct span span, struct span call)
+{
+    struct str *names;
+
+    if (!keyword.n) {
+        if (position < def->n_params)
+            return (int)position;
+        wrong_count(s, def, n, call);
+        return -1;
+    }
+    for (uint32_t k = 0; k < def->n_params; k++)
+        if (str_eq(def->params[k]->name, keyword))
+            return (int)k;
+    names = arena_array(s->arena, struct str, def->n_params + 1);
+    for (uint32_t k = 0; k < def->n_params; k++)
+        names[k] = def->params[k]->name;
+    sema_unknown_keyword(s, def->name, keyword, names, def->n_params, span);
+    return -1;
+}
+
+/* Gives every formal its value; false with a diagnostic. */
+static bool match_args(struct sema *s, struct binding *f, const struct value *given, const struct str *keywords,
+                       unsigned n, struct span call, struct value *values)
+{
+    const struct ast *def = f->def;
+    bool *seen = arena_array(s->arena, bool, def->n_params + 1);
+
+    for (unsigned i = 0; i < n; i++) {
+        int k = formal_of(s, def, keywords ? keywords[i] : (struct str){NULL, 0}, i, n, given[i].span, call);
+        if (k < 0)
+            return false;
+        if (seen[k]) {
+            sema_error(s, AX_duplicate_keyword, given[i].span, "`%.*s` is given twice", (int)def->params[k]->name.n,
+                       def->params[k]->name.s);
+            return false;
+        }
+        seen[k] = true;
+        values[k] = given[i];
+    }
+    for (uint32_t k = 0; k < def->n_params; k++) {
+        if (!seen[k] && !def->params[k]->n_kids) {
+            sema_error(s, AX_wrong_argument_count, call, "`%.*s` needs its argument `%.*s`", (int)def->name.n,
+                       def->name.s, (int)def->params[k]->name.n, def->params[k]->name.s);
+            return false;
+        }
+        if (!seen[k])
+            values[k] = f->defaults[k];
+    }
+    return true;
+}
+
+static bool may_inline(struct sema *s, const struct ast *def, struct span span)
+{
+    for (struct frame *f = s->frame; f; f = f->up)
+        if (f->def == def) {
+            sema_error(s, AX_recursion, span, "`%.*s` calls itself; functions are inlined and may not recurse",
+                       (int)def->name.n, def->name.s);
+            return false;
+        }
+    if (s->n_inlines++ < s->max_inlines)
+        return true;
+    if (s->n_inlines == s->max_inlines + 1)
+        sema_error(s, AX_too_many_inlines, span, "more than %u calls are inlined", s->max_inlines);
+    return false;
+}
+
+struct value inline_call(struct sema *s, struct binding *f, const struct value *given, const struct str *keywords,
+                         unsigned n, struct span span)
+{
+    const struct ast *def = f->def;
+    struct value *values = arena_array(s->arena, struct value, def->n_params + 1), result;
+    struct frame frame = {s->frame, def, span, f->library};
+    struct scope *saved = s->scope;
+
+    if (!may_inline(s, def, span) || !match_args(s, f, given, keywords, n, span, values))
+        return value_error();
+    s->scope = scope_new(s->arena, f->home);
+    s->scope->up_limit = f->library ? UINT32_MAX : f->seq; /* a function sees what was bound before it */
+    for (uint32_t k = 0; k < def->n_params; k++)
+        scope_bind(s->arena, s->scope, def->params[k]->name, def->params[k]->span)->value = values[k];
+    s->frame = &frame;
+    result = run_body(s, def->body, def->n_body, def->span);
+    s->frame = frame.up;
+    s->scope = saved;
+    result.span = span;
+    return result;
+}
+
+struct value call_library(struct sema *s, struct str name, enum dtype dtype, const struct value *args,
+                          const struct str *keywords, unsigned n, struct span span)
+{
+    struct binding *f = library_find(s, name, dtype);
+
+    if (f)
+        return inline_call(s, f, args, keywords, n, span);
+    if (!s->diags->n_errors)
+        sema_error(s, AX_not_supported, span, "`%.*s` is not in this version's math library", (int)name.n, name.s);
+    return value_error();
+}
+
+/* ---- what the builder knows itself ---- */
+
+static bool positional(struct sema *s, enum op op, const struct args *a, unsigned want, struct span span)
+{
+    for (unsigned i = 0; i < a->n; i++)
+        if (a->keyword[i].n) {
+            sema_unknown_keyword(s, str_of(op_table[op].name), a->keyword[i], NULL, 0, a->value[i].span);
+            return false;
+        }
+    if (a->n == want)
+        return true;
+    sema_error(s, AX_wrong_argument_count, span, "`%s` takes %u argument%s, %u given", op_table[op].name, want,
+               want == 1 ? "" : "s", a->n);
+    return false;
+}
+
+static bool known_dtype(struct sema *s, const struct value *v)
+{
+    if (v->kind != VALUE_DTYPE) {
+        if (v->kind != VALUE_ERROR)
+            sema_error(s, AX_unknown_type, v->span, "a dtype is expected here, such as float32, not %s",
+                       value_words(s, v));
+        return false;
+    }
+    if (!type_table[v->dtype].works) {
+        sema_error(s, AX_not_supported, v->span, "%s is not in this version", type_table[v->dtype].name);
+        return false;
+    }
+    return true;
+}
+
+static bool numeric(struct sema *s, const char *what, const struct value *v)
+{
+    if (v->kind != VALUE_ERROR && !value_is_numeric(v))
+        sema_error(s, AX_type_mismatch, v->span, "`%s` takes an array or a number, not %s", what, value_words(s, v));
+    return value_is_numeric(v);
+}
+
+/* Conversions wrap or saturate, so a literal of any size may be converted. */
+static struct value convert(struct sema *s, const struct value *x, const struct value *to, struct span span)
+{
+    ir_id id;
+
+    if (!known_dtype(s, to) || !numeric(s, type_table[to->dtype].name, x))
+        return value_error();
+    id = value_to_ir(s, x);
+    if (id && ir_at(s->ir, id)->dtype != to->dtype)
+        id = ir_cast(s->ir, id, (enum dtype)to->dtype, sema_span(s, span));
+    return value_array(s, id, false, span);
+}
+
+static struct value call_bits(struct sema *s, const struct value *x, struct span span)
+{
+    enum dtype t = value_dtype(x);
+
+    if (!numeric(s, "bits", x))
+        return value_error();
+    if (t != DT_float32 && t != DT_float64) {
+        sema_error(s, AX_type_mismatch, span, "`bits` takes float32 or float64, not %s", value_words(s, x));
+        return value_error();
+    }
+    return value_array(s, ir_bitcast(s->ir, value_to_ir(s, x), t == DT_float32 ? DT_int32 : DT_int64, sema_span(s, span)),
+                       false, span);
+}
+
+static struct value call_frombits(struct sema *s, const struct value *i, const struct value *to, struct span span)
+{
+    enum dtype want;
+    bool weak = i->kind == VALUE_INT || (i->kind == VALUE_ARRAY && i->weak);
+
+    if (!known_dtype(s, to) || !numeric(s, "frombits", i))
+        return value_error();
+    want = to->dtype == DT_float32 ? DT_int32 : DT_int64;
+    if ((to->dtype != DT_float32 && to->dtype != DT_float64) || (!weak && value_dtype(i) != want)) {
+        sema_error(s, AX_type_mismatch, span, "`frombits` makes float32 of int32, or float64 of int64, not %s of %s",
+                   type_table[to->dtype].name, value_words(s, i));
+        return value_error();
+    }
+    ir_id id = value_as(s, i, want);
+    return id ? value_array(s, ir_bitcast(s->ir, id, (enum dtype)to->dtype, sema_span(s, span)), false, span)
+              : value_error();
+}
+
+/* The slow side is built in a region of its own, its conversion included. */
+static struct value call_rarely(struct sema *s, const struct ast *e)
+{
+    struct value cond, both[2];
+    uint32_t region;
+    enum dtype t;
+    bool weak;
+    ir_id slow, fast;
+
+    if (e->n_kids != 3 || e->kid[0]->kind == AST_KEYWORD || e->kid[1]->kind == AST_KEYWORD ||
+        e->kid[2]->kind == AST_KEYWORD) {
+        sema_error(s, AX_wrong_argument_count, e->span, "`rarely` takes 3 arguments: a condition, slow, fast");
+        return value_error();
+    }
+    cond = eval(s, e->kid[0]);
+    both[1] = eval(s, e->kid[2]);
+    region = ir_region_begin(s->ir);
+    both[0] = eval(s, e->kid[1]);
+    if (!value_is_numeric(&both[0]) || !value_is_numeric(&both[1]) || value_dtype(&cond) != DT_bool) {
+        ir_region_end(s->ir);
+        if (cond.kind != VALUE_ERROR && both[0].kind != VALUE_ERROR && both[1].kind != VALUE_ERROR)
+            sema_error(s, AX_type_mismatch, e->span, "`rarely` takes a bool condition and two arrays or numbers");
+        return value_error();
+    }
+    t = promote_values(both, 2, &weak);
+    slow = value_as(s, &both[0], t);
+    ir_region_end(s->ir);
+    fast = value_as(s, &both[1], t);
+    if (!slow || !fast)
+        return value_error();
+    return value_array(s, ir_rarely(s->ir, value_to_ir(s, &cond), region, slow, fast, sema_span(s, e->span), s->diags),
+                       weak, e->span);
+}
+
+static struct value call_special(struct sema *s, enum op op, const struct args *a, struct span span)
+{
+    if (op == OP_count)
+        return eval_reduce(s, op, a->value, a->keyword, a->n, span);
+    if (!positional(s, op, a, op == OP_bits ? 1 : 2, span))
+        return value_error();
+    if (op == OP_astype)
+        return convert(s, &a->value[0], &a->value[1], span);
+    if (op == OP_bits)
+        return call_bits(s, &a->value[0], span);
+    return call_frombits(s, &a->value[0], &a->value[1], span);
+}
+
+static struct value call_cast(struct sema *s, enum dtype t, const struct args *a, struct span span)
+{
+    struct value to = {.kind = VALUE_DTYPE, .dtype = (uint8_t)t, .span = span};
+
+    if (a->n != 1 || a->keyword[0].n) {
+        sema_error(s, AX_wrong_argument_count, span, "`%s` converts one value, %u given", type_table[t].name, a->n);
+        return value_error();
+    }
+    return convert(s, &a->value[0], &to, span);
+}
+
+static enum dtype first_dtype(const struct args *a)
+{
+    return a->n ? value_dtype(&a->value[0]) : DT_none;
+}
+
+static struct value call_builtin(struct sema *s, enum op op, const struct args *a, struct span span)
+{
+    switch (op_table[op].kind) {
+    case OPK_ELEM:
+        if (!positional(s, op, a, op_table[op].arity, span))
+            return value_error();
+        return apply_op(s, op, a->value, a->n, span);
+    case OPK_REDUCE:
+        return eval_reduce(s, op, a->value, a->keyword, a->n, span);
+    case OPK_COMPOSE:
+        return call_library(s, str_of(op_table[op].name), first_dtype(a), a->value, a->keyword, a->n, span);
+    default:
+        return call_special(s, op, a, span);
+    }
+}
+
+/* A function sees only what was defined before it, so its own name is not bound inside it. */
+static bool is_recursive(struct sema *s, struct str name)
+{
+    for (struct frame *f = s->frame; f; f = f->up)
+        if (!f->library && str_eq(f->def->name, name))
+            return true;
+    return false;
+}
+
+struct value eval_call(struct sema *s, const struct ast *e)
+{
+    bool library = s->frame && s->frame->library;
+    struct binding *f = library ? NULL : scope_find(s->scope, e->name, true);
+    enum op op = op_by_name(e->name);
+    enum dtype t = type_by_name(e->name);
+    struct args a;
+
+    if (!f && op == OP_rarely)
+        return call_rarely(s, e);
+    a = eval_args(s, e);
+    if (f)
+        return inline_call(s, f, a.value, a.keyword, a.n, e->span);
+    if (!library && is_recursive(s, e->name)) {
+        sema_error(s, AX_recursion, e->name_span, "`%.*s` calls itself; functions are inlined and may not recurse",
+                   (int)e->name.n, e->name.s);
+        return value_error();
+    }
+    if (op != OP_none)
+        return call_builtin(s, op, &a, e->span);
+    if (t != DT_none)
+        return call_cast(s, t, &a, e->span);
+    if (library)
+        return call_library(s, e->name, first_dtype(&a), a.value, a.keyword, a.n, e->span);
+    sema_unknown_function(s, e->name, e->name_span);
+    return value_error();
+}

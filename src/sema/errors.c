@@ -1,0 +1,106 @@
+/*
+ * Diagnostics of this stage: spans that make sense to the user, the chain of calls as notes, "did you mean".
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include "sema/build.h"
+
+struct value value_error(void)
+{
+    return (struct value){.kind = VALUE_ERROR};
+}
+
+struct span sema_span(const struct sema *s, struct span span)
+{
+    const struct frame *f = s->frame;
+
+    for (; f && f->library; f = f->up)
+        span = f->call;
+    return span;
+}
+
+void sema_error(struct sema *s, enum diag_id id, struct span span, const char *fmt, ...)
+{
+    char text[600];
+    va_list ap;
+    const struct frame *f = s->frame;
+    int notes = 0;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    diag_add(s->diags, id, sema_span(s, span), "%s", text);
+    for (; f && notes < 3; f = f->up) {
+        if (f->library)
+            continue;
+        diag_note(s->diags, f->call, "in this call of `%.*s`", (int)f->def->name.n, f->def->name.s);
+        notes++;
+    }
+}
+
+struct guess {
+    struct str best;
+    unsigned distance;
+};
+
+static void guess_try(struct guess *g, struct str name, struct str candidate)
+{
+    unsigned d = str_distance(name, candidate, 2);
+
+    if (d < g->distance && d < name.n)
+        *g = (struct guess){candidate, d};
+}
+
+static void say_guess(struct sema *s, const struct guess *g, struct span span)
+{
+    if (g->best.n)
+        diag_note(s->diags, sema_span(s, span), "did you mean `%.*s`?", (int)g->best.n, g->best.s);
+}
+
+static void guess_tables(struct guess *g, struct str name)
+{
+#define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc) #id,
+#define REDUCE(id, rule, combine, identity, doc) #id,
+#define COMPOSE(id, signature, doc) #id,
+#define SPECIAL(id, signature, doc) #id,
+#define ALIAS(alias, id) #alias,
+#define TYPE(id, cls, size, ctype, npy, works) #id,
+    static const char *const names[] = {
+#include "ops.def"
+#include "types.def"
+    };
+#undef ELEM
+#undef REDUCE
+#undef COMPOSE
+#undef SPECIAL
+#undef ALIAS
+#undef TYPE
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        guess_try(g, name, str_of(names[i]));
+}
+
+void sema_unknown_function(struct sema *s, struct str name, struct span span)
+{
+    struct guess g = {{NULL, 0}, 3};
+
+    for (struct scope *scope = s->scope; scope; scope = scope->up)
+        for (uint32_t i = 0; i < scope->n_buckets; i++)
+            for (struct binding *b = scope->bucket[i]; b; b = b->next)
+                if (b->def && !b->library)
+                    guess_try(&g, name, b->name);
+    guess_tables(&g, name);
+    sema_error(s, AX_unknown_function, span, "no function is called `%.*s`", (int)name.n, name.s);
+    say_guess(s, &g, span);
+}
+
+void sema_unknown_keyword(struct sema *s, struct str function, struct str name, const struct str *known, unsigned n,
+                          struct span span)
+{
+    struct guess g = {{NULL, 0}, 3};
+
+    for (unsigned i = 0; i < n; i++)
+        guess_try(&g, name, known[i]);
+    sema_error(s, AX_unknown_keyword, span, "`%.*s` has no parameter `%.*s`", (int)function.n, function.s, (int)name.n,
+               name.s);
+    say_guess(s, &g, span);
+}

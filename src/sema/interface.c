@@ -1,0 +1,186 @@
+/*
+ * What a program takes and gives, whatever the types: free names become inputs, the last statement the outputs.
+ */
+#include "sema/build.h"
+
+struct walk {
+    struct sema s;
+    struct sema_interface *out;
+    struct scope *root; /* the inputs */
+    struct frame *defs; /* functions being walked */
+};
+
+static void walk_expr(struct walk *w, const struct ast *e);
+
+static void add_input(struct walk *w, struct sema_name name)
+{
+    scope_bind(w->s.arena, w->root, name.name, name.span);
+    vec_push(w->s.arena, &w->out->inputs, name);
+}
+
+static void walk_name(struct walk *w, const struct ast *e)
+{
+    struct value unused;
+
+    if (scope_find(w->s.scope, e->name, false) || scope_find(w->root, e->name, false) ||
+        constant_value(e->name, &unused) || type_by_name(e->name) != DT_none)
+        return;
+    if (scope_find(w->s.scope, e->name, true)) {
+        sema_error(&w->s, AX_unknown_name, e->span, "`%.*s` is a function: call it, or give the value another name",
+                   (int)e->name.n, e->name.s);
+        return;
+    }
+    add_input(w, (struct sema_name){.name = e->name, .span = e->span, .dtype = DT_none, .rank = -1});
+}
+
+static void walk_call(struct walk *w, const struct ast *e)
+{
+    for (struct frame *f = w->defs; f; f = f->up)
+        if (str_eq(f->def->name, e->name) && !scope_find(w->s.scope, e->name, true)) {
+            sema_error(&w->s, AX_recursion, e->name_span,
+                       "`%.*s` calls itself; functions are inlined and may not recurse", (int)e->name.n, e->name.s);
+            return;
+        }
+    if (!scope_find(w->s.scope, e->name, true) && op_by_name(e->name) == OP_none && type_by_name(e->name) == DT_none)
+        sema_unknown_function(&w->s, e->name, e->name_span);
+}
+
+static void walk_expr(struct walk *w, const struct ast *e)
+{
+    if (!e)
+        return;
+    if (e->kind == AST_NAME)
+        walk_name(w, e);
+    else if (e->kind == AST_CALL)
+        walk_call(w, e);
+    for (uint32_t i = 0; i < e->n_kids; i++)
+        walk_expr(w, e->kid[i]);
+}
+
+static void walk_statement(struct walk *w, const struct ast *st);
+
+static bool same_name_twice(const struct ast *def, uint32_t k)
+{
+    for (uint32_t i = 0; i < k; i++)
+        if (str_eq(def->params[i]->name, def->params[k]->name))
+            return true;
+    return false;
+}
+
+static void walk_def(struct walk *w, const struct ast *def)
+{
+    struct scope *saved = w->s.scope;
+    struct frame frame = {.up = w->defs, .def = def};
+
+    for (uint32_t k = 0; k < def->n_params; k++)
+        for (uint32_t i = 0; i < def->params[k]->n_kids; i++)
+            walk_expr(w, def->params[k]->kid[i]);
+    w->s.scope = scope_new(w->s.arena, saved);
+    for (uint32_t k = 0; k < def->n_params; k++) {
+        if (same_name_twice(def, k))
+            sema_error(&w->s, AX_duplicate_name, def->params[k]->span, "two parameters are called `%.*s`",
+                       (int)def->params[k]->name.n, def->params[k]->name.s);
+        scope_bind(w->s.arena, w->s.scope, def->params[k]->name, def->params[k]->span);
+    }
+    w->defs = &frame;
+    for (uint32_t i = 0; i < def->n_body; i++)
+        walk_statement(w, def->body[i]);
+    w->defs = frame.up;
+    w->s.scope = saved;
+    struct binding *b = scope_bind(w->s.arena, saved, def->name, def->name_span);
+    b->def = def;
+    b->home = saved;
+}
+
+static void walk_statement(struct walk *w, const struct ast *st)
+{
+    if (st->kind == AST_DEF) {
+        walk_def(w, st);
+        return;
+    }
+    if (st->kind == AST_PARAM)
+        return;
+    for (uint32_t i = 0; i < st->n_kids; i++)
+        walk_expr(w, st->kid[i]);
+    if (st->kind == AST_LET)
+        for (uint32_t i = 0; i < st->n_names; i++)
+            scope_bind(w->s.arena, w->s.scope, st->names[i], st->name_spans[i]);
+}
+
+static void add_param(struct walk *w, const struct ast *p)
+{
+    enum dtype t = type_by_name(p->type_name);
+
+    if (scope_find(w->root, p->name, false)) {
+        sema_error(&w->s, AX_duplicate_param, p->span, "`%.*s` is declared twice", (int)p->name.n, p->name.s);
+        return;
+    }
+    if (t == DT_none)
+        sema_error(&w->s, AX_unknown_type, p->name_span, "`%.*s` is not a type", (int)p->type_name.n, p->type_name.s);
+    else if (!type_table[t].works)
+        sema_error(&w->s, AX_not_supported, p->name_span, "%s is not in this version", type_table[t].name);
+    if (p->n_kids > IR_MAX_RANK)
+        sema_error(&w->s, AX_rank_too_large, p->span, "arrays have at most %d axes", IR_MAX_RANK);
+    add_input(w, (struct sema_name){.name = p->name, .span = p->span, .dtype = (uint8_t)t, .rank = (int8_t)p->n_kids});
+}
+
+static void add_output(struct walk *w, struct str name, struct span span)
+{
+    vec_push(w->s.arena, &w->out->outputs, ((struct sema_name){.name = name, .span = span, .rank = -1}));
+}
+
+static void output_expr(struct walk *w, const struct ast *e)
+{
+    unsigned n = result_count(w->s.scope, e);
+
+    if (e->kind == AST_NAME) {
+        add_output(w, e->name, e->span);
+    } else if (e->kind == AST_TUPLE) {
+        for (uint32_t i = 0; i < e->n_kids; i++)
+            add_output(w, e->kid[i]->kind == AST_NAME ? e->kid[i]->name : (struct str){"", 0}, e->kid[i]->span);
+    } else {
+        for (unsigned i = 0; i < n; i++)
+            add_output(w, (struct str){"", 0}, e->span);
+    }
+}
+
+static void find_outputs(struct walk *w, const struct ast *last)
+{
+    if (last->kind == AST_LET)
+        for (uint32_t i = 0; i < last->n_names; i++)
+            add_output(w, last->names[i], last->name_spans[i]);
+    else if (last->kind == AST_EXPR)
+        output_expr(w, last->kid[0]);
+    else if (last->kind == AST_RETURN && last->n_kids == 1)
+        output_expr(w, last->kid[0]);
+    else if (last->kind == AST_RETURN)
+        for (uint32_t i = 0; i < last->n_kids; i++)
+            add_output(w, last->kid[i]->kind == AST_NAME ? last->kid[i]->name : (struct str){"", 0}, last->kid[i]->span);
+    else
+        sema_error(&w->s, AX_no_output, last->span, "the program ends without a value to give");
+}
+
+bool sema_interface(struct arena *arena, const struct ast *program, struct sema_interface *out, struct diags *diags)
+{
+    unsigned before = diags->n_errors;
+    struct walk w = {.s = {.arena = arena, .diags = diags, .program = program}, .out = out};
+    const struct ast *last = NULL;
+
+    *out = (struct sema_interface){0};
+    w.root = scope_new(arena, NULL);
+    w.s.scope = scope_new(arena, NULL);
+    for (uint32_t i = 0; i < program->n_kids; i++)
+        if (program->kid[i]->kind == AST_PARAM)
+            add_param(&w, program->kid[i]);
+    for (uint32_t i = 0; i < program->n_kids; i++) {
+        last = program->kid[i];
+        walk_statement(&w, last);
+        if (last->kind == AST_RETURN)
+            break;
+    }
+    if (last)
+        find_outputs(&w, last);
+    else
+        sema_error(&w.s, AX_no_output, (struct span){0, 0}, "the program is empty");
+    return diags->n_errors == before;
+}

@@ -1,0 +1,153 @@
+/*
+ * Reductions, and count: their arguments (x, axis, keepdims), axes as a mask, the operand's dtype.
+ */
+#include "sema/build.h"
+
+struct reduction {
+    struct value x, axis, keepdims;
+    unsigned axes; /* bit i: axis i of x */
+};
+
+/* Fills x, axis, keepdims from positional and keyword arguments. */
+static bool bind_reduction(struct sema *s, enum op op, const struct value *given, const struct str *keywords,
+                           unsigned n, struct span span, struct reduction *r)
+{
+    const struct str names[3] = {str_of("x"), str_of("axis"), str_of("keepdims")};
+    unsigned known = op == OP_count ? 2 : 3, seen = 0;
+    struct value *to[3] = {&r->x, &r->axis, &r->keepdims};
+    struct str self = str_of(op_table[op].name);
+
+    *r = (struct reduction){.axis = {.kind = VALUE_NONE}, .keepdims = {.kind = VALUE_BOOL}};
+    for (unsigned i = 0, k; i < n; i++) {
+        if (keywords && keywords[i].n) {
+            for (k = 0; k < known && !str_eq(names[k], keywords[i]);)
+                k++;
+            if (k == known)
+                return sema_unknown_keyword(s, self, keywords[i], names, known, given[i].span), false;
+        } else if ((k = i) >= known) {
+            sema_error(s, AX_wrong_argument_count, span, "`%s` takes at most %u arguments", op_table[op].name, known);
+            return false;
+        }
+        if (seen & (1u << k)) {
+            sema_error(s, AX_duplicate_keyword, given[i].span, "`%.*s` is given twice", (int)names[k].n, names[k].s);
+            return false;
+        }
+        seen |= 1u << k;
+        *to[k] = given[i];
+    }
+    if (!(seen & 1))
+        sema_error(s, AX_wrong_argument_count, span, "`%s` needs an array to reduce", op_table[op].name);
+    return seen & 1;
+}
+
+static bool add_axis(struct sema *s, const struct value *v, unsigned rank, unsigned *axes)
+{
+    int64_t axis = v->i < 0 ? v->i + (int64_t)rank : v->i;
+
+    if (axis < 0 || axis >= (int64_t)rank) {
+        if (rank)
+            sema_error(s, AX_bad_axis, v->span, "axis %lld is out of range: the array has rank %u, so axes are %d to %d",
+                       (long long)v->i, rank, -(int)rank, (int)rank - 1);
+        else
+            sema_error(s, AX_bad_axis, v->span, "axis %lld is out of range: a scalar has no axes", (long long)v->i);
+        return false;
+    }
+    if (*axes & (1u << axis)) {
+        sema_error(s, AX_duplicate_axis, v->span, "axis %lld is given twice", (long long)v->i);
+        return false;
+    }
+    *axes |= 1u << axis;
+    return true;
+}
+
+static bool refuse_axis(struct sema *s, enum op op, const struct value *v)
+{
+    const char *instead = op == OP_min ? "minimum" : op == OP_max ? "maximum" : NULL;
+
+    if (v->kind == VALUE_ERROR)
+        return false;
+    if (instead && (v->kind == VALUE_ARRAY || v->kind == VALUE_FLOAT))
+        sema_error(s, AX_type_mismatch, v->span,
+                   "the second argument of `%s` is an axis; for the elementwise one write `%s(a, b)`",
+                   op_table[op].name, instead);
+    else if (v->kind == VALUE_ARRAY)
+        sema_error(s, AX_not_constant, v->span, "the axis must be known when compiling: an integer, a tuple, or None");
+    else
+        sema_error(s, AX_type_mismatch, v->span, "an axis is an integer, a tuple of integers, or None, not %s",
+                   value_words(s, v));
+    return false;
+}
+
+static bool find_axes(struct sema *s, enum op op, struct reduction *r, unsigned rank)
+{
+    const struct value *v = &r->axis;
+
+    r->axes = 0;
+    if (v->kind == VALUE_NONE) {
+        r->axes = (1u << rank) - 1;
+        return true;
+    }
+    if (v->kind == VALUE_INT)
+        return add_axis(s, v, rank, &r->axes);
+    if (v->kind != VALUE_TUPLE)
+        return refuse_axis(s, op, v);
+    for (uint32_t i = 0; i < v->n_items; i++) {
+        if (v->items[i].kind != VALUE_INT)
+            return refuse_axis(s, op, &v->items[i]);
+        if (!add_axis(s, &v->items[i], rank, &r->axes))
+            return false;
+    }
+    return true;
+}
+
+static bool check_keepdims(struct sema *s, const struct value *v)
+{
+    if (v->kind == VALUE_BOOL || v->kind == VALUE_INT)
+        return true;
+    if (v->kind == VALUE_ARRAY)
+        sema_error(s, AX_not_constant, v->span, "keepdims must be known when compiling: True or False");
+    else if (v->kind != VALUE_ERROR)
+        sema_error(s, AX_type_mismatch, v->span, "keepdims is True or False, not %s", value_words(s, v));
+    return false;
+}
+
+/* The operand as the rule wants it: sums of small integers run in 64 bits, any and all ask x != 0. */
+static ir_id operand(struct sema *s, enum op op, const struct value *x)
+{
+    enum dtype t = value_dtype(x);
+    struct value pair[2] = {*x, value_int(0, x->span)};
+    enum type_class cls = type_table[t].cls;
+
+    switch (op_table[op].rule) {
+    case RULE_SUM:
+        if (cls == CLASS_BOOL || cls == CLASS_INT)
+            return value_as(s, x, DT_int64);
+        return value_as(s, x, cls == CLASS_UINT ? DT_uint64 : t);
+    case RULE_BOOL:
+        if (t != DT_bool)
+            pair[0] = apply_op(s, OP_not_equal, pair, 2, x->span);
+        return value_to_ir(s, &pair[0]);
+    default:
+        return value_to_ir(s, x);
+    }
+}
+
+struct value eval_reduce(struct sema *s, enum op op, const struct value *given, const struct str *keywords, unsigned n,
+                         struct span span)
+{
+    struct reduction r;
+    ir_id x;
+
+    if (!bind_reduction(s, op, given, keywords, n, span, &r) || r.x.kind == VALUE_ERROR)
+        return value_error();
+    if (!value_is_numeric(&r.x)) {
+        sema_error(s, AX_type_mismatch, span, "`%s` takes an array, not %s", op_table[op].name, value_words(s, &r.x));
+        return value_error();
+    }
+    x = op == OP_count ? value_to_ir(s, &r.x) : operand(s, op, &r.x);
+    if (!x || !find_axes(s, op, &r, s->ir->shapes.at[ir_at(s->ir, x)->shape].rank) || !check_keepdims(s, &r.keepdims))
+        return value_error();
+    if (op == OP_count)
+        return value_array(s, ir_count(s->ir, x, r.axes, sema_span(s, span)), false, span);
+    return value_array(s, ir_reduce(s->ir, op, x, r.axes, r.keepdims.i != 0, sema_span(s, span)), false, span);
+}
