@@ -82,7 +82,7 @@ enum op {
     OP_COUNT
 };
 
-enum { OPF_COMM = 1 };
+enum { OPF_0 = 0, OPF_COMM = 1 };
 
 struct op_info {
     const char *name, *symbol, *doc, *signature;

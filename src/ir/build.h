@@ -1,0 +1,13 @@
+/* What the rooms of src/ir share, and sema's few needs beyond ir.h. */
+#ifndef AREX_IR_BUILD_H
+#define AREX_IR_BUILD_H
+#include "ir/eval.h"
+
+uint32_t ir_dim(struct ir *ir, struct ir_dim d);              /* the number of a dim, interned */
+uint32_t ir_dim_broadcast(struct ir *ir, uint32_t a, uint32_t b);
+uint32_t ir_shape(struct ir *ir, const struct ir_shape *s);   /* the number of a shape, interned */
+void ir_input_reshape(struct ir *ir, ir_id input, uint32_t shape); /* before the input has users */
+/* The node an exact rule gives instead of n, or 0. n is complete but for its id. */
+ir_id rules_apply(struct ir *ir, const struct ir_node *n);
+
+#endif

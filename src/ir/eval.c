@@ -1,0 +1,386 @@
+/*
+ * The reference evaluator: every node one whole array, plain loops, the fixed reduction tree. Slow and simple; what
+ * the other devices are compared with.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "ir/build.h"
+
+struct value {
+    void *data; /* C-contiguous */
+    uint8_t *faults; /* per element, or NULL */
+};
+
+struct evaluation {
+    const struct ir *ir;
+    const int64_t *dims;
+    const struct ir_array *inputs;
+    struct value *values;
+    bool failed;
+};
+
+static void *get(struct evaluation *e, size_t size)
+{
+    void *p = e->failed ? NULL : malloc(size ? size : 1);
+    e->failed |= !p;
+    return p;
+}
+
+static int64_t elements(const struct evaluation *e, uint32_t shape)
+{
+    int64_t n = 1;
+    for (unsigned d = 0; d < e->ir->shapes.at[shape].rank; d++)
+        n *= e->dims[e->ir->shapes.at[shape].dim[d]];
+    return n;
+}
+
+static size_t size_of(const struct evaluation *e, ir_id id)
+{
+    return type_table[ir_at(e->ir, id)->dtype].size;
+}
+
+/* Copies an array given by strides (bytes, per axis of `shape`) into C order. */
+static void walk(const struct evaluation *e, uint32_t shape, const char *from, const int64_t *stride, size_t size, char *to)
+{
+    const struct ir_shape *s = &e->ir->shapes.at[shape];
+    int64_t index[IR_MAX_RANK] = {0}, n = elements(e, shape);
+    for (int64_t i = 0; i < n; i++) {
+        const char *p = from;
+        for (unsigned d = 0; d < s->rank; d++)
+            p += index[d] * stride[d];
+        memcpy(to + (size_t)i * size, p, size);
+        for (unsigned d = s->rank; d-- > 0;) {
+            if (++index[d] < e->dims[s->dim[d]])
+                break;
+            index[d] = 0;
+        }
+    }
+}
+
+/* Byte strides that make a C-contiguous array of shape `from` look like one of shape `to`. */
+static void broadcast_strides(const struct evaluation *e, uint32_t from, uint32_t to, size_t size, int64_t *stride)
+{
+    const struct ir_shape *f = &e->ir->shapes.at[from], *t = &e->ir->shapes.at[to];
+    int64_t step = (int64_t)size;
+    memset(stride, 0, IR_MAX_RANK * sizeof *stride);
+    for (unsigned k = 1; k <= f->rank; k++) {
+        int64_t extent = e->dims[f->dim[f->rank - k]];
+        stride[t->rank - k] = extent == 1 ? 0 : step;
+        step *= extent;
+    }
+}
+
+static struct value expand(struct evaluation *e, ir_id id, uint32_t shape)
+{
+    struct value out = {NULL, NULL};
+    int64_t stride[IR_MAX_RANK], n = elements(e, shape);
+    const struct ir_node *node = ir_at(e->ir, id);
+    size_t size = size_of(e, id);
+    out.data = get(e, (size_t)n * size);
+    broadcast_strides(e, node->shape, shape, size, stride);
+    if (out.data)
+        walk(e, shape, e->values[id].data, stride, size, out.data);
+    if (e->values[id].faults && (out.faults = get(e, (size_t)n))) {
+        broadcast_strides(e, node->shape, shape, 1, stride);
+        walk(e, shape, (const char *)e->values[id].faults, stride, 1, (char *)out.faults);
+    }
+    return out;
+}
+
+static void value_free(struct value *v)
+{
+    free(v->data);
+    free(v->faults);
+    memset(v, 0, sizeof *v);
+}
+
+/* ---- elementwise ---- */
+
+static bool raises(enum prim p)
+{
+    return p == PRIM_ifloordiv || p == PRIM_imod || p == PRIM_ipow;
+}
+
+static bool any_faults(const struct value *args, unsigned n)
+{
+    for (unsigned k = 0; k < n; k++)
+        if (args[k].faults)
+            return true;
+    return false;
+}
+
+/* A side that is not chosen raises nothing; `first` is where the two sides start, `cond` decides between them. */
+static void join_faults(uint8_t *out, const struct value *args, unsigned n, int64_t count, bool chooses)
+{
+    for (int64_t i = 0; i < count; i++)
+        for (unsigned k = 0; k < n; k++) {
+            bool left_out = chooses && k > 0 && (((uint8_t *)args[0].data)[i] != 0) != (k == 1);
+            if (args[k].faults && !left_out)
+                out[i] |= args[k].faults[i];
+        }
+}
+
+static void elementwise(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    struct value args[3] = {{0}};
+    const void *ptr[3];
+    int64_t count = elements(e, n->shape);
+    bool chooses = n->op == OP_where || n->op == OP_rarely;
+    enum prim prim = n->op == OP_rarely ? PRIM_select : ir_prim(e->ir, id);
+    enum dtype arg = chooses ? n->dtype : ir_arg_dtype(e->ir, id);
+    for (unsigned k = 0; k < n->n_args; k++) {
+        args[k] = expand(e, n->args[k], n->shape);
+        ptr[k] = args[k].data;
+    }
+    struct value *out = &e->values[id];
+    out->data = get(e, (size_t)count * size_of(e, id));
+    if (!e->failed && (raises(prim) || any_faults(args, n->n_args)) && (out->faults = get(e, (size_t)count)))
+        memset(out->faults, 0, (size_t)count);
+    if (!e->failed) {
+        if (out->faults)
+            join_faults(out->faults, args, n->n_args, count, chooses);
+        eval_prim(prim, arg, out->data, ptr, (size_t)count, out->faults);
+    }
+    for (unsigned k = 0; k < n->n_args; k++)
+        value_free(&args[k]);
+}
+
+static void convert(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    int64_t count = elements(e, n->shape);
+    struct value in = expand(e, n->args[0], n->shape), *out = &e->values[id];
+    enum dtype from = ir_at(e->ir, n->args[0])->dtype;
+    out->data = get(e, (size_t)count * size_of(e, id));
+    if (!e->failed) {
+        if (n->op == OP_cast)
+            eval_cast(n->dtype, out->data, from, in.data, (size_t)count);
+        else
+            eval_bitcast(n->dtype, out->data, from, in.data, (size_t)count);
+        out->faults = in.faults;
+        in.faults = NULL;
+    }
+    value_free(&in);
+}
+
+/* ---- reductions ---- */
+
+struct reduction {
+    enum op op;
+    enum dtype dtype;
+    size_t size;
+    char identity[8], lane[TREE_JOIN_LANES * 8];
+};
+
+static void combine(const struct reduction *r, void *into, const void *x)
+{
+    const void *args[] = {into, x, x};
+    char out[8];
+    eval_prim(op_prim(op_table[r->op].combine, r->dtype), r->dtype, out, args, 1, NULL);
+    memcpy(into, out, r->size);
+}
+
+static void set_identity(struct reduction *r)
+{
+    double real[] = {[IDENTITY_ZERO] = -0.0, [IDENTITY_ONE] = 1, [IDENTITY_LOWEST] = -1.0 / 0.0, [IDENTITY_HIGHEST] = 1.0 / 0.0};
+    /* conversion of an infinity to an integer gives its extreme */
+    eval_cast(r->dtype, r->identity, DT_float64, &real[op_table[r->op].identity], 1);
+    if (r->dtype == DT_bool)
+        r->identity[0] = op_table[r->op].identity == IDENTITY_ONE || op_table[r->op].identity == IDENTITY_HIGHEST;
+}
+
+/* Element i of the sequence goes to lane i mod lanes; lanes are joined by halving. */
+static void lanes_tree(struct reduction *r, const char *sequence, int64_t n, int64_t lanes, void *out)
+{
+    for (int64_t j = 0; j < lanes; j++)
+        memcpy(r->lane + (size_t)j * r->size, r->identity, r->size);
+    for (int64_t i = 0; i < n; i++)
+        combine(r, r->lane + (size_t)(i % lanes) * r->size, sequence + (size_t)i * r->size);
+    for (int64_t half = lanes / 2; half >= 1; half /= 2)
+        for (int64_t j = 0; j < half; j++)
+            combine(r, r->lane + (size_t)j * r->size, r->lane + (size_t)(j + half) * r->size);
+    memcpy(out, r->lane, r->size);
+}
+
+/* Partial results take the place of the sequence. */
+static void reduce_lanes(struct reduction *r, char *sequence, int64_t n, void *out)
+{
+    int64_t lanes = TREE_LANE_BYTES / (int64_t)(r->size < 4 ? 4 : r->size), blocks = 0;
+    for (int64_t i = 0; i < n; i += TREE_BLOCK, blocks++) {
+        int64_t length = n - i < TREE_BLOCK ? n - i : TREE_BLOCK;
+        lanes_tree(r, sequence + (size_t)i * r->size, length, lanes, sequence + (size_t)blocks * r->size);
+    }
+    lanes_tree(r, sequence, blocks, TREE_JOIN_LANES, out);
+}
+
+static void reduce_columns(struct reduction *r, char *sequence, int64_t n, void *out)
+{
+    memcpy(out, r->identity, r->size);
+    do {
+        int64_t chunks = 0;
+        for (int64_t i = 0; i < n; i += TREE_CHUNK, chunks++) {
+            memcpy(out, r->identity, r->size);
+            for (int64_t k = i; k < n && k < i + TREE_CHUNK; k++)
+                combine(r, out, sequence + (size_t)k * r->size);
+            memcpy(sequence + (size_t)chunks * r->size, out, r->size);
+        }
+        n = chunks;
+    } while (n > 1);
+}
+
+struct axes {
+    unsigned n;
+    int64_t extent[IR_MAX_RANK], stride[IR_MAX_RANK];
+};
+
+/* The axes of a C-contiguous array that are (not) in the mask, with strides in elements. */
+static struct axes axes_of(const struct evaluation *e, uint32_t shape, unsigned mask)
+{
+    const struct ir_shape *s = &e->ir->shapes.at[shape];
+    struct axes a = {0};
+    int64_t stride[IR_MAX_RANK], step = 1;
+    for (unsigned d = s->rank; d-- > 0;) {
+        stride[d] = step;
+        step *= e->dims[s->dim[d]];
+    }
+    for (unsigned d = 0; d < s->rank; d++)
+        if (mask >> d & 1) {
+            a.extent[a.n] = e->dims[s->dim[d]];
+            a.stride[a.n++] = stride[d];
+        }
+    return a;
+}
+
+static int64_t count_of(const struct axes *a)
+{
+    int64_t n = 1;
+    for (unsigned d = 0; d < a->n; d++)
+        n *= a->extent[d];
+    return n;
+}
+
+static int64_t offset_of(const struct axes *a, int64_t position)
+{
+    int64_t offset = 0;
+    for (unsigned d = a->n; d-- > 0; position /= a->extent[d])
+        offset += position % a->extent[d] * a->stride[d];
+    return offset;
+}
+
+static void reduce(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    uint32_t shape = ir_at(e->ir, n->args[0])->shape;
+    unsigned rank = e->ir->shapes.at[shape].rank, mask = n->attr & IR_AXES_MASK;
+    struct axes kept = axes_of(e, shape, ~mask), reduced = axes_of(e, shape, mask);
+    int64_t n_kept = count_of(&kept), length = count_of(&reduced);
+    bool lanes = rank == 0 || (mask >> (rank - 1) & 1);
+    struct reduction *r = get(e, sizeof *r);
+    const struct value *in = &e->values[n->args[0]];
+    struct value *out = &e->values[id];
+    size_t size = size_of(e, id);
+    char *sequence = get(e, (size_t)(length + 1) * size);
+    out->data = get(e, (size_t)n_kept * size);
+    if (in->faults && (out->faults = get(e, (size_t)n_kept)))
+        memset(out->faults, 0, (size_t)n_kept);
+    if (!e->failed) {
+        r->op = n->op;
+        r->dtype = n->dtype;
+        r->size = size;
+        set_identity(r);
+    }
+    for (int64_t k = 0; !e->failed && k < n_kept; k++) {
+        int64_t base = offset_of(&kept, k);
+        for (int64_t i = 0; i < length; i++) {
+            int64_t at = base + offset_of(&reduced, i);
+            memcpy(sequence + (size_t)i * size, (const char *)in->data + (size_t)at * size, size);
+            if (out->faults)
+                out->faults[k] |= in->faults[at];
+        }
+        void *to = (char *)out->data + (size_t)k * size;
+        if (lanes)
+            reduce_lanes(r, sequence, length, to);
+        else
+            reduce_columns(r, sequence, length, to);
+        if (length == 0 && op_table[n->op].identity == IDENTITY_ZERO)
+            memset(to, 0, size); /* +0.0, not the -0.0 that lanes start from */
+    }
+    free(sequence);
+    free(r);
+}
+
+/* ---- leaves ---- */
+
+static void leaf(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    void *out = e->values[id].data = get(e, (size_t)elements(e, n->shape) * (size_of(e, id) < 8 ? 8 : size_of(e, id)));
+    if (!out)
+        return;
+    if (n->op == OP_const) {
+        memcpy(out, &n->attr, size_of(e, id));
+    } else if (n->op == OP_count) {
+        struct axes a = axes_of(e, ir_at(e->ir, n->args[0])->shape, (unsigned)n->attr);
+        int64_t count = count_of(&a);
+        memcpy(out, &count, sizeof count);
+    } else {
+        walk(e, n->shape, e->inputs[n->attr].data, e->inputs[n->attr].stride, size_of(e, id), out);
+    }
+}
+
+static void node(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    if (op_table[n->op].kind == OPK_REDUCE)
+        reduce(e, id);
+    else if (n->op == OP_const || n->op == OP_input || n->op == OP_count)
+        leaf(e, id);
+    else if (n->op == OP_cast || n->op == OP_bitcast)
+        convert(e, id);
+    else
+        elementwise(e, id);
+}
+
+static void output(struct evaluation *e, ir_id id, void *to, unsigned *faults)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    int64_t count = elements(e, n->shape);
+    memcpy(to, e->values[id].data, (size_t)count * size_of(e, id));
+    eval_canonical(n->dtype, to, (size_t)count);
+    for (int64_t i = 0; e->values[id].faults && faults && i < count; i++)
+        *faults |= e->values[id].faults[i];
+}
+
+/* What a reduction takes in counts even when its value is not an output: it has been computed. */
+static void reduction_faults(const struct evaluation *e, ir_id id, unsigned *faults)
+{
+    if (op_table[ir_at(e->ir, id)->op].kind != OPK_REDUCE || !e->values[id].faults || !faults)
+        return;
+    for (int64_t i = 0; i < elements(e, ir_at(e->ir, id)->shape); i++)
+        *faults |= e->values[id].faults[i];
+}
+
+bool ir_eval(const struct ir *ir, const struct ir_array *inputs, const int64_t *dim_values, void *const *outputs,
+             unsigned *faults)
+{
+    struct evaluation e = {.ir = ir, .dims = dim_values, .inputs = inputs};
+    uint8_t *live = calloc(ir->nodes.n + 1, 1);
+    e.values = calloc(ir->nodes.n + 1, sizeof *e.values);
+    e.failed = !live || !e.values;
+    if (!e.failed)
+        ir_live(ir, live);
+    for (ir_id id = 1; !e.failed && id < ir->nodes.n; id++)
+        if (live[id]) {
+            node(&e, id);
+            if (!e.failed)
+                reduction_faults(&e, id, faults);
+        }
+    for (uint32_t i = 0; !e.failed && i < ir->outputs.n; i++)
+        output(&e, ir->outputs.at[i].node, outputs[i], faults);
+    for (ir_id id = 1; e.values && id < ir->nodes.n; id++)
+        value_free(&e.values[id]);
+    free(e.values);
+    free(live);
+    return !e.failed;
+}

@@ -1,0 +1,117 @@
+/* The IR as text, a node a line, and what must hold of it. */
+#include <inttypes.h>
+#include <string.h>
+#include "ir/build.h"
+
+static void print_dim(const struct ir *ir, uint32_t dim, struct strbuf *out)
+{
+    const struct ir_dim *d = &ir->dims.at[dim];
+    if (d->kind == DIM_ONE)
+        strbuf_puts(out, "1");
+    else if (d->kind == DIM_CONST)
+        strbuf_printf(out, "%" PRId64, d->extent);
+    else if (d->kind == DIM_INPUT)
+        strbuf_printf(out, "%.*s.%u", (int)ir->inputs.at[d->input].name.n, ir->inputs.at[d->input].name.s, d->axis);
+    else
+        for (uint32_t i = 0; i < d->n_of; i++) {
+            strbuf_puts(out, i ? "|" : "");
+            print_dim(ir, d->of[i], out);
+        }
+}
+
+static void print_value(const struct ir_node *n, struct strbuf *out)
+{
+    if (type_table[n->dtype].cls == CLASS_FLOAT) {
+        double v = 0;
+        eval_cast(DT_float64, &v, n->dtype, &n->attr, 1);
+        strbuf_puts(out, " ");
+        strbuf_float(out, v, n->dtype == DT_float32 ? 32 : 64);
+    } else {
+        int64_t v = 0;
+        eval_cast(DT_int64, &v, n->dtype, &n->attr, 1);
+        strbuf_printf(out, " %" PRId64, v);
+    }
+}
+
+static void print_axes(const struct ir_node *n, struct strbuf *out)
+{
+    strbuf_puts(out, " over axes");
+    for (unsigned a = 0; a < IR_MAX_RANK; a++)
+        if (n->attr >> a & 1)
+            strbuf_printf(out, " %u", a);
+    strbuf_puts(out, n->attr & IR_KEEPDIMS ? ", kept as 1" : "");
+}
+
+static void print_node(const struct ir *ir, ir_id id, struct strbuf *out)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    for (uint32_t r = n->region; r; r = ir->regions.at[r].parent)
+        strbuf_puts(out, "  ");
+    strbuf_printf(out, "%%%u = %s", id, op_table[n->op].name);
+    for (unsigned k = 0; k < n->n_args; k++)
+        strbuf_printf(out, "%s%%%u", k ? ", " : " ", n->args[k]);
+    if (n->op == OP_const)
+        print_value(n, out);
+    if (n->op == OP_input)
+        strbuf_printf(out, " %.*s", (int)ir->inputs.at[n->attr].name.n, ir->inputs.at[n->attr].name.s);
+    if (op_table[n->op].kind == OPK_REDUCE || n->op == OP_count)
+        print_axes(n, out);
+    strbuf_printf(out, " : %s", type_table[n->dtype].name);
+    const struct ir_shape *s = &ir->shapes.at[n->shape];
+    for (unsigned d = 0; d < s->rank; d++) {
+        strbuf_puts(out, d ? ", " : "[");
+        print_dim(ir, s->dim[d], out);
+    }
+    strbuf_puts(out, s->rank ? "]\n" : "\n");
+}
+
+void ir_print(const struct ir *ir, struct strbuf *out)
+{
+    uint8_t *live = arena_array(ir->arena, uint8_t, ir->nodes.n + 1);
+    ir_live(ir, live);
+    for (ir_id id = 1; id < ir->nodes.n; id++)
+        if (live[id])
+            print_node(ir, id, out);
+    for (uint32_t i = 0; i < ir->outputs.n; i++)
+        strbuf_printf(out, "output %.*s = %%%u\n", (int)ir->outputs.at[i].name.n, ir->outputs.at[i].name.s, ir->outputs.at[i].node);
+}
+
+static bool around(const struct ir *ir, uint32_t outer, uint32_t inner)
+{
+    for (; inner != outer; inner = ir->regions.at[inner].parent)
+        if (inner == 0)
+            return false;
+    return true;
+}
+
+static const char *check_node(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    if (n->dtype == DT_none || n->dtype >= DT_COUNT)
+        return arena_printf(ir->arena, "node %u has no type", id);
+    if (op_table[n->op].kind == OPK_ELEM && (n->n_args != op_table[n->op].arity || ir_prim(ir, id) == PRIM_none || ir_prim(ir, id) == PRIM_math))
+        return arena_printf(ir->arena, "node %u: %s is not a primitive of its arguments", id, op_table[n->op].name);
+    for (unsigned k = 0; k < n->n_args; k++) {
+        if (n->args[k] == 0 || n->args[k] >= id)
+            return arena_printf(ir->arena, "node %u uses %u before it is made", id, n->args[k]);
+        uint32_t region = n->op == OP_rarely && k == 1 ? (uint32_t)n->attr : n->region;
+        if (n->op != OP_count && !around(ir, ir_at(ir, n->args[k])->region, region))
+            return arena_printf(ir->arena, "node %u uses %u of a region it cannot see", id, n->args[k]);
+    }
+    return NULL;
+}
+
+const char *ir_verify(const struct ir *ir)
+{
+    uint8_t *live = arena_array(ir->arena, uint8_t, ir->nodes.n + 1);
+    ir_live(ir, live);
+    for (uint32_t i = 0; i < ir->outputs.n; i++)
+        if (ir->outputs.at[i].node == 0)
+            return "an output is poison";
+    for (ir_id id = 1; id < ir->nodes.n; id++) {
+        const char *fault = live[id] ? check_node(ir, id) : NULL;
+        if (fault)
+            return fault;
+    }
+    return NULL;
+}

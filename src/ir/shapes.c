@@ -1,0 +1,125 @@
+/* Symbolic dims meet real extents: values, and the checks that only a call can make. */
+#include <inttypes.h>
+#include <string.h>
+#include "ir/build.h"
+
+static void print_shape(const struct ir *ir, uint32_t shape, const int64_t *values, struct strbuf *out)
+{
+    const struct ir_shape *s = &ir->shapes.at[shape];
+    strbuf_puts(out, "(");
+    for (unsigned d = 0; d < s->rank; d++)
+        strbuf_printf(out, "%s%" PRId64, d ? ", " : "", values[s->dim[d]]);
+    strbuf_puts(out, s->rank == 1 ? ",)" : ")");
+}
+
+/* What a dim is when all of its members agree or are 1; clashes are found by the checks. */
+static int64_t value_of(const struct ir *ir, uint32_t dim, const int64_t (*extents)[IR_MAX_RANK], const int64_t *values)
+{
+    const struct ir_dim *d = &ir->dims.at[dim];
+    int64_t v = 1;
+    switch (d->kind) {
+    case DIM_ONE:
+        return 1;
+    case DIM_CONST:
+        return d->extent;
+    case DIM_INPUT:
+        return extents[d->input][d->axis];
+    case DIM_BROADCAST:
+        for (uint32_t i = 0; i < d->n_of && v == 1; i++)
+            v = values[d->of[i]];
+        return v;
+    }
+    return v;
+}
+
+static void mismatch(const struct ir *ir, const struct ir_check *c, const int64_t *values, struct diags *diags)
+{
+    const struct ir_node *n = ir_at(ir, c->node);
+    struct strbuf m = {0};
+    for (unsigned k = 0; k < n->n_args; k++) {
+        strbuf_puts(&m, k ? " and " : "");
+        print_shape(ir, ir_at(ir, n->args[k])->shape, values, &m);
+    }
+    diag_add(diags, AX_shape_mismatch, c->span, "shapes %s do not broadcast", m.s ? m.s : "");
+    strbuf_fini(&m);
+    for (unsigned k = 0; k < n->n_args; k++) {
+        print_shape(ir, ir_at(ir, n->args[k])->shape, values, &m);
+        diag_note(diags, ir_at(ir, n->args[k])->span, "this has shape %s", m.s ? m.s : "");
+        strbuf_fini(&m);
+    }
+}
+
+static bool broadcasts(const struct ir *ir, const struct ir_check *c, const int64_t *values)
+{
+    const struct ir_node *n = ir_at(ir, c->node);
+    const struct ir_shape *out = &ir->shapes.at[n->shape];
+    for (unsigned k = 0; k < n->n_args; k++) {
+        const struct ir_shape *s = &ir->shapes.at[ir_at(ir, n->args[k])->shape];
+        for (unsigned d = 0; d < s->rank; d++) {
+            int64_t have = values[s->dim[d]], want = values[out->dim[d + out->rank - s->rank]];
+            if (have != want && have != 1)
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool reduces_something(const struct ir *ir, const struct ir_check *c, const int64_t *values)
+{
+    const struct ir_node *n = ir_at(ir, c->node);
+    const struct ir_shape *s = &ir->shapes.at[ir_at(ir, n->args[0])->shape];
+    int64_t kept = 1, reduced = 1;
+    for (unsigned d = 0; d < s->rank; d++)
+        *(n->attr >> d & 1 ? &reduced : &kept) *= values[s->dim[d]];
+    return reduced > 0 || kept == 0;
+}
+
+static bool value_fits(const struct ir_check *c, int64_t v)
+{
+    unsigned bits = 8u * type_table[c->dtype].size;
+    bool with_sign = type_table[c->dtype].cls == CLASS_INT;
+    if (bits == 64)
+        return with_sign || v >= 0;
+    int64_t low = with_sign ? -(INT64_C(1) << (bits - 1)) : 0, high = (INT64_C(1) << (with_sign ? bits - 1 : bits)) - 1;
+    return v >= low && v <= high;
+}
+
+static bool check(const struct ir *ir, const struct ir_check *c, const int64_t *weak_values, const int64_t *values, struct diags *diags)
+{
+    switch (c->kind) {
+    case CHECK_BROADCAST:
+        if (broadcasts(ir, c, values))
+            return true;
+        mismatch(ir, c, values, diags);
+        return false;
+    case CHECK_EXTENT:
+        if (values[c->dim_a] == values[c->dim_b])
+            return true;
+        diag_add(diags, AX_extent_mismatch, c->span, "the extent %.*s is %" PRId64 " here, but %" PRId64 " before", (int)c->text.n, c->text.s,
+                 values[c->dim_b], values[c->dim_a]);
+        return false;
+    case CHECK_NONEMPTY:
+        if (reduces_something(ir, c, values))
+            return true;
+        diag_add(diags, AX_empty_reduction, c->span, "%s of nothing: the array has no elements along the reduced axes",
+                 op_table[ir_at(ir, c->node)->op].name);
+        return false;
+    case CHECK_FITS:
+        if (!weak_values || value_fits(c, weak_values[c->input]))
+            return true;
+        diag_add(diags, AX_scalar_range, c->span, "%" PRId64 " does not fit %s", weak_values[c->input], type_table[c->dtype].name);
+        return false;
+    }
+    return true;
+}
+
+bool ir_shapes_resolve(const struct ir *ir, const int64_t (*extents)[IR_MAX_RANK], const int64_t *weak_values,
+                       int64_t *values, struct diags *diags)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < ir->dims.n; i++)
+        values[i] = value_of(ir, i, extents, values);
+    for (uint32_t i = 0; i < ir->checks.n; i++)
+        ok &= check(ir, &ir->checks.at[i], weak_values, values, diags);
+    return ok;
+}
