@@ -1,6 +1,7 @@
 /*
  * The program as a whole: arguments to inputs, statements in order, outputs with their names.
  */
+#include "ir/build.h"
 #include "sema/build.h"
 
 static bool check_arg(struct sema *s, const struct sema_name *name, const struct sema_arg *arg)
@@ -56,33 +57,33 @@ static void check_extent(struct sema *s, uint32_t a, uint32_t b, const struct as
     vec_push(s->arena, &s->ir->checks, check);
 }
 
-static uint32_t const_dim(struct sema *s, int64_t extent)
+/* Equal names mean equal extents: the axes share one dim, and a check at the call makes it true. */
+static void share_dim(struct sema *s, uint16_t input, uint32_t axis, uint32_t dim)
 {
-    struct ir_dim dim = {.kind = DIM_CONST, .extent = extent};
+    const struct ir_input *in = &s->ir->inputs.at[input];
+    struct ir_shape shape = s->ir->shapes.at[in->shape];
 
-    vec_push(s->arena, &s->ir->dims, dim);
-    return s->ir->dims.n - 1;
+    shape.dim[axis] = dim;
+    ir_input_reshape(s->ir, in->node, ir_shape(s->ir, &shape));
 }
 
-/* Equal names mean equal extents: a check at the call. */
-static void declare_extents(struct sema *s, const struct ast *param, uint16_t input, extents_vec *known)
+static void declare_extent(struct sema *s, const struct ast *at, uint16_t input, uint32_t axis, extents_vec *known)
 {
-    const struct ir_shape shape = s->ir->shapes.at[s->ir->inputs.at[input].shape];
+    uint32_t own = s->ir->shapes.at[s->ir->inputs.at[input].shape].dim[axis], i = 0;
+    struct ir_dim fixed = {.kind = DIM_CONST, .extent = (int64_t)at->u.integer};
 
-    for (uint32_t k = 0; k < param->n_kids && k < shape.rank; k++) {
-        const struct ast *at = param->kid[k];
-        uint32_t i = 0;
-        if (at->kind == AST_INT) {
-            check_extent(s, shape.dim[k], const_dim(s, (int64_t)at->u.integer), at);
-            continue;
-        }
-        while (i < known->n && !str_eq(known->at[i].name, at->name))
-            i++;
-        if (i < known->n)
-            check_extent(s, known->at[i].dim, shape.dim[k], at);
-        else
-            vec_push(s->arena, known, ((struct extent){at->name, shape.dim[k]}));
+    if (at->kind == AST_INT) {
+        check_extent(s, ir_dim(s->ir, fixed), own, at);
+        return;
     }
+    while (i < known->n && !str_eq(known->at[i].name, at->name))
+        i++;
+    if (i == known->n) {
+        vec_push(s->arena, known, ((struct extent){at->name, own}));
+        return;
+    }
+    check_extent(s, known->at[i].dim, own, at);
+    share_dim(s, input, axis, known->at[i].dim);
 }
 
 static void declare_params(struct sema *s)
@@ -90,9 +91,14 @@ static void declare_params(struct sema *s)
     extents_vec known = {0};
     uint16_t input = 0;
 
-    for (uint32_t i = 0; i < s->program->n_kids; i++)
-        if (s->program->kid[i]->kind == AST_PARAM)
-            declare_extents(s, s->program->kid[i], input++, &known);
+    for (uint32_t i = 0; i < s->program->n_kids; i++) {
+        const struct ast *param = s->program->kid[i];
+        if (param->kind != AST_PARAM)
+            continue;
+        for (uint32_t k = 0; k < param->n_kids; k++)
+            declare_extent(s, param->kid[k], input, k, &known);
+        input++;
+    }
 }
 
 static bool take_args(struct sema *s, const struct sema_interface *interface, const struct sema_arg *args)
