@@ -47,7 +47,7 @@ static void guess_try(struct guess *g, struct str name, struct str candidate)
 {
     unsigned d = str_distance(name, candidate, 2);
 
-    if (d < g->distance && d < name.n)
+    if (d < g->distance && d <= name.n / 3 + (name.n > 1 && name.n < 3)) /* a short name is close to everything */
         *g = (struct guess){candidate, d};
 }
 

@@ -158,6 +158,8 @@ static void find_outputs(struct walk *w, const struct ast *last)
             add_output(w, last->kid[i]->kind == AST_NAME ? last->kid[i]->name : (struct str){"", 0}, last->kid[i]->span);
     else
         sema_error(&w->s, AX_no_output, last->span, "the program ends without a value to give");
+    if (!w->out->outputs.n && !w->s.diags->n_errors)
+        sema_error(&w->s, AX_no_output, last->span, "an empty tuple is no output");
 }
 
 bool sema_interface(struct arena *arena, const struct ast *program, struct sema_interface *out, struct diags *diags)
