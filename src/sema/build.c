@@ -122,7 +122,8 @@ static void add_output(struct sema *s, const struct sema_interface *interface, s
     if (v.kind == VALUE_ERROR)
         return;
     if (!value_is_numeric(&v)) {
-        sema_error(s, AX_type_mismatch, v.span, "an output must be an array or a number, not %s", value_words(s, &v));
+        sema_error(s, AX_type_mismatch, v.span, "an output must be an array or a number, not %s%s", value_words(s, &v),
+                   v.kind == VALUE_TUPLE ? "; write `return a, b` for several" : "");
         return;
     }
     out.node = value_to_ir(s, &v);
@@ -135,7 +136,7 @@ static void add_output(struct sema *s, const struct sema_interface *interface, s
 
 static void add_outputs(struct sema *s, const struct sema_interface *interface, struct value v)
 {
-    if (v.kind != VALUE_TUPLE) {
+    if (v.kind != VALUE_TUPLE || s->ir->outputs.n + v.n_items > interface->outputs.n) {
         add_output(s, interface, v);
         return;
     }
@@ -152,8 +153,10 @@ static void run_last(struct sema *s, const struct ast *last, const struct sema_i
     } else if (last->kind == AST_EXPR) {
         add_outputs(s, interface, eval(s, last->kid[0]));
     } else if (last->kind == AST_RETURN) {
-        for (uint32_t i = 0; i < last->n_kids; i++)
-            add_outputs(s, interface, eval(s, last->kid[i]));
+        if (last->n_kids == 1)
+            add_outputs(s, interface, eval(s, last->kid[0]));
+        for (uint32_t i = 0; last->n_kids > 1 && i < last->n_kids; i++)
+            add_output(s, interface, eval(s, last->kid[i]));
     }
 }
 

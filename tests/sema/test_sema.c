@@ -173,6 +173,8 @@ static void names_of_interfaces(void **state)
         {"param y: float64\nparam x: float64[n]\nx + y + w", "y x w", "-"},
         {"pi * r**2 + e + inf", "r", "-"},
         {"astype(x, float32)", "x", "-"},
+        {"def f(v) { return v, v }\nf(x)", "x", "- -"},
+        {"a, b = (x, y)", "x y", "a b"},
         {"sum = 3; sum(x) + sum", "x", "-"},
         {"def f(v, by=k) = v * by\nf(x)", "k x", "-"},
     };
@@ -376,6 +378,10 @@ static void errors_point_at_their_place(void **state)
     check_error("param x: float64[n, m]\nx", f4, AX_argument_dtype, NULL);
     check_error("param x: float32[n]\nx", f4, AX_argument_rank, NULL);
     check_error("param x: float32[n]\nparam x: float32[n]\nx", f4, AX_duplicate_param, NULL);
+    check_error("a = (1, 2)\na", NULL, AX_type_mismatch, NULL);
+    check_error("()", NULL, AX_no_output, NULL);
+    check_error("def f(x) { return x, x }\nreturn f(x), x", f4, AX_type_mismatch, NULL);
+    check_error("a, b = x", f4, AX_wrong_argument_count, "a, b = x");
     check_error("param x: floot32[n]\nx", f4, AX_unknown_type, NULL);
 }
 
