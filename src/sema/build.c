@@ -11,10 +11,11 @@ static bool check_arg(struct sema *s, const struct sema_name *name, const struct
 
     if (!arg->dtype || arg->dtype >= DT_COUNT || !type_table[arg->dtype].works)
         sema_error(s, AX_not_supported, name->span, "`%.*s` has dtype %s, which is not in this version", n,
-                   name->name.s, arg->dtype < DT_COUNT && arg->dtype ? type_table[arg->dtype].name : "unknown");
+                   name->name.s,
+                   arg->dtype < DT_COUNT && arg->dtype ? type_table[arg->dtype].name : "unknown");
     else if (arg->rank > IR_MAX_RANK)
-        sema_error(s, AX_rank_too_large, name->span, "`%.*s` has %u axes; arrays have at most %d", n, name->name.s,
-                   arg->rank, IR_MAX_RANK);
+        sema_error(s, AX_rank_too_large, name->span, "`%.*s` has %u axes; arrays have at most %d", n,
+                   name->name.s, arg->rank, IR_MAX_RANK);
     else if (name->rank >= 0 && arg->rank != name->rank)
         sema_error(s, AX_argument_rank, name->span, "`%.*s` has rank %u, but is declared with rank %d", n,
                    name->name.s, arg->rank, name->rank);
@@ -23,8 +24,9 @@ static bool check_arg(struct sema *s, const struct sema_name *name, const struct
                    type_table[arg->dtype].name, type_table[name->dtype].name);
     else if (name->dtype && arg->weak && promote_pair(arg->dtype, name->dtype) != name->dtype &&
              type_table[arg->dtype].cls > type_table[name->dtype].cls)
-        sema_error(s, AX_argument_dtype, name->span, "`%.*s` is a Python %s, but is declared %s", n, name->name.s,
-                   type_table[arg->dtype].cls == CLASS_FLOAT ? "float" : "int", type_table[name->dtype].name);
+        sema_error(s, AX_argument_dtype, name->span, "`%.*s` is a Python %s, but is declared %s", n,
+                   name->name.s, type_table[arg->dtype].cls == CLASS_FLOAT ? "float" : "int",
+                   type_table[name->dtype].name);
     return s->diags->n_errors == before;
 }
 
@@ -50,7 +52,8 @@ typedef VEC(struct extent) extents_vec;
 
 static void check_extent(struct sema *s, uint32_t a, uint32_t b, const struct ast *at)
 {
-    struct ir_check check = {.kind = CHECK_EXTENT, .span = at->span, .dim_a = a, .dim_b = b, .text = at->name};
+    struct ir_check check = {
+        .kind = CHECK_EXTENT, .span = at->span, .dim_a = a, .dim_b = b, .text = at->name};
 
     if (at->kind == AST_INT)
         check.text = str_of(arena_printf(s->arena, "%llu", (unsigned long long)at->u.integer));
@@ -67,7 +70,8 @@ static void share_dim(struct sema *s, uint16_t input, uint32_t axis, uint32_t di
     ir_input_reshape(s->ir, in->node, ir_shape(s->ir, &shape));
 }
 
-static void declare_extent(struct sema *s, const struct ast *at, uint16_t input, uint32_t axis, extents_vec *known)
+static void declare_extent(struct sema *s, const struct ast *at, uint16_t input, uint32_t axis,
+                           extents_vec *known)
 {
     uint32_t own = s->ir->shapes.at[s->ir->inputs.at[input].shape].dim[axis], i = 0;
     struct ir_dim fixed = {.kind = DIM_CONST, .extent = (int64_t)at->u.integer};
@@ -122,8 +126,8 @@ static void add_output(struct sema *s, const struct sema_interface *interface, s
     if (v.kind == VALUE_ERROR)
         return;
     if (!value_is_numeric(&v)) {
-        sema_error(s, AX_type_mismatch, v.span, "an output must be an array or a number, not %s%s", value_words(s, &v),
-                   v.kind == VALUE_TUPLE ? "; write `return a, b` for several" : "");
+        sema_error(s, AX_type_mismatch, v.span, "an output must be an array or a number, not %s%s",
+                   value_words(s, &v), v.kind == VALUE_TUPLE ? "; write `return a, b` for several" : "");
         return;
     }
     out.node = value_to_ir(s, &v);

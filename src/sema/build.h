@@ -9,7 +9,16 @@
 #define AREX_SEMA_BUILD_H
 #include "sema/sema.h"
 
-enum value_kind { VALUE_ERROR, VALUE_ARRAY, VALUE_INT, VALUE_FLOAT, VALUE_BOOL, VALUE_NONE, VALUE_TUPLE, VALUE_DTYPE };
+enum value_kind {
+    VALUE_ERROR,
+    VALUE_ARRAY,
+    VALUE_INT,
+    VALUE_FLOAT,
+    VALUE_BOOL,
+    VALUE_NONE,
+    VALUE_TUPLE,
+    VALUE_DTYPE
+};
 
 struct value {
     enum value_kind kind;
@@ -71,8 +80,8 @@ void sema_error(struct sema *s, enum diag_id id, struct span span, const char *f
 /* Inside the library, spans point into its text: the user's call stands for them. */
 struct span sema_span(const struct sema *s, struct span span);
 void sema_unknown_function(struct sema *s, struct str name, struct span span);
-void sema_unknown_keyword(struct sema *s, struct str function, struct str name, const struct str *known, unsigned n,
-                          struct span span);
+void sema_unknown_keyword(struct sema *s, struct str function, struct str name, const struct str *known,
+                          unsigned n, struct span span);
 struct value value_error(void);
 
 /* scope.c */
@@ -90,7 +99,8 @@ struct value value_array(const struct sema *s, ir_id id, bool weak, struct span 
 bool value_is_literal(const struct value *v);
 const char *value_words(struct sema *s, const struct value *v); /* "int32", "a tuple", ... */
 /* True when args are literals and the result is one; errors give VALUE_ERROR. */
-bool literal_fold(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span, struct value *out);
+bool literal_fold(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span,
+                  struct value *out);
 ir_id value_to_ir(struct sema *s, const struct value *v);
 /* As dtype, with the rules for weak values checked. */
 ir_id value_as(struct sema *s, const struct value *v, enum dtype dtype);
@@ -109,15 +119,15 @@ struct value eval(struct sema *s, const struct ast *e);
 
 /* call.c */
 struct value eval_call(struct sema *s, const struct ast *e);
-struct value inline_call(struct sema *s, struct binding *f, const struct value *given, const struct str *keywords,
-                         unsigned n, struct span span);
+struct value inline_call(struct sema *s, struct binding *f, const struct value *given,
+                         const struct str *keywords, unsigned n, struct span span);
 /* Expands the library's function on values; `dtype` picks name_dtype where there is one. */
 struct value call_library(struct sema *s, struct str name, enum dtype dtype, const struct value *args,
                           const struct str *keywords, unsigned n, struct span span);
 
 /* reduce.c */
-struct value eval_reduce(struct sema *s, enum op op, const struct value *given, const struct str *keywords, unsigned n,
-                         struct span span);
+struct value eval_reduce(struct sema *s, enum op op, const struct value *given, const struct str *keywords,
+                         unsigned n, struct span span);
 
 /* library.c */
 struct binding *library_find(struct sema *s, struct str name, enum dtype dtype);

@@ -11,8 +11,8 @@ struct args {
 
 static struct args eval_args(struct sema *s, const struct ast *e)
 {
-    struct args a = {arena_array(s->arena, struct value, e->n_kids + 1), arena_array(s->arena, struct str, e->n_kids + 1),
-                     e->n_kids};
+    struct args a = {arena_array(s->arena, struct value, e->n_kids + 1),
+                     arena_array(s->arena, struct str, e->n_kids + 1), e->n_kids};
 
     for (uint32_t i = 0; i < e->n_kids; i++) {
         const struct ast *kid = e->kid[i];
@@ -31,8 +31,8 @@ static struct args eval_args(struct sema *s, const struct ast *e)
 
 static void wrong_count(struct sema *s, const struct ast *def, unsigned n, struct span span)
 {
-    sema_error(s, AX_wrong_argument_count, span, "`%.*s` takes %u argument%s, %u given", (int)def->name.n, def->name.s,
-               def->n_params, def->n_params == 1 ? "" : "s", n);
+    sema_error(s, AX_wrong_argument_count, span, "`%.*s` takes %u argument%s, %u given", (int)def->name.n,
+               def->name.s, def->n_params, def->n_params == 1 ? "" : "s", n);
 }
 
 /* The formal that an argument is for; -1 with a diagnostic when there is none. */
@@ -58,8 +58,8 @@ static int formal_of(struct sema *s, const struct ast *def, struct str keyword, 
 }
 
 /* Gives every formal its value; false with a diagnostic. */
-static bool match_args(struct sema *s, struct binding *f, const struct value *given, const struct str *keywords,
-                       unsigned n, struct span call, struct value *values)
+static bool match_args(struct sema *s, struct binding *f, const struct value *given,
+                       const struct str *keywords, unsigned n, struct span call, struct value *values)
 {
     const struct ast *def = f->def;
     bool *seen = arena_array(s->arena, bool, def->n_params + 1);
@@ -69,8 +69,8 @@ static bool match_args(struct sema *s, struct binding *f, const struct value *gi
         if (k < 0)
             return false;
         if (seen[k]) {
-            sema_error(s, AX_duplicate_keyword, given[i].span, "`%.*s` is given twice", (int)def->params[k]->name.n,
-                       def->params[k]->name.s);
+            sema_error(s, AX_duplicate_keyword, given[i].span, "`%.*s` is given twice",
+                       (int)def->params[k]->name.n, def->params[k]->name.s);
             return false;
         }
         seen[k] = true;
@@ -92,8 +92,9 @@ static bool may_inline(struct sema *s, const struct ast *def, struct span span)
 {
     for (struct frame *f = s->frame; f; f = f->up)
         if (f->def == def) {
-            sema_error(s, AX_recursion, span, "`%.*s` calls itself; functions are inlined and may not recurse",
-                       (int)def->name.n, def->name.s);
+            sema_error(s, AX_recursion, span,
+                       "`%.*s` calls itself; functions are inlined and may not recurse", (int)def->name.n,
+                       def->name.s);
             return false;
         }
     if (s->n_inlines++ < s->max_inlines)
@@ -103,8 +104,8 @@ static bool may_inline(struct sema *s, const struct ast *def, struct span span)
     return false;
 }
 
-struct value inline_call(struct sema *s, struct binding *f, const struct value *given, const struct str *keywords,
-                         unsigned n, struct span span)
+struct value inline_call(struct sema *s, struct binding *f, const struct value *given,
+                         const struct str *keywords, unsigned n, struct span span)
 {
     const struct ast *def = f->def;
     struct value *values = arena_array(s->arena, struct value, def->n_params + 1), result;
@@ -132,8 +133,8 @@ struct value call_library(struct sema *s, struct str name, enum dtype dtype, con
 
     if (f)
         return inline_call(s, f, args, keywords, n, span);
-    if (!s->diags->n_errors)
-        sema_error(s, AX_not_supported, span, "`%.*s` is not in this version's math library", (int)name.n, name.s);
+    sema_error(s, AX_not_supported, span, "`%.*s` is not in this version's math library", (int)name.n,
+               name.s);
     return value_error();
 }
 
@@ -148,8 +149,8 @@ static bool positional(struct sema *s, enum op op, const struct args *a, unsigne
         }
     if (a->n == want)
         return true;
-    sema_error(s, AX_wrong_argument_count, span, "`%s` takes %u argument%s, %u given", op_table[op].name, want,
-               want == 1 ? "" : "s", a->n);
+    sema_error(s, AX_wrong_argument_count, span, "`%s` takes %u argument%s, %u given", op_table[op].name,
+               want, want == 1 ? "" : "s", a->n);
     return false;
 }
 
@@ -171,7 +172,8 @@ static bool known_dtype(struct sema *s, const struct value *v)
 static bool numeric(struct sema *s, const char *what, const struct value *v)
 {
     if (v->kind != VALUE_ERROR && !value_is_numeric(v))
-        sema_error(s, AX_type_mismatch, v->span, "`%s` takes an array or a number, not %s", what, value_words(s, v));
+        sema_error(s, AX_type_mismatch, v->span, "`%s` takes an array or a number, not %s", what,
+                   value_words(s, v));
     return value_is_numeric(v);
 }
 
@@ -198,11 +200,13 @@ static struct value call_bits(struct sema *s, const struct value *x, struct span
         sema_error(s, AX_type_mismatch, span, "`bits` takes float32 or float64, not %s", value_words(s, x));
         return value_error();
     }
-    return value_array(s, ir_bitcast(s->ir, value_to_ir(s, x), t == DT_float32 ? DT_int32 : DT_int64, sema_span(s, span)),
-                       false, span);
+    return value_array(
+        s, ir_bitcast(s->ir, value_to_ir(s, x), t == DT_float32 ? DT_int32 : DT_int64, sema_span(s, span)),
+        false, span);
 }
 
-static struct value call_frombits(struct sema *s, const struct value *i, const struct value *to, struct span span)
+static struct value call_frombits(struct sema *s, const struct value *i, const struct value *to,
+                                  struct span span)
 {
     enum dtype want;
     bool weak = i->kind == VALUE_INT || (i->kind == VALUE_ARRAY && i->weak);
@@ -211,7 +215,8 @@ static struct value call_frombits(struct sema *s, const struct value *i, const s
         return value_error();
     want = to->dtype == DT_float32 ? DT_int32 : DT_int64;
     if ((to->dtype != DT_float32 && to->dtype != DT_float64) || (!weak && value_dtype(i) != want)) {
-        sema_error(s, AX_type_mismatch, span, "`frombits` makes float32 of int32, or float64 of int64, not %s of %s",
+        sema_error(s, AX_type_mismatch, span,
+                   "`frombits` makes float32 of int32, or float64 of int64, not %s of %s",
                    type_table[to->dtype].name, value_words(s, i));
         return value_error();
     }
@@ -231,7 +236,8 @@ static struct value call_rarely(struct sema *s, const struct ast *e)
 
     if (e->n_kids != 3 || e->kid[0]->kind == AST_KEYWORD || e->kid[1]->kind == AST_KEYWORD ||
         e->kid[2]->kind == AST_KEYWORD) {
-        sema_error(s, AX_wrong_argument_count, e->span, "`rarely` takes 3 arguments: a condition, slow, fast");
+        sema_error(s, AX_wrong_argument_count, e->span,
+                   "`rarely` takes 3 arguments: a condition, slow, fast");
         return value_error();
     }
     cond = eval(s, e->kid[0]);
@@ -241,7 +247,8 @@ static struct value call_rarely(struct sema *s, const struct ast *e)
     if (!value_is_numeric(&both[0]) || !value_is_numeric(&both[1]) || value_dtype(&cond) != DT_bool) {
         ir_region_end(s->ir);
         if (cond.kind != VALUE_ERROR && both[0].kind != VALUE_ERROR && both[1].kind != VALUE_ERROR)
-            sema_error(s, AX_type_mismatch, e->span, "`rarely` takes a bool condition and two arrays or numbers");
+            sema_error(s, AX_type_mismatch, e->span,
+                       "`rarely` takes a bool condition and two arrays or numbers");
         return value_error();
     }
     t = promote_values(both, 2, &weak);
@@ -250,8 +257,9 @@ static struct value call_rarely(struct sema *s, const struct ast *e)
     fast = value_as(s, &both[1], t);
     if (!slow || !fast)
         return value_error();
-    return value_array(s, ir_rarely(s->ir, value_to_ir(s, &cond), region, slow, fast, sema_span(s, e->span), s->diags),
-                       weak, e->span);
+    return value_array(
+        s, ir_rarely(s->ir, value_to_ir(s, &cond), region, slow, fast, sema_span(s, e->span), s->diags), weak,
+        e->span);
 }
 
 static struct value call_special(struct sema *s, enum op op, const struct args *a, struct span span)
@@ -272,7 +280,8 @@ static struct value call_cast(struct sema *s, enum dtype t, const struct args *a
     struct value to = {.kind = VALUE_DTYPE, .dtype = (uint8_t)t, .span = span};
 
     if (a->n != 1 || a->keyword[0].n) {
-        sema_error(s, AX_wrong_argument_count, span, "`%s` converts one value, %u given", type_table[t].name, a->n);
+        sema_error(s, AX_wrong_argument_count, span, "`%s` converts one value, %u given", type_table[t].name,
+                   a->n);
         return value_error();
     }
     return convert(s, &a->value[0], &to, span);
@@ -322,8 +331,9 @@ struct value eval_call(struct sema *s, const struct ast *e)
     if (f)
         return inline_call(s, f, a.value, a.keyword, a.n, e->span);
     if (!library && is_recursive(s, e->name)) {
-        sema_error(s, AX_recursion, e->name_span, "`%.*s` calls itself; functions are inlined and may not recurse",
-                   (int)e->name.n, e->name.s);
+        sema_error(s, AX_recursion, e->name_span,
+                   "`%.*s` calls itself; functions are inlined and may not recurse", (int)e->name.n,
+                   e->name.s);
         return value_error();
     }
     if (op != OP_none)

@@ -47,7 +47,8 @@ static void guess_try(struct guess *g, struct str name, struct str candidate)
 {
     unsigned d = str_distance(name, candidate, 2);
 
-    if (d < g->distance && d <= name.n / 3 + (name.n > 1 && name.n < 3)) /* a short name is close to everything */
+    if (d < g->distance &&
+        d <= name.n / 3 + (name.n > 1 && name.n < 3)) /* a short name is close to everything */
         *g = (struct guess){candidate, d};
 }
 
@@ -60,11 +61,11 @@ static void say_guess(struct sema *s, const struct guess *g, struct span span)
 static void guess_tables(struct guess *g, struct str name)
 {
 #define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc) #id,
-#define REDUCE(id, rule, combine, identity, doc) #id,
-#define COMPOSE(id, signature, doc) #id,
-#define SPECIAL(id, signature, doc) #id,
-#define ALIAS(alias, id) #alias,
-#define TYPE(id, cls, size, ctype, npy, works) #id,
+#define REDUCE(id, rule, combine, identity, doc)                                          #id,
+#define COMPOSE(id, signature, doc)                                                       #id,
+#define SPECIAL(id, signature, doc)                                                       #id,
+#define ALIAS(alias, id)                                                                  #alias,
+#define TYPE(id, cls, size, ctype, npy, works)                                            #id,
     static const char *const names[] = {
 #include "ops.def"
 #include "types.def"
@@ -93,14 +94,14 @@ void sema_unknown_function(struct sema *s, struct str name, struct span span)
     say_guess(s, &g, span);
 }
 
-void sema_unknown_keyword(struct sema *s, struct str function, struct str name, const struct str *known, unsigned n,
-                          struct span span)
+void sema_unknown_keyword(struct sema *s, struct str function, struct str name, const struct str *known,
+                          unsigned n, struct span span)
 {
     struct guess g = {{NULL, 0}, 3};
 
     for (unsigned i = 0; i < n; i++)
         guess_try(&g, name, known[i]);
-    sema_error(s, AX_unknown_keyword, span, "`%.*s` has no parameter `%.*s`", (int)function.n, function.s, (int)name.n,
-               name.s);
+    sema_error(s, AX_unknown_keyword, span, "`%.*s` has no parameter `%.*s`", (int)function.n, function.s,
+               (int)name.n, name.s);
     say_guess(s, &g, span);
 }

@@ -26,8 +26,9 @@ static void walk_name(struct walk *w, const struct ast *e)
         constant_value(e->name, &unused) || type_by_name(e->name) != DT_none)
         return;
     if (scope_find(w->s.scope, e->name, true)) {
-        sema_error(&w->s, AX_unknown_name, e->span, "`%.*s` is a function: call it, or give the value another name",
-                   (int)e->name.n, e->name.s);
+        sema_error(&w->s, AX_unknown_name, e->span,
+                   "`%.*s` is a function: call it, or give the value another name", (int)e->name.n,
+                   e->name.s);
         return;
     }
     add_input(w, (struct sema_name){.name = e->name, .span = e->span, .dtype = DT_none, .rank = -1});
@@ -38,10 +39,12 @@ static void walk_call(struct walk *w, const struct ast *e)
     for (struct frame *f = w->defs; f; f = f->up)
         if (str_eq(f->def->name, e->name) && !scope_find(w->s.scope, e->name, true)) {
             sema_error(&w->s, AX_recursion, e->name_span,
-                       "`%.*s` calls itself; functions are inlined and may not recurse", (int)e->name.n, e->name.s);
+                       "`%.*s` calls itself; functions are inlined and may not recurse", (int)e->name.n,
+                       e->name.s);
             return;
         }
-    if (!scope_find(w->s.scope, e->name, true) && op_by_name(e->name) == OP_none && type_by_name(e->name) == DT_none)
+    if (!scope_find(w->s.scope, e->name, true) && op_by_name(e->name) == OP_none &&
+        type_by_name(e->name) == DT_none)
         sema_unknown_function(&w->s, e->name, e->name_span);
 }
 
@@ -116,12 +119,14 @@ static void add_param(struct walk *w, const struct ast *p)
         return;
     }
     if (t == DT_none)
-        sema_error(&w->s, AX_unknown_type, p->name_span, "`%.*s` is not a type", (int)p->type_name.n, p->type_name.s);
+        sema_error(&w->s, AX_unknown_type, p->name_span, "`%.*s` is not a type", (int)p->type_name.n,
+                   p->type_name.s);
     else if (!type_table[t].works)
         sema_error(&w->s, AX_not_supported, p->name_span, "%s is not in this version", type_table[t].name);
     if (p->n_kids > IR_MAX_RANK)
         sema_error(&w->s, AX_rank_too_large, p->span, "arrays have at most %d axes", IR_MAX_RANK);
-    add_input(w, (struct sema_name){.name = p->name, .span = p->span, .dtype = (uint8_t)t, .rank = (int8_t)p->n_kids});
+    add_input(w, (struct sema_name){
+                     .name = p->name, .span = p->span, .dtype = (uint8_t)t, .rank = (int8_t)p->n_kids});
 }
 
 static void add_output(struct walk *w, struct str name, struct span span)
@@ -137,7 +142,8 @@ static void output_expr(struct walk *w, const struct ast *e)
         add_output(w, e->name, e->span);
     } else if (e->kind == AST_TUPLE) {
         for (uint32_t i = 0; i < e->n_kids; i++)
-            add_output(w, e->kid[i]->kind == AST_NAME ? e->kid[i]->name : (struct str){"", 0}, e->kid[i]->span);
+            add_output(w, e->kid[i]->kind == AST_NAME ? e->kid[i]->name : (struct str){"", 0},
+                       e->kid[i]->span);
     } else {
         for (unsigned i = 0; i < n; i++)
             add_output(w, (struct str){"", 0}, e->span);
@@ -155,14 +161,16 @@ static void find_outputs(struct walk *w, const struct ast *last)
         output_expr(w, last->kid[0]);
     else if (last->kind == AST_RETURN)
         for (uint32_t i = 0; i < last->n_kids; i++)
-            add_output(w, last->kid[i]->kind == AST_NAME ? last->kid[i]->name : (struct str){"", 0}, last->kid[i]->span);
+            add_output(w, last->kid[i]->kind == AST_NAME ? last->kid[i]->name : (struct str){"", 0},
+                       last->kid[i]->span);
     else
         sema_error(&w->s, AX_no_output, last->span, "the program ends without a value to give");
     if (!w->out->outputs.n && !w->s.diags->n_errors)
         sema_error(&w->s, AX_no_output, last->span, "an empty tuple is no output");
 }
 
-bool sema_interface(struct arena *arena, const struct ast *program, struct sema_interface *out, struct diags *diags)
+bool sema_interface(struct arena *arena, const struct ast *program, struct sema_interface *out,
+                    struct diags *diags)
 {
     unsigned before = diags->n_errors;
     struct walk w = {.s = {.arena = arena, .diags = diags, .program = program}, .out = out};

@@ -24,7 +24,8 @@ struct value value_array(const struct sema *s, ir_id id, bool weak, struct span 
 {
     if (!id)
         return value_error();
-    return (struct value){.kind = VALUE_ARRAY, .id = id, .weak = weak, .dtype = ir_at(s->ir, id)->dtype, .span = span};
+    return (struct value){
+        .kind = VALUE_ARRAY, .id = id, .weak = weak, .dtype = ir_at(s->ir, id)->dtype, .span = span};
 }
 
 bool value_is_literal(const struct value *v)
@@ -34,8 +35,8 @@ bool value_is_literal(const struct value *v)
 
 const char *value_words(struct sema *s, const struct value *v)
 {
-    static const char *const words[] = {"an error", "", "an integer literal", "a float literal", "a bool", "None",
-                                        "a tuple", "a dtype"};
+    static const char *const words[] = {
+        "an error", "", "an integer literal", "a float literal", "a bool", "None", "a tuple", "a dtype"};
 
     (void)s;
     return v->kind == VALUE_ARRAY ? type_table[v->dtype].name : words[v->kind];
@@ -117,8 +118,10 @@ static enum fold fold_two(enum op op, int64_t a, int64_t b, int64_t *r)
     case OP_bitwise_xor:
         return *r = a ^ b, FOLD_DONE;
     case OP_left_shift:
-        return b < 0 ? FOLD_NO : b > 62 ? fold_over(a != 0 || (*r = 0)) : int_power(2, b, r) ? FOLD_OVERFLOW
-               : fold_over(__builtin_mul_overflow(a, *r, r));
+        return b < 0                ? FOLD_NO
+               : b > 62             ? fold_over(a != 0 || (*r = 0))
+               : int_power(2, b, r) ? FOLD_OVERFLOW
+                                    : fold_over(__builtin_mul_overflow(a, *r, r));
     case OP_right_shift:
         return b < 0 ? FOLD_NO : (*r = a >> (b > 63 ? 63 : b), FOLD_DONE);
     default:
@@ -155,7 +158,8 @@ static bool fold_bools(enum op op, const struct value *args, unsigned n, struct 
     return false;
 }
 
-bool literal_fold(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span, struct value *out)
+bool literal_fold(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span,
+                  struct value *out)
 {
     int64_t r = 0;
     bool truth;
@@ -174,7 +178,8 @@ bool literal_fold(struct sema *s, enum op op, const struct value *args, unsigned
         return false;
     *out = value_int(r, span);
     if (did == FOLD_OVERFLOW) {
-        sema_error(s, AX_literal_range, span, "the result does not fit int64; write one of the numbers as a float");
+        sema_error(s, AX_literal_range, span,
+                   "the result does not fit int64; write one of the numbers as a float");
         *out = value_error();
     }
     return true;
@@ -225,15 +230,19 @@ static void check_weak_input(struct sema *s, const struct value *v, enum dtype t
 {
     const struct ir_node *node = ir_at(s->ir, v->id);
 
-    if (!v->weak || node->op != OP_input || !is_integer(to) || !is_integer((enum dtype)node->dtype) || to == DT_int64)
+    if (!v->weak || node->op != OP_input || !is_integer(to) || !is_integer((enum dtype)node->dtype) ||
+        to == DT_int64)
         return;
     for (uint32_t i = 0; i < s->ir->checks.n; i++) {
         const struct ir_check *c = &s->ir->checks.at[i];
         if (c->kind == CHECK_FITS && c->node == v->id && c->dtype == to)
             return;
     }
-    struct ir_check check = {.kind = CHECK_FITS, .span = sema_span(s, v->span), .node = v->id,
-                             .input = (uint16_t)node->attr, .dtype = (uint8_t)to};
+    struct ir_check check = {.kind = CHECK_FITS,
+                             .span = sema_span(s, v->span),
+                             .node = v->id,
+                             .input = (uint16_t)node->attr,
+                             .dtype = (uint8_t)to};
     vec_push(s->arena, &s->ir->checks, check);
 }
 

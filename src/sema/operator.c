@@ -15,7 +15,8 @@ static const char *cure(enum op op, enum dtype t)
 {
     switch (op_table[op].rule) {
     case RULE_LOGIC:
-        return op == OP_logical_not ? "write `x == 0`, or `~x` for the bits" : "compare first, as in `x != 0`";
+        return op == OP_logical_not ? "write `x == 0`, or `~x` for the bits"
+                                    : "compare first, as in `x != 0`";
     case RULE_BITWISE:
     case RULE_SHIFT:
         return "convert with `int64(x)`, or compare first, as in `x != 0`";
@@ -29,8 +30,8 @@ static const char *cure(enum op op, enum dtype t)
     return t == DT_bool ? "convert with `int64(x)` or `float64(x)`" : "convert an operand first";
 }
 
-static struct value mismatch(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span,
-                             enum dtype t)
+static struct value mismatch(struct sema *s, enum op op, const struct value *args, unsigned n,
+                             struct span span, enum dtype t)
 {
     if (n == 1)
         sema_error(s, AX_type_mismatch, span, "`%s` is not defined for %s; %s", op_words(op),
@@ -86,18 +87,21 @@ static bool is_int_class(enum dtype t)
 }
 
 /* x ** 2, x ** 1 and x ** -1 in floats have correctly rounded forms that cost one operation or none. */
-static bool simple_power(struct sema *s, const struct value *args, enum dtype t, struct span span, struct value *out)
+static bool simple_power(struct sema *s, const struct value *args, enum dtype t, struct span span,
+                         struct value *out)
 {
     const struct value *by = &args[1];
     double n = by->kind == VALUE_INT ? (double)by->i : by->kind == VALUE_FLOAT ? by->f : 0;
     struct value pair[2] = {args[0], args[0]};
 
-    if (type_table[t].cls != CLASS_FLOAT || args[0].kind != VALUE_ARRAY || args[0].dtype != t)
+    if (type_table[t].cls != CLASS_FLOAT || args[0].kind != VALUE_ARRAY)
         return false;
+    if (args[0].dtype != t && (n == 2 || n == 1 || n == -1))
+        pair[0] = pair[1] = value_array(s, value_as(s, &args[0], t), args[0].weak, args[0].span);
     if (n == 2)
         return *out = apply_op(s, OP_multiply, pair, 2, span), true;
     if (n == 1)
-        return *out = args[0], true;
+        return *out = pair[0], true;
     if (n == -1) {
         pair[0] = value_int(1, span);
         return *out = apply_op(s, OP_divide, pair, 2, span), true;
@@ -105,19 +109,20 @@ static bool simple_power(struct sema *s, const struct value *args, enum dtype t,
     return false;
 }
 
-/* The constant bound of `integers ** literal` is known now; others are checked at the call. */
+/* `integers ** literal` is refused now; other exponents are checked at the call. */
 static bool negative_exponent(struct sema *s, const struct value *args, enum dtype t)
 {
     if (!is_int_class(t) || args[1].kind != VALUE_INT || args[1].i >= 0)
         return false;
-    sema_error(s, AX_negative_power, args[1].span,
-               "integers to the power %lld are not integers; write the exponent as a float, or convert the base",
-               (long long)args[1].i);
+    sema_error(
+        s, AX_negative_power, args[1].span,
+        "integers to the power %lld are not integers; write the exponent as a float, or convert the base",
+        (long long)args[1].i);
     return true;
 }
 
-static struct value make_node(struct sema *s, enum op op, const struct value *args, unsigned n, unsigned first,
-                              enum dtype t, bool weak, struct span span)
+static struct value make_node(struct sema *s, enum op op, const struct value *args, unsigned n,
+                              unsigned first, enum dtype t, bool weak, struct span span)
 {
     enum dtype result = gives_bool(op_table[op].rule) ? DT_bool : t;
     struct value cast[3];
@@ -131,9 +136,11 @@ static struct value make_node(struct sema *s, enum op op, const struct value *ar
     }
     weak = weak && result != DT_bool;
     if (op_prim(op, t) != PRIM_math)
-        return value_array(s, ir_elem(s->ir, op, result, ids, n, 0, sema_span(s, span), s->diags), weak, span);
+        return value_array(s, ir_elem(s->ir, op, result, ids, n, 0, sema_span(s, span), s->diags), weak,
+                           span);
     struct value v = call_library(s, str_of(op_table[op].name), t, cast, NULL, n, span);
-    if (v.kind != VALUE_ERROR && (v = value_array(s, value_as(s, &v, result), weak, span)).kind == VALUE_ARRAY)
+    if (v.kind != VALUE_ERROR &&
+        (v = value_array(s, value_as(s, &v, result), weak, span)).kind == VALUE_ARRAY)
         v.weak = weak;
     return v;
 }

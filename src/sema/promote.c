@@ -29,7 +29,8 @@ static enum dtype float_with_int(enum dtype f, enum dtype i)
 static enum dtype with_complex(enum dtype c, enum dtype other)
 {
     bool wide = other == DT_complex128 || other == DT_float64 ||
-                (type_table[other].cls >= CLASS_INT && type_table[other].cls <= CLASS_UINT && type_table[other].size >= 4);
+                (type_table[other].cls >= CLASS_INT && type_table[other].cls <= CLASS_UINT &&
+                 type_table[other].size >= 4);
 
     return wide ? DT_complex128 : c;
 }

@@ -25,11 +25,13 @@ static bool bind_reduction(struct sema *s, enum op op, const struct value *given
             if (k == known)
                 return sema_unknown_keyword(s, self, keywords[i], names, known, given[i].span), false;
         } else if ((k = i) >= known) {
-            sema_error(s, AX_wrong_argument_count, span, "`%s` takes at most %u arguments", op_table[op].name, known);
+            sema_error(s, AX_wrong_argument_count, span, "`%s` takes at most %u arguments", op_table[op].name,
+                       known);
             return false;
         }
         if (seen & (1u << k)) {
-            sema_error(s, AX_duplicate_keyword, given[i].span, "`%.*s` is given twice", (int)names[k].n, names[k].s);
+            sema_error(s, AX_duplicate_keyword, given[i].span, "`%.*s` is given twice", (int)names[k].n,
+                       names[k].s);
             return false;
         }
         seen |= 1u << k;
@@ -46,10 +48,12 @@ static bool add_axis(struct sema *s, const struct value *v, unsigned rank, unsig
 
     if (axis < 0 || axis >= (int64_t)rank) {
         if (rank)
-            sema_error(s, AX_bad_axis, v->span, "axis %lld is out of range: the array has rank %u, so axes are %d to %d",
+            sema_error(s, AX_bad_axis, v->span,
+                       "axis %lld is out of range: the array has rank %u, so axes are %d to %d",
                        (long long)v->i, rank, -(int)rank, (int)rank - 1);
         else
-            sema_error(s, AX_bad_axis, v->span, "axis %lld is out of range: a scalar has no axes", (long long)v->i);
+            sema_error(s, AX_bad_axis, v->span, "axis %lld is out of range: a scalar has no axes",
+                       (long long)v->i);
         return false;
     }
     if (*axes & (1u << axis)) {
@@ -71,10 +75,11 @@ static bool refuse_axis(struct sema *s, enum op op, const struct value *v)
                    "the second argument of `%s` is an axis; for the elementwise one write `%s(a, b)`",
                    op_table[op].name, instead);
     else if (v->kind == VALUE_ARRAY)
-        sema_error(s, AX_not_constant, v->span, "the axis must be known when compiling: an integer, a tuple, or None");
+        sema_error(s, AX_not_constant, v->span,
+                   "the axis must be known when compiling: an integer, a tuple, or None");
     else
-        sema_error(s, AX_type_mismatch, v->span, "an axis is an integer, a tuple of integers, or None, not %s",
-                   value_words(s, v));
+        sema_error(s, AX_type_mismatch, v->span,
+                   "an axis is an integer, a tuple of integers, or None, not %s", value_words(s, v));
     return false;
 }
 
@@ -132,8 +137,8 @@ static ir_id operand(struct sema *s, enum op op, const struct value *x)
     }
 }
 
-struct value eval_reduce(struct sema *s, enum op op, const struct value *given, const struct str *keywords, unsigned n,
-                         struct span span)
+struct value eval_reduce(struct sema *s, enum op op, const struct value *given, const struct str *keywords,
+                         unsigned n, struct span span)
 {
     struct reduction r;
     ir_id x;
@@ -141,13 +146,16 @@ struct value eval_reduce(struct sema *s, enum op op, const struct value *given, 
     if (!bind_reduction(s, op, given, keywords, n, span, &r) || r.x.kind == VALUE_ERROR)
         return value_error();
     if (!value_is_numeric(&r.x)) {
-        sema_error(s, AX_type_mismatch, span, "`%s` takes an array, not %s", op_table[op].name, value_words(s, &r.x));
+        sema_error(s, AX_type_mismatch, span, "`%s` takes an array, not %s", op_table[op].name,
+                   value_words(s, &r.x));
         return value_error();
     }
     x = op == OP_count ? value_to_ir(s, &r.x) : operand(s, op, &r.x);
-    if (!x || !find_axes(s, op, &r, s->ir->shapes.at[ir_at(s->ir, x)->shape].rank) || !check_keepdims(s, &r.keepdims))
+    if (!x || !find_axes(s, op, &r, s->ir->shapes.at[ir_at(s->ir, x)->shape].rank) ||
+        !check_keepdims(s, &r.keepdims))
         return value_error();
     if (op == OP_count)
         return value_array(s, ir_count(s->ir, x, r.axes, sema_span(s, span)), false, span);
-    return value_array(s, ir_reduce(s->ir, op, x, r.axes, r.keepdims.i != 0, sema_span(s, span)), false, span);
+    return value_array(s, ir_reduce(s->ir, op, x, r.axes, r.keepdims.i != 0, sema_span(s, span)), false,
+                       span);
 }

@@ -87,7 +87,8 @@ static void check_dtype(const char *text, const struct sema_arg *args, enum dtyp
 }
 
 /* Evaluates on up to three arguments of extent 4 (or scalars); output k as doubles into out. */
-static unsigned evaluate(const char *text, const struct sema_arg *args, void *const *data, unsigned k, double *out)
+static unsigned evaluate(const char *text, const struct sema_arg *args, void *const *data, unsigned k,
+                         double *out)
 {
     struct job j;
     int64_t extents[4][IR_MAX_RANK], *dims, weak_values[4] = {0};
@@ -153,7 +154,8 @@ static void check_error(const char *text, const struct sema_arg *args, enum diag
     struct span span = j.diags.at[0].span;
     if (at && (span.end - span.begin != strlen(at) || memcmp(text + span.begin, at, strlen(at)) != 0)) {
         show(&j);
-        fail_msg("%s: underlines '%.*s', not '%s'", text, (int)(span.end - span.begin), text + span.begin, at);
+        fail_msg("%s: underlines '%.*s', not '%s'", text, (int)(span.end - span.begin), text + span.begin,
+                 at);
     }
     done(&j);
 }
@@ -207,13 +209,25 @@ static void promotion_is_numpys(void **state)
     static const struct {
         enum dtype a, b, r;
     } rows[] = {
-        {DT_bool, DT_int32, DT_int32},       {DT_bool, DT_float32, DT_float32}, {DT_int32, DT_int64, DT_int64},
-        {DT_int32, DT_float32, DT_float64},  {DT_int64, DT_float32, DT_float64}, {DT_int16, DT_float32, DT_float32},
-        {DT_float32, DT_float64, DT_float64}, {DT_int64, DT_uint64, DT_float64}, {DT_int8, DT_uint8, DT_int16},
-        {DT_int32, DT_uint32, DT_int64},     {DT_int64, DT_uint32, DT_int64},   {DT_uint8, DT_float16, DT_float16},
-        {DT_int16, DT_float16, DT_float32},  {DT_int32, DT_float16, DT_float64}, {DT_float16, DT_bfloat16, DT_float32},
-        {DT_float32, DT_complex64, DT_complex64}, {DT_float64, DT_complex64, DT_complex128},
-        {DT_uint8, DT_uint16, DT_uint16},    {DT_bool, DT_bool, DT_bool},
+        {DT_bool, DT_int32, DT_int32},
+        {DT_bool, DT_float32, DT_float32},
+        {DT_int32, DT_int64, DT_int64},
+        {DT_int32, DT_float32, DT_float64},
+        {DT_int64, DT_float32, DT_float64},
+        {DT_int16, DT_float32, DT_float32},
+        {DT_float32, DT_float64, DT_float64},
+        {DT_int64, DT_uint64, DT_float64},
+        {DT_int8, DT_uint8, DT_int16},
+        {DT_int32, DT_uint32, DT_int64},
+        {DT_int64, DT_uint32, DT_int64},
+        {DT_uint8, DT_float16, DT_float16},
+        {DT_int16, DT_float16, DT_float32},
+        {DT_int32, DT_float16, DT_float64},
+        {DT_float16, DT_bfloat16, DT_float32},
+        {DT_float32, DT_complex64, DT_complex64},
+        {DT_float64, DT_complex64, DT_complex128},
+        {DT_uint8, DT_uint16, DT_uint16},
+        {DT_bool, DT_bool, DT_bool},
     };
 
     (void)state;
@@ -225,9 +239,11 @@ static void promotion_is_numpys(void **state)
 
 static void dtypes_of_results(void **state)
 {
-    struct sema_arg f4[2] = {arg(DT_float32, 1), arg(DT_float32, 1)}, i4[2] = {arg(DT_int32, 1), arg(DT_int32, 1)};
+    struct sema_arg f4[2] = {arg(DT_float32, 1), arg(DT_float32, 1)},
+                    i4[2] = {arg(DT_int32, 1), arg(DT_int32, 1)};
     struct sema_arg b[2] = {arg(DT_bool, 1), arg(DT_bool, 1)}, wi[2] = {arg(DT_int32, 1), weak(DT_int64)};
-    struct sema_arg mix[2] = {arg(DT_int32, 1), arg(DT_float32, 1)}, wf[2] = {arg(DT_int32, 1), weak(DT_float64)};
+    struct sema_arg mix[2] = {arg(DT_int32, 1), arg(DT_float32, 1)},
+                    wf[2] = {arg(DT_int32, 1), weak(DT_float64)};
 
     (void)state;
     check_dtype("x + 1", f4, DT_float32);
@@ -244,6 +260,10 @@ static void dtypes_of_results(void **state)
     check_dtype("x + n", wi, DT_int32);
     check_dtype("x + (n + 1)", wi, DT_int32);
     check_dtype("x + n", wf, DT_float64);
+    check_dtype("x ** 2.0", i4, DT_float64);
+    check_dtype("x ** 2", i4, DT_int32);
+    check_dtype("x ** 2", f4, DT_float32);
+    check_dtype("param x: int32[n]\nparam n: float32\nn", wi, DT_float32);
     check_dtype("x < y", i4, DT_bool);
     check_dtype("x & y", b, DT_bool);
     check_dtype("x << 1", b, DT_int64);
@@ -330,7 +350,8 @@ static void arrays(void **state)
     assert_true(got[0] == 50);
     assert_int_equal(evaluate("x - mean(x)", f8, data, 0, got), 4);
     assert_true(got[0] == -2 && got[3] == 3);
-    assert_int_equal(evaluate("def c(v, axis) = v - mean(v, axis, keepdims=True)\nc(x, -1)", f82, data, 0, got), 4);
+    assert_int_equal(
+        evaluate("def c(v, axis) = v - mean(v, axis, keepdims=True)\nc(x, -1)", f82, data, 0, got), 4);
     assert_true(got[0] == -2 && got[3] == 3);
     assert_int_equal(evaluate("max(x, axis=(0, 1))", f82, data, 0, got), 1);
     assert_true(got[0] == 6);
@@ -338,7 +359,8 @@ static void arrays(void **state)
     assert_true(got[1] == 2);
     assert_int_equal(evaluate("x**2", f8, data, 0, got), 4);
     assert_true(got[3] == 36);
-    assert_int_equal(evaluate("def two(v) { return v + 1, v + 2 }\na, b = two(x)\nreturn a, b", f8, data, 1, got), 4);
+    assert_int_equal(
+        evaluate("def two(v) { return v + 1, v + 2 }\na, b = two(x)\nreturn a, b", f8, data, 1, got), 4);
     assert_true(got[0] == 3);
     assert_int_equal(evaluate("1 < x < 6", f8, data, 0, got), 4);
     assert_true(got[0] == 0 && got[1] == 1 && got[3] == 0);
@@ -346,8 +368,9 @@ static void arrays(void **state)
 
 static void errors_point_at_their_place(void **state)
 {
-    struct sema_arg f4[2] = {arg(DT_float32, 2), arg(DT_float32, 2)}, i4[2] = {arg(DT_int32, 1), arg(DT_int32, 1)};
-    struct sema_arg b[2] = {arg(DT_bool, 1), arg(DT_bool, 1)};
+    struct sema_arg f4[2] = {arg(DT_float32, 2), arg(DT_float32, 2)},
+                    i4[2] = {arg(DT_int32, 1), arg(DT_int32, 1)};
+    struct sema_arg b[2] = {arg(DT_bool, 1), arg(DT_bool, 1)}, wf[2] = {arg(DT_int32, 1), weak(DT_float64)};
 
     (void)state;
     check_error("summ(x)", f4, AX_unknown_function, "summ");
@@ -382,6 +405,7 @@ static void errors_point_at_their_place(void **state)
     check_error("()", NULL, AX_no_output, NULL);
     check_error("def f(x) { return x, x }\nreturn f(x), x", f4, AX_type_mismatch, NULL);
     check_error("a, b = x", f4, AX_wrong_argument_count, "a, b = x");
+    check_error("param x: int32[n]\nparam n: int64\nn", wf, AX_argument_dtype, NULL);
     check_error("param x: floot32[n]\nx", f4, AX_unknown_type, NULL);
 }
 
@@ -408,7 +432,8 @@ static void errors_come_together(void **state)
 static void checks_for_the_call(void **state)
 {
     struct job j;
-    struct sema_arg two[2] = {arg(DT_float64, 1), arg(DT_float64, 1)}, wi[2] = {arg(DT_int32, 1), weak(DT_int64)};
+    struct sema_arg two[2] = {arg(DT_float64, 1), arg(DT_float64, 1)},
+                    wi[2] = {arg(DT_int32, 1), weak(DT_int64)};
     unsigned extents = 0, fits = 0;
 
     (void)state;
@@ -429,10 +454,14 @@ static void checks_for_the_call(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_of_interfaces),         cmocka_unit_test(promotion_is_numpys),
-        cmocka_unit_test(dtypes_of_results),           cmocka_unit_test(values_of_programs),
-        cmocka_unit_test(arrays),                      cmocka_unit_test(errors_point_at_their_place),
-        cmocka_unit_test(errors_come_together),        cmocka_unit_test(checks_for_the_call),
+        cmocka_unit_test(names_of_interfaces),
+        cmocka_unit_test(promotion_is_numpys),
+        cmocka_unit_test(dtypes_of_results),
+        cmocka_unit_test(values_of_programs),
+        cmocka_unit_test(arrays),
+        cmocka_unit_test(errors_point_at_their_place),
+        cmocka_unit_test(errors_come_together),
+        cmocka_unit_test(checks_for_the_call),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
