@@ -1,0 +1,167 @@
+/* The one door of libarex-llvm.so: a job goes through emission, verification and the target's backend. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include "backend/backend.h"
+
+#define NO_SPAN ((struct span){0, 0})
+#define EXPORT __attribute__((visibility("default")))
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Everything LLVM that one call makes; freed on one path. */
+struct work {
+    struct backend_target target;
+    LLVMContextRef ctx;
+    LLVMModuleRef mod;
+    LLVMMemoryBufferRef buffer;
+    struct codegen_times times;
+};
+
+/* Without one, LLVM ends the process on its first error. */
+static void on_diagnostic(LLVMDiagnosticInfoRef info, void *user)
+{
+    struct diags *diags = user;
+    if (LLVMGetDiagInfoSeverity(info) != LLVMDSError)
+        return;
+    char *text = LLVMGetDiagInfoDescription(info);
+    diag_add(diags, AX_codegen_failed, NO_SPAN, "code generation failed: %s", text ? text : "");
+    LLVMDisposeMessage(text);
+}
+
+static bool work_init(struct work *w, const struct codegen_job *job, struct diags *diags)
+{
+    memset(w, 0, sizeof *w);
+    uint64_t start = now_ns();
+    if (!backend_target_init(&w->target, &job->options, diags))
+        return false;
+    w->ctx = LLVMContextCreate();
+    LLVMContextSetDiagnosticHandler(w->ctx, on_diagnostic, diags);
+    w->mod = codegen_emit(w->ctx, job, &w->target.emit, diags);
+    if (!w->mod)
+        return false;
+    backend_prepare_module(&w->target, w->mod);
+    uint64_t emitted = now_ns();
+    bool ok = backend_verify(w->mod, diags);
+    w->times.emit_ns = emitted - start;
+    w->times.verify_ns = now_ns() - emitted;
+    return ok;
+}
+
+static void work_fini(struct work *w)
+{
+    if (w->buffer)
+        LLVMDisposeMemoryBuffer(w->buffer);
+    if (w->mod)
+        LLVMDisposeModule(w->mod);
+    if (w->ctx)
+        LLVMContextDispose(w->ctx);
+    if (w->target.machine)
+        backend_target_fini(&w->target);
+}
+
+static bool ptx_image(const struct work *w, struct kernel_image *out)
+{
+    size_t n = LLVMGetBufferSize(w->buffer);
+    unsigned count = 0;
+    memset(out, 0, sizeof *out);
+    out->kind = IMAGE_PTX;
+    for (LLVMValueRef fn = LLVMGetFirstFunction(w->mod); fn; fn = LLVMGetNextFunction(fn))
+        count += !LLVMIsDeclaration(fn);
+    out->bytes = calloc(1, n + 1);
+    out->entries = calloc(count + 1, sizeof *out->entries);
+    if (!out->bytes || !out->entries) {
+        image_fini(out);
+        return false;
+    }
+    memcpy(out->bytes, LLVMGetBufferStart(w->buffer), n);
+    out->size = n + 1;
+    for (LLVMValueRef fn = LLVMGetFirstFunction(w->mod); fn; fn = LLVMGetNextFunction(fn)) {
+        size_t length;
+        const char *name = LLVMGetValueName2(fn, &length);
+        if (!LLVMIsDeclaration(fn) && length < sizeof out->entries->name)
+            memcpy(out->entries[out->n_entries++].name, name, length);
+    }
+    return true;
+}
+
+static bool to_image(struct work *w, bool native, struct kernel_image *out, struct diags *diags)
+{
+    uint64_t start = now_ns();
+    w->buffer = backend_emit(&w->target, w->mod, native, diags);
+    if (!w->buffer || diags_has_errors(diags))
+        return false;
+    w->times.backend_ns = now_ns() - start;
+    start = now_ns();
+    bool ok = native ? flatten_object((const uint8_t *)LLVMGetBufferStart(w->buffer), LLVMGetBufferSize(w->buffer), out, diags) : ptx_image(w, out);
+    w->times.link_ns = now_ns() - start;
+    if (!ok && !diags_has_errors(diags))
+        diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory while generating code");
+    return ok;
+}
+
+static bool compile(const struct codegen_job *job, struct kernel_image *out, struct codegen_times *times, struct diags *diags)
+{
+    struct work w;
+    bool ok = work_init(&w, job, diags) && to_image(&w, job->options.target == TARGET_CPU, out, diags);
+    if (times)
+        *times = w.times;
+    work_fini(&w);
+    return ok;
+}
+
+static bool optimise(struct work *w, struct diags *diags)
+{
+    LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
+    LLVMErrorRef e = LLVMRunPasses(w->mod, "default<O2>", w->target.machine, o);
+    LLVMDisposePassBuilderOptions(o);
+    if (!e)
+        return true;
+    char *message = LLVMGetErrorMessage(e);
+    diag_add(diags, AX_codegen_failed, NO_SPAN, "passes failed: %s", message);
+    LLVMDisposeErrorMessage(message);
+    return false;
+}
+
+static bool module_text(struct work *w, char **out)
+{
+    char *text = LLVMPrintModuleToString(w->mod);
+    *out = strdup(text);
+    LLVMDisposeMessage(text);
+    return *out != NULL;
+}
+
+static bool assembly_text(struct work *w, char **out, struct diags *diags)
+{
+    w->buffer = backend_emit(&w->target, w->mod, false, diags);
+    if (!w->buffer)
+        return false;
+    *out = strndup(LLVMGetBufferStart(w->buffer), LLVMGetBufferSize(w->buffer));
+    return *out != NULL;
+}
+
+static bool text(const struct codegen_job *job, const char *stage, char **out, struct diags *diags)
+{
+    struct work w;
+    bool ok = work_init(&w, job, diags);
+    if (ok && strcmp(stage, "opt") == 0)
+        ok = optimise(&w, diags);
+    if (ok)
+        ok = strcmp(stage, "llvm") == 0 || strcmp(stage, "opt") == 0 ? module_text(&w, out) : assembly_text(&w, out, diags);
+    if (!ok && !diags_has_errors(diags))
+        diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory while generating code");
+    work_fini(&w);
+    return ok;
+}
+
+EXPORT const struct codegen_api *arex_llvm_api(void)
+{
+    static const struct codegen_api api = {sizeof api, compile, text, backend_host};
+    return &api;
+}

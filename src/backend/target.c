@@ -1,0 +1,249 @@
+/* Which machine code is made for: the host, a level of x86-64, or a GPU. Names are checked here, before LLVM sees them. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <llvm-c/Analysis.h>
+#include <llvm-c/ErrorHandling.h>
+#include <llvm-c/Target.h>
+#include "backend/backend.h"
+
+#define NO_SPAN ((struct span){0, 0})
+
+/* Least PTX version that knows each GPU. PTX ISA manual, "Target architecture" tables. */
+static const struct gpu_arch {
+    int sm, ptx;
+} gpu_archs[] = {{75, 63}, {80, 70}, {86, 71}, {87, 74}, {89, 78}, {90, 78}, {100, 86}, {101, 86}, {103, 88}, {120, 87}, {121, 88}};
+
+static const int ptx_versions[] = {63, 64, 65, 70, 71, 72, 73, 74, 75, 76, 77, 78, 80, 81, 82, 83, 84, 85, 86, 87, 88, 90};
+
+/* Nothing can be done for LLVM once it calls this; it must not print. */
+static void on_fatal_error(const char *reason)
+{
+    (void)reason;
+}
+
+static void init_once(void)
+{
+    LLVMInstallFatalErrorHandler(on_fatal_error);
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+}
+
+void backend_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init_once);
+}
+
+static bool has(const char *features, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *s = strstr(features, name); s; s = strstr(s + 1, name))
+        if (s > features && s[-1] == '+' && (s[n] == ',' || s[n] == 0))
+            return true;
+    return false;
+}
+
+static unsigned vector_bits(const char *features)
+{
+    if (has(features, "avx512f") && has(features, "avx512vl") && has(features, "avx512bw") && has(features, "avx512dq"))
+        return 512;
+    return has(features, "avx2") ? 256 : 128;
+}
+
+struct level {
+    const char *name, *features;
+};
+
+static const struct level levels[] = {
+    {"x86-64", "+sse2"},
+    {"x86-64-v2", "+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16"},
+    {"x86-64-v3", "+sse4.2,+popcnt,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"},
+    {"x86-64-v4", "+sse4.2,+popcnt,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"},
+};
+
+static bool cpu_target(struct backend_target *t, const char *arch, struct diags *diags)
+{
+    t->emit.target = TARGET_CPU;
+    t->triple = LLVMGetDefaultTargetTriple();
+    if (!arch || !arch[0]) {
+        t->cpu = LLVMGetHostCPUName();
+        t->features = LLVMGetHostCPUFeatures();
+        return true;
+    }
+    for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(arch, levels[i].name) == 0) {
+            t->owned_by_us = true;
+            t->cpu = strdup(levels[i].name);
+            t->features = strdup(levels[i].features);
+            return t->cpu && t->features;
+        }
+    diag_add(diags, AX_bad_arch, NO_SPAN, "unknown architecture '%s' for the CPU: use x86-64, x86-64-v2, x86-64-v3 or x86-64-v4", arch);
+    return false;
+}
+
+/* The newest PTX that LLVM and the driver both know, not below what the GPU needs. */
+static int choose_ptx(const struct gpu_arch *a, int at_most)
+{
+    int chosen = a->ptx;
+    if (at_most == 0)
+        return chosen;
+    for (unsigned i = 0; i < sizeof ptx_versions / sizeof *ptx_versions; i++)
+        if (ptx_versions[i] <= at_most && ptx_versions[i] <= a->ptx)
+            chosen = ptx_versions[i];
+    return chosen;
+}
+
+static bool gpu_target(struct backend_target *t, const struct codegen_options *o, struct diags *diags)
+{
+    int sm = 0, used = 0;
+    const char *arch = o->arch && o->arch[0] ? o->arch : "sm_90";
+    char cpu[16], features[16];
+    const struct gpu_arch *found = NULL;
+    if (sscanf(arch, "sm_%3d%n", &sm, &used) == 1 && arch[used] == 0)
+        for (unsigned i = 0; i < sizeof gpu_archs / sizeof *gpu_archs; i++)
+            if (gpu_archs[i].sm <= sm && (sm <= gpu_archs[i].sm || sm / 10 == gpu_archs[i].sm / 10))
+                found = &gpu_archs[i]; /* a newer chip of a generation runs the code of an older one */
+    if (!found) {
+        diag_add(diags, AX_bad_arch, NO_SPAN, "unknown architecture '%s' for the GPU: use sm_75 to sm_121", arch);
+        return false;
+    }
+    if (o->ptx_version && o->ptx_version < found->ptx) {
+        diag_add(diags, AX_driver_too_old, NO_SPAN, "the driver takes PTX %d.%d, and sm_%d needs %d.%d: update the driver", o->ptx_version / 10,
+                 o->ptx_version % 10, found->sm, found->ptx / 10, found->ptx % 10);
+        return false;
+    }
+    snprintf(cpu, sizeof cpu, "sm_%d", found->sm);
+    snprintf(features, sizeof features, "+ptx%d", choose_ptx(found, o->ptx_version));
+    t->emit.target = TARGET_NVPTX;
+    t->emit.sm = found->sm;
+    t->emit.vector_bits = 128;
+    t->emit.has_fma = true;
+    t->owned_by_us = true;
+    t->triple = LLVMCreateMessage("nvptx64-nvidia-cuda");
+    t->cpu = strdup(cpu);
+    t->features = strdup(features);
+    return t->cpu && t->features;
+}
+
+bool backend_target_init(struct backend_target *t, const struct codegen_options *o, struct diags *diags)
+{
+    memset(t, 0, sizeof *t);
+    backend_init();
+    bool ok = o->target == TARGET_CPU ? cpu_target(t, o->arch, diags) : gpu_target(t, o, diags);
+    LLVMTargetRef target;
+    char *message = NULL;
+    if (ok && LLVMGetTargetFromTriple(t->triple, &target, &message)) {
+        diag_add(diags, AX_codegen_failed, NO_SPAN, "no code generator for %s: %s", t->triple, message ? message : "");
+        LLVMDisposeMessage(message);
+        ok = false;
+    }
+    if (ok)
+        t->machine = LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelSmall);
+    if (!t->machine) {
+        if (!diags_has_errors(diags))
+            diag_add(diags, AX_codegen_failed, NO_SPAN, "no target machine could be made");
+        backend_target_fini(t);
+        return false;
+    }
+    t->emit.fast = o->fast;
+    if (o->target == TARGET_CPU) {
+        t->emit.vector_bits = vector_bits(t->features);
+        t->emit.has_fma = has(t->features, "fma");
+    }
+    return true;
+}
+
+void backend_target_fini(struct backend_target *t)
+{
+    if (t->machine)
+        LLVMDisposeTargetMachine(t->machine);
+    if (t->owned_by_us) {
+        free(t->cpu);
+        free(t->features);
+    } else {
+        LLVMDisposeMessage(t->cpu);
+        LLVMDisposeMessage(t->features);
+    }
+    LLVMDisposeMessage(t->triple);
+    memset(t, 0, sizeof *t);
+}
+
+static void add_attribute(LLVMValueRef fn, const char *key, const char *value)
+{
+    LLVMContextRef ctx = LLVMGetModuleContext(LLVMGetGlobalParent(fn));
+    LLVMAttributeRef a = LLVMCreateStringAttribute(ctx, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
+    LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
+}
+
+static void add_flag(LLVMValueRef fn, const char *name)
+{
+    LLVMContextRef ctx = LLVMGetModuleContext(LLVMGetGlobalParent(fn));
+    LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(ctx, LLVMGetEnumAttributeKindForName(name, strlen(name)), 0));
+}
+
+void backend_prepare_module(const struct backend_target *t, LLVMModuleRef mod)
+{
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(t->machine);
+    LLVMSetModuleDataLayout(mod, layout);
+    LLVMDisposeTargetData(layout);
+    LLVMSetTarget(mod, t->triple);
+    for (LLVMValueRef fn = LLVMGetFirstFunction(mod); fn; fn = LLVMGetNextFunction(fn)) {
+        if (LLVMIsDeclaration(fn))
+            continue;
+        add_attribute(fn, "target-cpu", t->cpu);
+        add_attribute(fn, "target-features", t->features);
+        add_flag(fn, "nounwind");
+        if (t->emit.target == TARGET_CPU) {
+            add_attribute(fn, "prefer-vector-width", t->emit.vector_bits == 512 ? "512" : "256");
+            add_attribute(fn, "no-builtins", "");
+        }
+    }
+}
+
+bool backend_host(struct codegen_host *out, struct diags *diags)
+{
+    struct backend_target t;
+    struct codegen_options o = {.target = TARGET_CPU, .arch = ""};
+    unsigned major, minor, patch;
+    memset(out, 0, sizeof *out);
+    if (!backend_target_init(&t, &o, diags))
+        return false;
+    LLVMGetVersion(&major, &minor, &patch);
+    snprintf(out->llvm_version, sizeof out->llvm_version, "%u.%u.%u", major, minor, patch);
+    snprintf(out->cpu, sizeof out->cpu, "%s", t.cpu);
+    snprintf(out->features, sizeof out->features, "%s", t.features);
+    out->vector_bits = t.emit.vector_bits;
+    out->has_fma = t.emit.has_fma;
+    backend_target_fini(&t);
+    return true;
+}
+
+bool backend_verify(LLVMModuleRef mod, struct diags *diags)
+{
+    char *message = NULL;
+    bool bad = LLVMVerifyModule(mod, LLVMReturnStatusAction, &message);
+    if (bad)
+        diag_add(diags, AX_internal, NO_SPAN, "the code generator made invalid code: %s", message ? message : "");
+    LLVMDisposeMessage(message);
+    return !bad;
+}
+
+LLVMMemoryBufferRef backend_emit(const struct backend_target *t, LLVMModuleRef mod, bool object, struct diags *diags)
+{
+    LLVMMemoryBufferRef buffer = NULL;
+    char *message = NULL;
+    if (LLVMTargetMachineEmitToMemoryBuffer(t->machine, mod, object ? LLVMObjectFile : LLVMAssemblyFile, &message, &buffer)) {
+        diag_add(diags, AX_codegen_failed, NO_SPAN, "code generation failed: %s", message ? message : "no reason given");
+        LLVMDisposeMessage(message);
+        return NULL;
+    }
+    return buffer;
+}
