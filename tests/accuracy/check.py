@@ -36,11 +36,11 @@ class Translator:
         self.defs, self.done, self.out, self.n_ops = defs, {}, [], {}
 
     def function(self, name, types):
-        key = name + '__' + '_'.join(types)
+        key = name + '__' + '_'.join(re.sub(r'\W', '_', str(t)) for t in types)
         if key in self.done:
             return key, self.done[key]
         params, stmts = self.defs[name]
-        env = {p: ('v_' + p, t) for p, t in zip(params, types)}
+        env = {p: ('v_' + p, t) if isinstance(t, str) else (t[0], 'weak') for p, t in zip(params, types)}
         lines, ops = [], self.n_ops.setdefault(name, 0)
         self.cur = name
         for s in stmts:
@@ -56,7 +56,7 @@ class Translator:
                 assert v[1] != 'weak', (name, n)
                 lines.append('    %s %s = %s;' % (C[v[1]], c, v[0]))
                 env[n] = (c, v[1])
-        args = ', '.join('%s v_%s' % (C[t], p) for p, t in zip(params, types))
+        args = ', '.join('%s v_%s' % (C[t], p) for p, t in zip(params, types) if isinstance(t, str))
         self.out.append('static inline %s %s(%s)\n{\n%s\n}\n' % (C[ret], key, args, '\n'.join(lines)))
         self.done[key] = ret
         return key, ret
@@ -73,7 +73,7 @@ class Translator:
 
     def join(self, *vs):
         ts = {v[1] for v in vs} - {'weak'}
-        ts = ts or {'f64'}
+        ts = ts or {'f64' if any(isinstance(v[0], float) for v in vs) else 'i64'}
         assert len(ts) == 1, vs
         t = ts.pop()
         return [v[0] if v[1] != 'weak' else self.lit(v[0], t) for v in vs], t
@@ -112,9 +112,8 @@ class Translator:
             return 'frombits_%s(%s)' % (t, v[0]), t
         vs = [x(a) for a in e.args]
         if f in self.defs:
-            key, ret = self.function(f, [v[1] for v in vs])
-            self.cur = self.cur
-            return '%s(%s)' % (key, ', '.join(v[0] for v in vs)), ret
+            key, ret = self.function(f, [v[1] if v[1] != 'weak' else (v[0],) for v in vs])
+            return '%s(%s)' % (key, ', '.join(v[0] for v in vs if v[1] != 'weak')), ret
         if f in ('where', 'rarely'):
             (a, b), t = self.join(*vs[1:])
             assert vs[0][1] == 'bool'
