@@ -220,8 +220,8 @@ disjunction: conjunction | disjunction OR conjunction { $$ = node_binary(p, $2, 
 conjunction: inversion | conjunction AND inversion { $$ = node_binary(p, $2, @2, $1, $3); };
 inversion: comparison | NOT inversion { $$ = node_unary(p, $1, @1, $2, @$); };
 comparison: bitor | compared;
-compared: bitor COMPARE bitor { $$ = node_compare(p, $1, $2, $3); $$->name_span = @2; }
-    | compared COMPARE bitor { $$ = node_compare(p, $1, $2, $3); }
+compared: bitor COMPARE bitor { $$ = node_compare(p, $1, false, $2, $3); $$->name_span = @2; }
+    | compared COMPARE bitor { $$ = node_compare(p, $1, true, $2, $3); }
     ;
 bitor: bitxor | bitor BITOR bitxor { $$ = node_binary(p, $2, @2, $1, $3); };
 bitxor: bitand | bitxor BITXOR bitand { $$ = node_binary(p, $2, @2, $1, $3); };

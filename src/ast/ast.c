@@ -60,10 +60,9 @@ struct ast *node_binary(struct parse *p, uint16_t op, struct span op_span, struc
     return n;
 }
 
-/* a < b < c: `chain` is a comparison already, and grows. */
-struct ast *node_compare(struct parse *p, struct ast *chain, uint16_t op, struct ast *next)
+/* a < b < c: `chain` is the comparison so far and grows, or the first operand (which may be one in parentheses). */
+struct ast *node_compare(struct parse *p, struct ast *chain, bool grows, uint16_t op, struct ast *next)
 {
-    bool grows = chain->kind == AST_COMPARE && chain->ops;
     uint32_t n = grows ? chain->n_kids : 1;
     struct ast **kids = arena_array(p->arena, struct ast *, n + 1);
     uint16_t *ops = arena_array(p->arena, uint16_t, n);

@@ -47,7 +47,7 @@ struct ast *node_new(struct parse *p, enum ast_kind kind, struct span span);
 struct ast *node_with(struct parse *p, enum ast_kind kind, struct span span, struct ast *const *kids, uint32_t n);
 struct ast *node_unary(struct parse *p, uint16_t op, struct span op_span, struct ast *a, struct span span);
 struct ast *node_binary(struct parse *p, uint16_t op, struct span op_span, struct ast *a, struct ast *b);
-struct ast *node_compare(struct parse *p, struct ast *chain, uint16_t op, struct ast *next);
+struct ast *node_compare(struct parse *p, struct ast *chain, bool grows, uint16_t op, struct ast *next);
 struct ast *node_list(struct parse *p, enum ast_kind kind, struct span span, const ast_list *list);
 
 #endif
