@@ -1,0 +1,290 @@
+/*
+ * Prints values as NumPy would: scalars by their shortest digits, arrays in brackets with one width for all elements,
+ * the middle of large ones left out, lines of at most 75 characters.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli.h"
+
+enum { EDGE = 3, THRESHOLD = 1000, WIDTH = 75, PRECISION = 8, WORD = 400 };
+
+struct printer {
+    FILE *to;
+    const struct arex_array *a;
+    bool summary, exponent;
+    int left, right, width, pass, line;
+    double least, most;
+    bool negative_inf, special;
+};
+
+static double float_at(const struct arex_array *a, const char *p)
+{
+    float f;
+    double d;
+    if (a->dtype == AREX_FLOAT32)
+        return memcpy(&f, p, 4), f;
+    return memcpy(&d, p, 8), d;
+}
+
+static long long int_at(const struct arex_array *a, const char *p)
+{
+    int32_t i;
+    int64_t l;
+    if (a->dtype == AREX_INT32)
+        return memcpy(&i, p, 4), i;
+    return memcpy(&l, p, 8), l;
+}
+
+static bool is_float(int dtype)
+{
+    return dtype == AREX_FLOAT32 || dtype == AREX_FLOAT64;
+}
+
+/* Digits after the first that are needed to read the same value back. */
+static int shortest(int dtype, double x)
+{
+    char text[64];
+    int n = 0;
+    for (; n < 17; n++) {
+        snprintf(text, sizeof text, "%.*e", n, x);
+        if (dtype == AREX_FLOAT32 ? strtof(text, NULL) == (float)x : strtod(text, NULL) == x)
+            break;
+    }
+    return n;
+}
+
+static int exponent_of(int digits, double x)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.*e", digits, x);
+    return atoi(strchr(text, 'e') + 1);
+}
+
+static bool print_special(char *out, double x)
+{
+    if (isnan(x))
+        strcpy(out, "nan");
+    else if (isinf(x))
+        strcpy(out, x < 0 ? "-inf" : "inf");
+    return isnan(x) || isinf(x);
+}
+
+/* "1.5", "2.", cut to `precision` digits of fraction. */
+static void positional(char *out, int dtype, double x, int precision)
+{
+    int digits = shortest(dtype, x), fraction = digits - exponent_of(digits, x);
+    if (fraction < 0) {
+        /* digits past the shortest are zeros, as NumPy prints them */
+        char mantissa[64];
+        snprintf(mantissa, sizeof mantissa, "%.*e", digits, x);
+        int exponent = exponent_of(digits, x), n = 0;
+        const char *m = mantissa;
+        if (*m == '-')
+            out[n++] = *m++;
+        for (; *m != 'e'; m++)
+            if (*m != '.')
+                out[n++] = *m;
+        for (int k = digits; k < exponent; k++)
+            out[n++] = '0';
+        out[n++] = '.';
+        out[n] = 0;
+        return;
+    }
+    snprintf(out, WORD, "%.*f", fraction < precision ? fraction : precision, x);
+    if (!strchr(out, '.')) {
+        strcat(out, ".");
+        return;
+    }
+    for (size_t n = strlen(out); out[n - 1] == '0'; n--)
+        out[n - 1] = 0;
+}
+
+static void scientific(char *out, int dtype, double x, int precision)
+{
+    int digits = shortest(dtype, x);
+    snprintf(out, WORD, "%.*e", digits < precision ? digits : precision, x);
+    char tail[16], *e = strchr(out, 'e');
+    snprintf(tail, sizeof tail, "%s", e);
+    if (!memchr(out, '.', (size_t)(e - out))) {
+        *e++ = '.';
+    } else {
+        while (e[-1] == '0')
+            e--;
+    }
+    strcpy(e, tail);
+}
+
+static void scalar_text(char *out, int dtype, double x)
+{
+    if (print_special(out, x))
+        return;
+    double size = fabs(x);
+    bool small = size != 0 && (size < 1e-4 || size >= 1e16);
+    if (small) {
+        snprintf(out, WORD, "%.*e", shortest(dtype, x), x);
+        return;
+    }
+    positional(out, dtype, x, 400);
+    if (out[strlen(out) - 1] == '.')
+        strcat(out, "0");
+}
+
+static void most(int *a, int b)
+{
+    if (*a < b)
+        *a = b;
+}
+
+/* First pass: range of sizes. Second: widths. */
+static void measure(struct printer *p, const char *at)
+{
+    char text[WORD];
+    if (p->a->dtype == AREX_BOOL) {
+        p->width = 5;
+        return;
+    }
+    if (!is_float(p->a->dtype)) {
+        most(&p->width, snprintf(text, sizeof text, "%lld", int_at(p->a, at)));
+        return;
+    }
+    double x = float_at(p->a, at), size = fabs(x);
+    if (!isfinite(x)) {
+        p->special = true;
+        p->negative_inf |= isinf(x) && x < 0;
+    } else if (p->pass == 0) {
+        if (size != 0) {
+            p->least = fmin(p->least, size);
+            p->most = fmax(p->most, size);
+        }
+    } else {
+        (p->exponent ? scientific : positional)(text, p->a->dtype, x, PRECISION);
+        char *dot = strchr(text, '.'), *e = strchr(text, 'e');
+        most(&p->left, (int)(dot - text));
+        most(&p->right, (int)((e ? e : text + strlen(text)) - dot - 1));
+        most(&p->width, e ? (int)strlen(e) : 0);
+    }
+}
+
+static void element_text(struct printer *p, const char *at, char *out)
+{
+    char text[WORD];
+    if (p->a->dtype == AREX_BOOL) {
+        snprintf(out, WORD, "%5s", *at ? "True" : "False");
+    } else if (!is_float(p->a->dtype)) {
+        snprintf(out, WORD, "%*lld", p->width, int_at(p->a, at));
+    } else if (print_special(text, float_at(p->a, at))) {
+        snprintf(out, WORD, "%*s", p->left + 1 + p->right + p->width, text);
+    } else if (p->exponent) {
+        scientific(text, p->a->dtype, float_at(p->a, at), PRECISION);
+        char *dot = strchr(text, '.'), *e = strchr(text, 'e');
+        int fraction = (int)(e - dot) - 1, whole = (int)(dot - text);
+        int n = snprintf(out, WORD, "%*s%.*s", p->left - whole, "", (int)(e - text), text);
+        for (; fraction < p->right; fraction++)
+            out[n++] = '0';
+        snprintf(out + n, WORD - (size_t)n, "%s", e);
+    } else {
+        positional(text, p->a->dtype, float_at(p->a, at), PRECISION);
+        int whole = (int)(strchr(text, '.') - text);
+        snprintf(out, WORD, "%*s%-*s", p->left - whole, "", whole + 1 + p->right, text);
+    }
+}
+
+static void row(struct printer *p, const char *at, int indent)
+{
+    int64_t n = p->a->shape[p->a->rank - 1], stride = p->a->strides[p->a->rank - 1];
+    bool cut = p->summary && n > 2 * EDGE;
+    char word[WORD];
+    int used = indent, limit = WIDTH - p->a->rank + 1 - 1;
+    for (int64_t i = 0; i < n; i++) {
+        if (cut && i == EDGE)
+            i = n - EDGE - 1, strcpy(word, "...");
+        else
+            element_text(p, at + i * stride, word);
+        int length = (int)strlen(word);
+        if (used > indent && used + 1 + length > limit + 0) {
+            fprintf(p->to, "\n%*s", indent, "");
+            used = indent;
+        } else if (used > indent) {
+            fputc(' ', p->to);
+            used++;
+        }
+        fputs(word, p->to);
+        used += length;
+    }
+}
+
+/* Visits the elements that are shown; with printing, brackets and lines too. */
+static void walk(struct printer *p, const char *at, int axis, bool printing)
+{
+    int64_t n = p->a->shape[axis];
+    bool cut = p->summary && n > 2 * EDGE, inner = axis == p->a->rank - 1;
+    if (printing)
+        fputc('[', p->to);
+    if (printing && inner) {
+        row(p, at, axis + 1);
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            if (cut && i == EDGE) {
+                i = n - EDGE;
+                if (printing)
+                    fprintf(p->to, "%*s...", axis + 1, "");
+                for (int k = axis + 1; printing && k < p->a->rank; k++)
+                    fputc('\n', p->to);
+            }
+            if (printing && i)
+                fprintf(p->to, "%*s", axis + 1, "");
+            if (inner)
+                measure(p, at + i * p->a->strides[axis]);
+            else
+                walk(p, at + i * p->a->strides[axis], axis + 1, printing);
+            for (int k = axis + 1; printing && i + 1 < n && k < p->a->rank; k++)
+                fputc('\n', p->to);
+        }
+    }
+    if (printing)
+        fputc(']', p->to);
+}
+
+static void print_elements(FILE *to, const struct arex_array *a, bool summary)
+{
+    struct printer p = {.to = to, .a = a, .summary = summary, .least = INFINITY};
+    walk(&p, a->data, 0, false);
+    p.exponent = p.most > 0 && (p.most >= 1e8 || p.least < 1e-4 || p.most / p.least > 1000);
+    p.pass = 1;
+    walk(&p, a->data, 0, false);
+    if (p.special && is_float(a->dtype))
+        most(&p.left, 3 + p.negative_inf - p.right - 1 - p.width);
+    walk(&p, a->data, 0, true);
+}
+
+static void print_scalar(FILE *to, const struct arex_array *a)
+{
+    char text[WORD];
+    if (a->dtype == AREX_BOOL)
+        fputs(*(uint8_t *)a->data ? "True" : "False", to);
+    else if (!is_float(a->dtype))
+        fprintf(to, "%lld", int_at(a, a->data));
+    else
+        scalar_text(text, a->dtype, float_at(a, a->data)), fputs(text, to);
+    fputc('\n', to);
+}
+
+void print_value(FILE *to, const struct arex_array *a)
+{
+    if (a->rank == 0) {
+        print_scalar(to, a);
+        return;
+    }
+    int64_t n = 1;
+    for (int k = 0; k < a->rank; k++)
+        n *= a->shape[k];
+    if (n == 0)
+        fputs("[]", to);
+    else
+        print_elements(to, a, n > THRESHOLD);
+    fprintf(to, "\ndtype=%s shape=(", arex_dtype_name(a->dtype));
+    for (int k = 0; k < a->rank; k++)
+        fprintf(to, k ? ", %lld" : "%lld", (long long)a->shape[k]);
+    fputs(a->rank == 1 ? ",)\n" : ")\n", to);
+}
