@@ -194,7 +194,8 @@ static val own_lane(struct join *j, unsigned r, val kept, val lane, val lanes, v
     const struct loop_reduce *red = reduce_at(j, r);
     val blocks = gen_slot(g, g->slots.blocks), base = ll_mul(l, kept, blocks), identity = reduce_identity(g, red);
     val limit = ll_select(l, inside, blocks, ll_i64(l, 0)), acc = identity, at = lane;
-    for (unsigned unroll = UNROLL; unroll >= 1; unroll -= UNROLL - 1) {
+    for (unsigned pass = 0; pass < 2; pass++) {
+        unsigned unroll = pass == 0 ? UNROLL : 1;
         block here = ll_here(l), head = ll_block(l, "take"), body = ll_block(l, "taking"), done = ll_block(l, "taken");
         ll_br(l, head);
         ll_at(l, head);

@@ -78,8 +78,6 @@ val gen_alloca(struct gen *g, type t, unsigned n)
     ll_at(&g->l, g->entry);
     val a = LLVMBuildAlloca(g->l.b, LLVMArrayType2(t, n), "");
     LLVMSetAlignment(a, g->gpu ? 16 : 64);
-    if (g->gpu) /* local memory through an ordinary pointer, as every other address here */
-        a = LLVMBuildAddrSpaceCast(g->l.b, a, LLVMPointerTypeInContext(g->l.ctx, 0), "");
     ll_at(&g->l, here);
     return a;
 }
