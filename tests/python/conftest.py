@@ -1,0 +1,25 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import arex
+
+
+def _command():
+    if os.environ.get("AREX_COMMAND"):
+        return os.environ["AREX_COMMAND"]
+    return str(Path(__file__).resolve().parents[2] / "build/release/src/cli/arex")
+
+
+@pytest.fixture(scope="session")
+def cli():
+    def run(*args, stdin=None):
+        return subprocess.run([_command(), *map(str, args)], capture_output=True, text=True, input=stdin, timeout=60)
+    return run
+
+
+@pytest.fixture(scope="session")
+def targets():
+    return ["reference", "cpu"] + (["cuda"] if arex.device_count() else [])
