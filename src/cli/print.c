@@ -195,23 +195,30 @@ static void row(struct printer *p, const char *at, int indent)
     int64_t n = p->a->shape[p->a->rank - 1], stride = p->a->strides[p->a->rank - 1];
     bool cut = p->summary && n > 2 * EDGE;
     char word[WORD];
-    int used = indent, limit = WIDTH - p->a->rank + 1 - 1;
+    int used = indent, limit = WIDTH - p->a->rank, spaces = 0;
     for (int64_t i = 0; i < n; i++) {
         if (cut && i == EDGE)
             i = n - EDGE - 1, strcpy(word, "...");
         else
             element_text(p, at + i * stride, word);
         int length = (int)strlen(word);
-        if (used > indent && used + 1 + length > limit + 0) {
+        if (used > indent && used + 1 + length > limit) {
             fprintf(p->to, "\n%*s", indent, "");
             used = indent;
+            spaces = 0;
         } else if (used > indent) {
-            fputc(' ', p->to);
+            spaces++;
             used++;
         }
-        fputs(word, p->to);
+        /* spaces at the end of a line that is broken are dropped */
+        int bare = length;
+        while (bare > 0 && word[bare - 1] == ' ')
+            bare--;
+        fprintf(p->to, "%*s%.*s", spaces, "", bare, word);
+        spaces = length - bare;
         used += length;
     }
+    fprintf(p->to, "%*s", spaces, "");
 }
 
 /* Visits the elements that are shown; with printing, brackets and lines too. */
