@@ -1,0 +1,88 @@
+/*
+ * What the files of src/api share: the opaque objects behind the public header, what each owns, who may touch it.
+ */
+#ifndef AREX_API_API_H
+#define AREX_API_API_H
+#include <pthread.h>
+#include <arex/arex.h>
+#include "ast/ast.h"
+#include "exec.h"
+#include "sema/sema.h"
+
+#define NO_SPAN ((struct span){0, 0})
+#define PUBLIC  __attribute__((visibility("default")))
+
+enum { MAX_DEVICES = 16 };
+
+/* Owns its devices and the opened code generator. Any thread; `lock` guards what is opened lazily. */
+struct arex_context {
+    pthread_mutex_t lock;
+    unsigned threads;
+    int device;
+    char *cuda_driver, *llvm_library;
+    void (*log)(void *user, int level, const char *message);
+    void *log_user;
+    struct device *cpu, *cuda[MAX_DEVICES];
+    void *llvm_handle;
+    const struct codegen_api *llvm;
+};
+
+/* One set of argument types on one device: IR, plan and code. Immutable once built; owned by its program. */
+struct signature {
+    struct signature *next;
+    struct sema_arg *args;
+    struct device *device; /* NULL: the reference evaluator */
+    struct arena arena;
+    struct ir *ir;
+    struct loop_plan *plan;
+    struct exec_code *code;
+};
+
+/* Owns its source, tree and signatures. Any thread; `lock` guards the list and the figures. */
+struct arex_program {
+    struct arex_context *context;
+    char *name, *source;
+    size_t n_source;
+    struct arex_compile_options options;
+    struct arena arena;
+    struct ast *tree;
+    struct sema_interface interface;
+    char **input_names, **output_names; /* in the arena */
+    pthread_mutex_t lock;
+    struct signature *signatures;
+    uint64_t calls, parse_ns, sema_ns, loop_ns;
+    uint32_t kernels, temporaries;
+};
+
+struct arex_diagnostics {
+    struct diags diags;
+    char *text; /* rendered last */
+};
+
+/* ---- diagnostics.c ---- */
+/* Hands `diags` to the caller (or drops it) and gives the status it stands for; the struct is empty afterwards. */
+arex_status diags_hand_over(struct diags *diags, bool ok, arex_diagnostics **out);
+uint64_t now_ns(void);
+
+/* ---- options.c ---- */
+/* Is this option struct one this version understands: a known size, nothing set that it does not know? */
+bool options_known(const void *options, size_t size, size_t known, const char *what, struct diags *diags);
+
+/* ---- codegen.c ---- */
+exec_codegen context_codegen; /* user: the context */
+void context_close_codegen(struct arex_context *c);
+
+/* ---- context.c ---- */
+struct device *context_cpu(struct arex_context *c, struct diags *diags);
+struct device *context_cuda(struct arex_context *c, int ordinal, struct diags *diags);
+/* The device a target means; *device NULL for the reference. False with a diagnostic. */
+bool context_target(struct arex_context *c, int target, int near, struct device **device, struct diags *diags);
+
+/* ---- signature.c ---- */
+/* Finds or builds. device NULL: IR only. NULL with diagnostics. */
+struct signature *program_signature(struct arex_program *p, const struct sema_arg *args, struct device *device, struct diags *diags);
+/* IR and plan in the caller's arena (its jump point set here); for emit and infer. */
+bool program_build(struct arex_program *p, struct arena *arena, const struct sema_arg *args, struct ir **ir, struct loop_plan **plan, struct diags *diags);
+void signatures_free(struct arex_program *p);
+
+#endif

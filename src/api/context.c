@@ -1,0 +1,191 @@
+/* The context: its life, its devices, memory on them. */
+#include <stdlib.h>
+#include <string.h>
+#include "api.h"
+
+static char *copy_of(const char *s)
+{
+    return s ? strdup(s) : NULL;
+}
+
+PUBLIC arex_status arex_context_new(const arex_context_options *options, arex_context **out, arex_diagnostics **diags)
+{
+    struct diags d;
+    arex_context_options o;
+    diags_init(&d);
+    arex_context_options_init(&o);
+    if (!out || (options && !options_known(options, options->size, sizeof o, "context", &d))) {
+        if (!out)
+            diag_add(&d, AX_usage, NO_SPAN, "no place for the context");
+        return diags_hand_over(&d, false, diags);
+    }
+    if (options)
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    struct arex_context *c = *out = calloc(1, sizeof *c);
+    if (!c) {
+        diag_add(&d, AX_out_of_memory, NO_SPAN, "out of memory");
+        return diags_hand_over(&d, false, diags);
+    }
+    pthread_mutex_init(&c->lock, NULL);
+    c->threads = o.threads > 0 ? (unsigned)o.threads : 0;
+    c->device = o.device;
+    c->cuda_driver = copy_of(o.cuda_driver);
+    c->llvm_library = copy_of(o.llvm_library);
+    c->log = o.log;
+    c->log_user = o.log_user;
+    return diags_hand_over(&d, true, diags);
+}
+
+PUBLIC void arex_context_free(arex_context *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; i < MAX_DEVICES; i++)
+        if (c->cuda[i])
+            c->cuda[i]->ops->close(c->cuda[i]);
+    if (c->cpu)
+        c->cpu->ops->close(c->cpu);
+    context_close_codegen(c);
+    pthread_mutex_destroy(&c->lock);
+    free(c->cuda_driver);
+    free(c->llvm_library);
+    free(c);
+}
+
+struct device *context_cpu(struct arex_context *c, struct diags *diags)
+{
+    pthread_mutex_lock(&c->lock);
+    if (!c->cpu)
+        c->cpu = cpu_device_open(c->threads, diags);
+    struct device *d = c->cpu;
+    pthread_mutex_unlock(&c->lock);
+    return d;
+}
+
+struct device *context_cuda(struct arex_context *c, int ordinal, struct diags *diags)
+{
+    if (ordinal < 0 || ordinal >= MAX_DEVICES) {
+        diag_add(diags, AX_no_device, NO_SPAN, "there is no CUDA device %d", ordinal);
+        return NULL;
+    }
+    pthread_mutex_lock(&c->lock);
+    if (!c->cuda[ordinal])
+        c->cuda[ordinal] = cuda_device_open(c->cuda_driver, ordinal, diags);
+    struct device *d = c->cuda[ordinal];
+    pthread_mutex_unlock(&c->lock);
+    return d;
+}
+
+/* AUTO: where the arrays are; with all of them on the host, a GPU if there is one. */
+bool context_target(struct arex_context *c, int target, int near, struct device **device, struct diags *diags)
+{
+    struct diags quiet;
+    *device = NULL;
+    switch (target) {
+    case AREX_TARGET_REFERENCE:
+        return true;
+    case AREX_TARGET_CPU:
+        *device = context_cpu(c, diags);
+        return *device != NULL;
+    case AREX_TARGET_CUDA:
+        *device = context_cuda(c, near >= 0 ? near : c->device, diags);
+        return *device != NULL;
+    case AREX_TARGET_AUTO:
+        if (near >= 0)
+            return context_target(c, AREX_TARGET_CUDA, near, device, diags);
+        diags_init(&quiet);
+        *device = context_cuda(c, c->device, &quiet);
+        diags_fini(&quiet);
+        return *device || context_target(c, AREX_TARGET_CPU, near, device, diags);
+    }
+    diag_add(diags, AX_usage, NO_SPAN, "unknown target %d", target);
+    return false;
+}
+
+PUBLIC arex_status arex_device_count(arex_context *c, int *count, arex_diagnostics **diags)
+{
+    struct diags d;
+    diags_init(&d);
+    *count = cuda_device_count(c->cuda_driver, &d);
+    if (*count < 0)
+        *count = 0;
+    arex_status status = diags_hand_over(&d, true, diags);
+    return status == AREX_ERROR_MACHINE ? AREX_OK : status;
+}
+
+/* ---- memory ---- */
+
+static bool array_device(arex_context *c, const arex_array *a, struct device **out, struct diags *diags)
+{
+    *out = a->device < 0 ? context_cpu(c, diags) : context_cuda(c, a->device, diags);
+    return *out != NULL;
+}
+
+static bool array_size(arex_array *a, size_t *size, struct diags *diags)
+{
+    int64_t bytes = (int64_t)arex_dtype_size(a->dtype);
+    if (bytes == 0 || a->rank < 0 || a->rank > AREX_MAX_RANK) {
+        diag_add(diags, AX_usage, NO_SPAN, "the array has no valid dtype or rank");
+        return false;
+    }
+    for (int d = a->rank - 1; d >= 0; d--) {
+        a->strides[d] = bytes;
+        if (a->shape[d] < 0 || __builtin_mul_overflow(bytes, a->shape[d], &bytes)) {
+            diag_add(diags, AX_usage, NO_SPAN, "the array has no valid shape");
+            return false;
+        }
+    }
+    *size = (size_t)bytes;
+    return true;
+}
+
+PUBLIC arex_status arex_array_alloc(arex_context *c, arex_array *a, arex_diagnostics **diags)
+{
+    struct diags d;
+    struct device *device;
+    size_t size = 0;
+    diags_init(&d);
+    bool ok = array_size(a, &size, &d) && array_device(c, a, &device, &d) && device->ops->alloc(device, size ? size : 1, &a->data, &d);
+    return diags_hand_over(&d, ok, diags);
+}
+
+PUBLIC void arex_array_free(arex_context *c, arex_array *a)
+{
+    struct diags d;
+    struct device *device;
+    if (!a || !a->data)
+        return;
+    diags_init(&d);
+    if (array_device(c, a, &device, &d))
+        device->ops->free(device, a->data);
+    a->data = NULL;
+    diags_fini(&d);
+}
+
+static bool copy(arex_context *c, const arex_array *to, const arex_array *from, struct diags *diags)
+{
+    arex_array t = *to, f = *from;
+    struct device *device;
+    size_t size = 0, other = 0;
+    if (!array_size(&t, &size, diags) || !array_size(&f, &other, diags))
+        return false;
+    if (size != other || t.dtype != f.dtype) {
+        diag_add(diags, AX_usage, NO_SPAN, "the arrays differ in dtype or shape");
+        return false;
+    }
+    if (!array_device(c, t.device >= 0 ? &t : &f, &device, diags))
+        return false;
+    if (t.device >= 0 && f.device < 0)
+        return device->ops->copy_in(device, t.data, f.data, size, NULL, diags);
+    if (t.device < 0 && f.device >= 0)
+        return device->ops->copy_out(device, t.data, f.data, size, NULL, diags);
+    return device->ops->copy(device, t.data, f.data, size, NULL, diags) && device->ops->synchronize(device, NULL, diags);
+}
+
+PUBLIC arex_status arex_array_copy(arex_context *c, const arex_array *to, const arex_array *from, arex_diagnostics **diags)
+{
+    struct diags d;
+    diags_init(&d);
+    bool ok = copy(c, to, from, &d);
+    return diags_hand_over(&d, ok, diags);
+}

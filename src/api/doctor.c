@@ -1,0 +1,122 @@
+/* What this machine offers, what is missing, and what to do about it. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "api.h"
+
+struct report {
+    struct strbuf *out;
+    bool json, first;
+};
+
+static void line(struct report *r, const char *key, const char *value)
+{
+    if (!r->json) {
+        strbuf_printf(r->out, "%-16s %s\n", key, value);
+        return;
+    }
+    strbuf_printf(r->out, "%s\n  \"%s\": \"", r->first ? "" : ",", key);
+    for (const char *s = value; *s; s++)
+        strbuf_printf(r->out, *s == '"' || *s == '\\' ? "\\%c" : (unsigned char)*s < 32 ? " " : "%c", *s);
+    strbuf_puts(r->out, "\"");
+    r->first = false;
+}
+
+static void linef(struct report *r, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void linef(struct report *r, const char *key, const char *fmt, ...)
+{
+    char text[1200];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    line(r, key, text);
+}
+
+/* The first sentence of what went wrong, its notes, and the cure from the registry. */
+static void trouble(struct report *r, const char *key, const struct diags *d)
+{
+    if (d->n == 0)
+        return;
+    const struct diag *g = &d->at[0];
+    line(r, key, g->message ? g->message : diag_table[g->id].title);
+    for (unsigned i = 0; i < g->n_notes; i++)
+        if (!r->json)
+            linef(r, "", "%s", g->notes[i].text ? g->notes[i].text : "");
+    linef(r, r->json ? "driver_cure" : "", "%s", diag_table[g->id].help);
+}
+
+static void report_codegen(struct report *r, struct arex_context *c)
+{
+    struct diags d;
+    struct codegen_host host;
+    diags_init(&d);
+    const struct codegen_api *api = context_codegen(c, &d);
+    if (api && api->host(&host, &d)) {
+        linef(r, "llvm", "%s", host.llvm_version);
+        linef(r, "cpu", "%s, vectors of %u bits, fma %s", host.cpu, host.vector_bits, host.has_fma ? "in hardware" : "through the C library (slow)");
+        linef(r, "cpu_features", "%s", host.features);
+    } else {
+        trouble(r, "llvm", &d);
+    }
+    diags_fini(&d);
+}
+
+static void report_cpu(struct report *r, struct arex_context *c)
+{
+    struct diags d;
+    diags_init(&d);
+    struct device *cpu = context_cpu(c, &d);
+    if (cpu)
+        linef(r, "processor", "%s, %u threads", cpu->title, cpu_device_threads(cpu));
+    diags_fini(&d);
+}
+
+static void report_gpu(struct report *r, struct arex_context *c, int i)
+{
+    struct diags d;
+    char key[16];
+    diags_init(&d);
+    struct device *gpu = context_cuda(c, i, &d);
+    snprintf(key, sizeof key, "device_%d", i);
+    if (gpu) {
+        if (i == 0)
+            linef(r, "driver", "CUDA %d.%d", gpu->driver_version / 1000, gpu->driver_version % 1000 / 10);
+        linef(r, key, "%s, sm_%d, %d multiprocessors", gpu->title, gpu->sm, gpu->multiprocessors);
+    } else {
+        trouble(r, key, &d);
+    }
+    diags_fini(&d);
+}
+
+static void report_gpus(struct report *r, struct arex_context *c)
+{
+    struct diags d;
+    diags_init(&d);
+    int n = cuda_device_count(c->cuda_driver, &d);
+    if (n < 0)
+        trouble(r, "driver", &d);
+    else
+        linef(r, "devices", "%d", n);
+    for (int i = 0; i < n && i < MAX_DEVICES; i++)
+        report_gpu(r, c, i);
+    diags_fini(&d);
+}
+
+PUBLIC arex_status arex_doctor(arex_context *c, int json, char **text)
+{
+    struct strbuf out = {0};
+    struct report r = {&out, json != 0, true};
+    if (!c || !text)
+        return AREX_ERROR_USAGE;
+    strbuf_puts(&out, json ? "{" : "");
+    line(&r, "arex", arex_version());
+    report_cpu(&r, c);
+    report_codegen(&r, c);
+    report_gpus(&r, c);
+    line(&r, "cache", "in memory, per program");
+    strbuf_puts(&out, json ? "\n}\n" : "");
+    *text = strbuf_take(&out);
+    return *text ? AREX_OK : AREX_ERROR_MEMORY;
+}

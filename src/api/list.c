@@ -1,0 +1,160 @@
+/* The tables of the language, for people and for machines. */
+#include <string.h>
+#include "api.h"
+
+static void json_string(struct strbuf *out, const char *s)
+{
+    strbuf_puts(out, "\"");
+    for (; *s; s++)
+        if (*s == '"' || *s == '\\')
+            strbuf_printf(out, "\\%c", *s);
+        else if ((unsigned char)*s < 32)
+            strbuf_printf(out, "\\u%04x", (unsigned char)*s);
+        else
+            strbuf_add(out, s, 1);
+    strbuf_puts(out, "\"");
+}
+
+struct field {
+    const char *key, *value;
+};
+
+static void json_row(struct strbuf *out, bool first, const struct field *f, unsigned n, const char *more)
+{
+    strbuf_puts(out, first ? "\n  {" : ",\n  {");
+    for (unsigned i = 0; i < n; i++) {
+        strbuf_printf(out, "%s\"%s\": ", i ? ", " : "", f[i].key);
+        json_string(out, f[i].value);
+    }
+    strbuf_printf(out, "%s}", more);
+}
+
+static const char *const kind_names[] = {[OPK_ELEM] = "elementwise", [OPK_REDUCE] = "reduction", [OPK_COMPOSE] = "composed", [OPK_SPECIAL] = "special"};
+static const char *const domain_names[] = {"any", "positive", "unit", "small", "angle", "bools"};
+
+static const char *name_of_prim(enum prim p)
+{
+    return p == PRIM_none ? "" : prim_table[p].name;
+}
+
+static void op_json(struct strbuf *out, enum op op, bool first)
+{
+    const struct op_info *o = &op_table[op];
+    struct strbuf more = {0};
+    struct field f[] = {{"name", o->name}, {"symbol", o->symbol}, {"kind", kind_names[o->kind]}, {"signature", o->signature}, {"on_bool", name_of_prim(o->on_bool)},
+                        {"on_int", name_of_prim(o->on_int)}, {"on_float", name_of_prim(o->on_float)}, {"domain", domain_names[o->domain]}, {"doc", o->doc}};
+    strbuf_printf(&more, ", \"arity\": %u, \"ulp\": %u.%u", o->arity, (unsigned)o->ulp, (unsigned)(o->ulp * 10) % 10);
+    json_row(out, first, f, sizeof f / sizeof *f, more.s ? more.s : "");
+    strbuf_fini(&more);
+}
+
+static void list_ops(struct strbuf *out, bool json)
+{
+    bool first = true;
+    for (enum op op = OP_none + 1; op < OP_COUNT; op++) {
+        const struct op_info *o = &op_table[op];
+        if (o->kind == OPK_INTERNAL)
+            continue;
+        if (json)
+            op_json(out, op, first);
+        else
+            strbuf_printf(out, "%-14s %-4s %-12s %s\n", o->name, o->symbol, kind_names[o->kind], o->doc);
+        first = false;
+    }
+}
+
+static void list_types(struct strbuf *out, bool json)
+{
+    for (enum dtype t = DT_none + 1; t < DT_COUNT; t++) {
+        struct field f[] = {{"name", type_table[t].name}, {"npy", type_table[t].npy}, {"works", type_table[t].works ? "yes" : "later"}};
+        if (json)
+            json_row(out, t == DT_none + 1, f, 3, "");
+        else
+            strbuf_printf(out, "%-11s %2u bytes  %s\n", f[0].value, type_table[t].size, type_table[t].works ? "" : "to come");
+    }
+}
+
+static void list_stages(struct strbuf *out, bool json)
+{
+    bool first = true;
+#define STAGE(name, needs, doc)                                                                              \
+    {                                                                                                        \
+        struct field f[] = {{"name", #name}, {"needs", #needs}, {"doc", doc}};                               \
+        if (json)                                                                                            \
+            json_row(out, first, f, 3, "");                                                                  \
+        else                                                                                                 \
+            strbuf_printf(out, "%-6s %s\n", f[0].value, f[2].value);                                         \
+        first = false;                                                                                       \
+    }
+#include "stages.def"
+#undef STAGE
+}
+
+static void list_errors(struct strbuf *out, bool json)
+{
+    for (enum diag_id id = 0; id < AX_COUNT; id++) {
+        const struct diag_info *d = &diag_table[id];
+        struct field f[] = {{"code", d->code}, {"id", d->id}, {"title", d->title}, {"help", d->help}};
+        if (json)
+            json_row(out, id == 0, f, 4, "");
+        else
+            strbuf_printf(out, "%s  %s\n        %s\n", d->code, d->title, d->help);
+    }
+}
+
+PUBLIC arex_status arex_list(const char *what, int json, char **text)
+{
+    static const struct {
+        const char *name;
+        void (*print)(struct strbuf *, bool);
+    } lists[] = {{"ops", list_ops}, {"types", list_types}, {"stages", list_stages}, {"errors", list_errors}};
+    struct strbuf out = {0};
+    if (!what || !text)
+        return AREX_ERROR_USAGE;
+    *text = NULL;
+    for (unsigned i = 0; i < sizeof lists / sizeof *lists; i++)
+        if (strcmp(what, lists[i].name) == 0) {
+            strbuf_puts(&out, json ? "[" : "");
+            lists[i].print(&out, json);
+            strbuf_puts(&out, json ? "\n]\n" : "");
+            *text = strbuf_take(&out);
+            return *text ? AREX_OK : AREX_ERROR_MEMORY;
+        }
+    return AREX_ERROR_USAGE;
+}
+
+/* ---- small facts ---- */
+
+_Static_assert((int)AREX_BOOL == DT_bool && (int)AREX_INT64 == DT_int64 && (int)AREX_UINT64 == DT_uint64 && (int)AREX_FLOAT64 == DT_float64 &&
+                   (int)AREX_COMPLEX128 == DT_complex128 && (int)AREX_COMPLEX128 + 1 == DT_COUNT,
+               "the public enum follows grammar/types.def");
+
+PUBLIC const char *arex_version(void)
+{
+    return "0.1.0";
+}
+
+static bool is_dtype(int t)
+{
+    return t > AREX_NONE && t < (int)DT_COUNT;
+}
+
+PUBLIC const char *arex_dtype_name(int t)
+{
+    return is_dtype(t) ? type_table[t].name : NULL;
+}
+
+PUBLIC int arex_dtype_of(const char *name)
+{
+    return name ? (int)type_by_name(str_of(name)) : AREX_NONE;
+}
+
+PUBLIC size_t arex_dtype_size(int t)
+{
+    return is_dtype(t) ? type_table[t].size : 0;
+}
+
+PUBLIC int arex_dtype_supported(int t)
+{
+    return is_dtype(t) && type_table[t].works;
+}

@@ -1,0 +1,274 @@
+/* Programs: parsed when made; names, figures, stages as text. */
+#include <stdlib.h>
+#include <string.h>
+#include "api.h"
+
+static char *c_string(struct arena *a, struct str s)
+{
+    return arena_strndup(a, s.s, s.n);
+}
+
+static bool parse(struct arex_program *p, struct diags *diags)
+{
+    struct ast_limits limits = {p->options.max_source, p->options.max_nesting, p->options.max_nodes};
+    jmp_buf failed;
+    p->arena.on_fail = &failed;
+    if (setjmp(failed)) {
+        diag_add(diags, p->arena.failure == ARENA_NO_MEMORY ? AX_out_of_memory : AX_compile_memory, NO_SPAN, "parsing takes more memory than is allowed");
+        return false;
+    }
+    p->tree = ast_parse(&p->arena, p->source, p->n_source, &limits, diags);
+    if (!p->tree || !sema_interface(&p->arena, p->tree, &p->interface, diags))
+        return false;
+    p->input_names = arena_array(&p->arena, char *, p->interface.inputs.n + 1);
+    p->output_names = arena_array(&p->arena, char *, p->interface.outputs.n + 1);
+    for (uint32_t i = 0; i < p->interface.inputs.n; i++)
+        p->input_names[i] = c_string(&p->arena, p->interface.inputs.at[i].name);
+    for (uint32_t i = 0; i < p->interface.outputs.n; i++)
+        p->output_names[i] = c_string(&p->arena, p->interface.outputs.at[i].name);
+    return true;
+}
+
+static struct arex_program *program_alloc(arex_context *context, const char *source, size_t n, const char *name, const arex_compile_options *o)
+{
+    struct arex_program *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    pthread_mutex_init(&p->lock, NULL);
+    p->context = context;
+    p->name = strdup(name ? name : "<string>");
+    p->source = malloc(n + 1);
+    p->n_source = n;
+    p->options = *o;
+    arena_init(&p->arena, o->max_memory ? (size_t)o->max_memory : (size_t)512 << 20);
+    if (p->source && n)
+        memcpy(p->source, source, n);
+    if (p->name && p->source)
+        return p;
+    arex_program_free(p);
+    return NULL;
+}
+
+PUBLIC arex_status arex_program_new(arex_context *context, const char *source, size_t n, const char *name,
+                                    const arex_compile_options *options, arex_program **out, arex_diagnostics **diags)
+{
+    struct diags d;
+    arex_compile_options o;
+    diags_init(&d);
+    arex_compile_options_init(&o);
+    if (!context || !out || (!source && n)) {
+        diag_add(&d, AX_usage, NO_SPAN, "context, source and a place for the program must be given");
+        return diags_hand_over(&d, false, diags);
+    }
+    *out = NULL;
+    if (options && !options_known(options, options->size, sizeof o, "compile", &d))
+        return diags_hand_over(&d, false, diags);
+    if (options)
+        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    diags_set_source(&d, name ? name : "<string>", source ? source : "", n);
+    struct arex_program *p = program_alloc(context, source, n, name, &o);
+    uint64_t start = now_ns();
+    bool ok = p && parse(p, &d);
+    if (!p)
+        diag_add(&d, AX_out_of_memory, NO_SPAN, "out of memory");
+    if (ok) {
+        p->parse_ns = now_ns() - start;
+        *out = p;
+    } else {
+        arex_program_free(p);
+    }
+    return diags_hand_over(&d, ok, diags);
+}
+
+PUBLIC void arex_program_free(arex_program *p)
+{
+    if (!p)
+        return;
+    signatures_free(p);
+    arena_fini(&p->arena);
+    pthread_mutex_destroy(&p->lock);
+    free(p->name);
+    free(p->source);
+    free(p);
+}
+
+PUBLIC int arex_program_inputs(const arex_program *p)
+{
+    return (int)p->interface.inputs.n;
+}
+
+PUBLIC const char *arex_program_input(const arex_program *p, int index)
+{
+    return index >= 0 && (uint32_t)index < p->interface.inputs.n ? p->input_names[index] : NULL;
+}
+
+PUBLIC int arex_program_outputs(const arex_program *p)
+{
+    return (int)p->interface.outputs.n;
+}
+
+PUBLIC const char *arex_program_output(const arex_program *p, int index)
+{
+    return index >= 0 && (uint32_t)index < p->interface.outputs.n ? p->output_names[index] : NULL;
+}
+
+PUBLIC arex_status arex_program_stats(const arex_program *program, arex_stats *out)
+{
+    struct arex_program *p = (struct arex_program *)program; /* the lock changes, nothing that shows */
+    arex_stats s = {.size = sizeof s};
+    if (!program || !out || out->size > sizeof s)
+        return AREX_ERROR_USAGE;
+    pthread_mutex_lock(&p->lock);
+    s.calls = p->calls;
+    s.kernels = p->kernels;
+    s.temporaries = p->temporaries;
+    s.parse_ns = p->parse_ns;
+    s.sema_ns = p->sema_ns;
+    s.loop_ns = p->loop_ns;
+    for (struct signature *g = p->signatures; g; g = g->next) {
+        struct exec_times t = {0};
+        if (g->code)
+            exec_code_times(g->code, &t);
+        s.compilations += t.compilations;
+        s.emit_ns += t.emit_ns;
+        s.backend_ns += t.backend_ns;
+        s.load_ns += t.load_ns;
+    }
+    pthread_mutex_unlock(&p->lock);
+    s.size = out->size;
+    memcpy(out, &s, out->size);
+    return AREX_OK;
+}
+
+/* ---- emit ---- */
+
+struct types_text {
+    const char *s;
+};
+
+static void skip(struct types_text *t)
+{
+    while (*t->s == ' ' || *t->s == ',')
+        t->s++;
+}
+
+static struct str word(struct types_text *t)
+{
+    struct str w = {t->s, 0};
+    while ((*t->s >= 'a' && *t->s <= 'z') || (*t->s >= 'A' && *t->s <= 'Z') || (*t->s >= '0' && *t->s <= '9') || *t->s == '_')
+        t->s++, w.n++;
+    return w;
+}
+
+static bool one_type(struct arex_program *p, struct types_text *t, struct sema_arg *args, struct diags *diags)
+{
+    struct str name = word(t);
+    skip(t);
+    bool ok = name.n && *t->s++ == '=';
+    while (ok && *t->s == ' ')
+        t->s++;
+    struct str type = ok ? word(t) : name;
+    struct sema_arg a = {.dtype = ok ? (uint8_t)type_by_name(type) : DT_none};
+    if (ok && *t->s == '[') {
+        for (a.rank = 1; *t->s && *t->s != ']'; t->s++)
+            a.rank += *t->s == ',';
+        ok = *t->s++ == ']' && a.rank <= AREX_MAX_RANK;
+    }
+    if (!ok || a.dtype == DT_none) {
+        diag_add(diags, AX_usage, NO_SPAN, "types are written as in \"x=float32[:,:], a=float64\"");
+        return false;
+    }
+    for (uint32_t i = 0; i < p->interface.inputs.n; i++)
+        if (str_eq(p->interface.inputs.at[i].name, name)) {
+            args[i] = a;
+            return true;
+        }
+    diag_add(diags, AX_extra_argument, NO_SPAN, "the program has no input '%.*s'", (int)name.n, name.s);
+    return false;
+}
+
+static bool parse_types(struct arex_program *p, const char *types, struct sema_arg *args, struct diags *diags)
+{
+    struct types_text t = {types ? types : ""};
+    for (uint32_t i = 0; i < p->interface.inputs.n; i++) {
+        const struct sema_name *in = &p->interface.inputs.at[i];
+        args[i] = (struct sema_arg){.dtype = in->dtype ? in->dtype : DT_float64, .rank = in->rank >= 0 ? (uint8_t)in->rank : in->dtype ? 0 : 1};
+    }
+    for (skip(&t); *t.s; skip(&t))
+        if (!one_type(p, &t, args, diags))
+            return false;
+    return true;
+}
+
+static bool emit_code(struct arex_program *p, struct arena *arena, const struct loop_plan *plan, const char *stage, int target, const char *arch,
+                      struct strbuf *out, struct diags *diags)
+{
+    char *text = NULL;
+    const struct codegen_api *api = context_codegen(p->context, diags);
+    bool gpu = target == AREX_TARGET_CUDA || strcmp(stage, "ptx") == 0;
+    struct codegen_job job = {.plan = plan, .options = {.target = gpu ? TARGET_NVPTX : TARGET_CPU, .arch = arch ? arch : "", .fast = p->options.fast}};
+    jmp_buf failed;
+    arena->on_fail = &failed;
+    if (!api || setjmp(failed))
+        return false;
+    job.variants = loop_default_variants(arena, plan);
+    if (!api->text(&job, stage, &text, diags))
+        return false;
+    strbuf_puts(out, text);
+    free(text);
+    return true;
+}
+
+static bool emit(struct arex_program *p, const char *stage, int target, const char *arch, const char *types, struct strbuf *out, struct diags *diags)
+{
+    struct sema_arg *args = calloc(p->interface.inputs.n + 1, sizeof *args);
+    struct arena arena;
+    struct ir *ir = NULL;
+    struct loop_plan *plan = NULL;
+    arena_init(&arena, (size_t)512 << 20);
+    bool ok = args && parse_types(p, types, args, diags) && program_build(p, &arena, args, &ir, &plan, diags);
+    if (ok && strcmp(stage, "ir") == 0)
+        ir_print(ir, out);
+    else if (ok && strcmp(stage, "loop") == 0)
+        loop_print(plan, out);
+    else if (ok && strcmp(stage, "plan") == 0)
+        loop_print_plan(plan, out);
+    else if (ok)
+        ok = emit_code(p, &arena, plan, stage, target, arch, out, diags);
+    arena_fini(&arena);
+    free(args);
+    return ok;
+}
+
+static bool is_stage(const char *stage)
+{
+#define STAGE(name, needs, doc)                                                                              \
+    if (strcmp(stage, #name) == 0)                                                                           \
+        return true;
+#include "stages.def"
+#undef STAGE
+    return false;
+}
+
+PUBLIC arex_status arex_emit(arex_program *p, const char *stage, int target, const char *arch, const char *types, char **text,
+                             arex_diagnostics **diags)
+{
+    struct diags d;
+    struct strbuf out = {0};
+    bool ok = false;
+    diags_init(&d);
+    *text = NULL;
+    diags_set_source(&d, p->name, p->source, p->n_source);
+    if (!stage || !is_stage(stage))
+        diag_add(&d, AX_bad_stage, NO_SPAN, "there is no stage '%s'", stage ? stage : "");
+    else if (strcmp(stage, "sass") == 0)
+        diag_add(&d, AX_bad_stage, NO_SPAN, "machine code of a GPU is made by NVIDIA's tools: the command line calls them");
+    else if (strcmp(stage, "ast") == 0)
+        ast_print(p->tree, false, &out), ok = true;
+    else
+        ok = emit(p, stage, target, arch, types, &out, &d);
+    if (ok)
+        ok = (*text = strbuf_take(&out)) != NULL;
+    strbuf_fini(&out);
+    return diags_hand_over(&d, ok, diags);
+}

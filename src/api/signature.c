@@ -1,0 +1,147 @@
+/* The pipeline, once per set of argument types: tree to IR to plan to code. */
+#include <stdlib.h>
+#include <string.h>
+#include "api.h"
+
+static enum diag_id arena_trouble(const struct arena *a)
+{
+    return a->failure == ARENA_NO_MEMORY ? AX_out_of_memory : AX_compile_memory;
+}
+
+static bool sound(const char *fault, struct diags *diags)
+{
+    if (fault)
+        diag_add(diags, AX_internal, NO_SPAN, "%s", fault);
+    return !fault;
+}
+
+static uint32_t temporaries_of(const struct loop_plan *plan)
+{
+    uint32_t n = 0;
+    for (uint32_t b = 0; b < plan->buffers.n; b++)
+        n += plan->buffers.at[b].role == BUFFER_TEMPORARY && plan->ir->shapes.at[plan->buffers.at[b].shape].rank > 0;
+    return n;
+}
+
+static void note_times(struct arex_program *p, uint64_t sema_ns, uint64_t loop_ns, const struct loop_plan *plan)
+{
+    pthread_mutex_lock(&p->lock);
+    p->sema_ns += sema_ns;
+    p->loop_ns += loop_ns;
+    p->kernels = plan->nests.n;
+    p->temporaries = temporaries_of(plan);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* The stages in order; nothing else knows it. */
+static bool stages(struct arex_program *p, struct arena *arena, const struct sema_arg *args, struct ir **ir, struct loop_plan **plan, struct diags *diags)
+{
+    struct sema_limits names = {.max_nodes = p->options.max_nodes};
+    struct loop_limits nests = {.max_nests = p->options.max_kernels};
+    uint64_t start = now_ns();
+    *ir = sema_build(arena, p->tree, &p->interface, args, &names, diags);
+    if (!*ir || !sound(ir_verify(*ir), diags))
+        return false;
+    uint64_t typed = now_ns();
+    *plan = loop_build(arena, *ir, &nests, diags);
+    if (!*plan || !sound(loop_verify(arena, *plan), diags))
+        return false;
+    note_times(p, typed - start, now_ns() - typed, *plan);
+    return true;
+}
+
+bool program_build(struct arex_program *p, struct arena *arena, const struct sema_arg *args, struct ir **ir, struct loop_plan **plan, struct diags *diags)
+{
+    jmp_buf failed;
+    arena->on_fail = &failed;
+    if (setjmp(failed) == 0)
+        return stages(p, arena, args, ir, plan, diags);
+    diag_add(diags, arena_trouble(arena), NO_SPAN, "compiling the program takes more memory or nodes than is allowed");
+    return false;
+}
+
+static bool same_args(const struct sema_arg *a, const struct sema_arg *b, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (a[i].dtype != b[i].dtype || a[i].rank != b[i].rank || a[i].weak != b[i].weak)
+            return false;
+    return true;
+}
+
+static void signature_free(struct signature *s)
+{
+    exec_code_free(s->code);
+    arena_fini(&s->arena);
+    free(s->args);
+    free(s);
+}
+
+static struct signature *build(struct arex_program *p, const struct sema_arg *args, struct device *device, struct diags *diags)
+{
+    uint32_t n = p->interface.inputs.n;
+    struct signature *s = calloc(1, sizeof *s);
+    if (s)
+        s->args = malloc((n + 1) * sizeof *args);
+    if (!s || !s->args) {
+        free(s);
+        diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory");
+        return NULL;
+    }
+    memcpy(s->args, args, n * sizeof *args);
+    s->device = device;
+    arena_init(&s->arena, p->options.max_memory ? (size_t)p->options.max_memory : (size_t)512 << 20);
+    bool ok = program_build(p, &s->arena, args, &s->ir, &s->plan, diags);
+    if (ok && device) {
+        s->code = exec_code_new(s->plan, device, context_codegen, p->context, p->options.fast);
+        ok = s->code != NULL;
+        if (!ok)
+            diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory");
+    }
+    if (ok)
+        return s;
+    signature_free(s);
+    return NULL;
+}
+
+static struct signature *find(struct arex_program *p, const struct sema_arg *args, const struct device *device)
+{
+    for (struct signature *s = p->signatures; s; s = s->next)
+        if (s->device == device && same_args(s->args, args, p->interface.inputs.n))
+            return s;
+    return NULL;
+}
+
+/* Two threads may build the same signature at once; the first to finish keeps its own. Building takes well under a
+ * millisecond; what takes long, code generation, happens once, in exec. */
+struct signature *program_signature(struct arex_program *p, const struct sema_arg *args, struct device *device, struct diags *diags)
+{
+    pthread_mutex_lock(&p->lock);
+    struct signature *s = find(p, args, device);
+    pthread_mutex_unlock(&p->lock);
+    if (s)
+        return s;
+    struct signature *made = build(p, args, device, diags);
+    if (!made)
+        return NULL;
+    pthread_mutex_lock(&p->lock);
+    s = find(p, args, device);
+    if (!s) {
+        s = made;
+        s->next = p->signatures;
+        p->signatures = s;
+        made = NULL;
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (made)
+        signature_free(made);
+    return s;
+}
+
+void signatures_free(struct arex_program *p)
+{
+    while (p->signatures) {
+        struct signature *s = p->signatures;
+        p->signatures = s->next;
+        signature_free(s);
+    }
+}
