@@ -133,7 +133,8 @@ typedef struct arex_call_options {
     size_t size;
     int32_t target;  /* arex_target; default AUTO: where the arrays are, else where it runs fastest to start: see docs/c-api.md */
     int32_t threads; /* at most so many CPU threads for this call; 0: the context's number. Results do not depend on it */
-    void *stream;    /* CUstream to launch on; with it, device inputs and given device outputs, the call does not wait. NULL: waits */
+    void *stream;    /* CUstream to launch on: with it, device inputs and given device outputs, the call does not wait, unless the
+                        program divides integers or raises them to powers (faults must be read). NULL: waits */
     uint32_t *faults;/* where to put AREX_FAULT_ bits, or NULL */
 } arex_call_options;
 

@@ -26,6 +26,7 @@ struct cuda_device {
     pthread_mutex_t lock; /* guards the lists */
     struct piece *used, *kept;
     unsigned n_kept;
+    void *stream; /* of the last work given to the device */
 };
 
 struct device_module {
@@ -42,6 +43,19 @@ static struct cuda_device *cuda_of(struct device *d)
 static bool enter(struct cuda_device *c, struct diags *diags)
 {
     return driver_ok(&c->driver, c->driver.cuCtxPushCurrent(c->context), "cuCtxPushCurrent", diags);
+}
+
+/*
+ * Memory that was freed while work on it was under way may already serve somebody else. Within one stream that is in
+ * order; so when work moves to another stream, all that went before is waited for first.
+ */
+static void use_stream(struct cuda_device *c, void *stream)
+{
+    pthread_mutex_lock(&c->lock);
+    if (c->stream != stream)
+        c->driver.cuCtxSynchronize();
+    c->stream = stream;
+    pthread_mutex_unlock(&c->lock);
 }
 
 static void leave(struct cuda_device *c)
@@ -112,8 +126,7 @@ static struct piece *make_piece(struct cuda_device *c, size_t size, struct diags
 }
 
 /*
- * A freed piece serves the next request of its size without waiting: all work of this library on a device goes through
- * one stream unless the caller gives streams, and cuda_free waits for the device in that case too.
+ * A freed piece serves the next request of its size without waiting; use_stream keeps that in order.
  */
 static bool cuda_alloc(struct device *d, size_t size, void **out, struct diags *diags)
 {
@@ -186,6 +199,7 @@ static bool cuda_copy_in(struct device *d, void *to, const void *from, size_t si
         return true;
     if (!enter(c, diags))
         return false;
+    use_stream(c, stream);
     bool ok = driver_ok(&c->driver, c->driver.cuMemcpyHtoDAsync(pointer(to), from, size, stream), "cuMemcpyHtoD", diags) && waited(c, stream, diags);
     leave(c);
     return ok;
@@ -196,6 +210,7 @@ static bool cuda_copy_out(struct device *d, void *to, const void *from, size_t s
     struct cuda_device *c = cuda_of(d);
     if (!enter(c, diags))
         return false;
+    use_stream(c, stream);
     bool ok = (size == 0 || driver_ok(&c->driver, c->driver.cuMemcpyDtoHAsync(to, pointer(from), size, stream), "cuMemcpyDtoH", diags)) && waited(c, stream, diags);
     leave(c);
     return ok;
@@ -208,6 +223,7 @@ static bool cuda_copy(struct device *d, void *to, const void *from, size_t size,
         return true;
     if (!enter(c, diags))
         return false;
+    use_stream(c, stream);
     bool ok = driver_ok(&c->driver, c->driver.cuMemcpyDtoDAsync(pointer(to), pointer(from), size, stream), "cuMemcpyDtoD", diags);
     leave(c);
     return ok;
@@ -218,6 +234,7 @@ static bool cuda_zero(struct device *d, void *p, size_t size, void *stream, stru
     struct cuda_device *c = cuda_of(d);
     if (!enter(c, diags))
         return false;
+    use_stream(c, stream);
     bool ok = driver_ok(&c->driver, c->driver.cuMemsetD8Async(pointer(p), 0, size, stream), "cuMemset", diags);
     leave(c);
     return ok;
@@ -305,6 +322,7 @@ static bool cuda_launch(struct device *d, struct device_module *m, unsigned entr
     }
     if (!enter(c, diags))
         return false;
+    use_stream(c, stream);
     CUresult r = c->driver.cuLaunchKernel(m->entries[entry], l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->shared_bytes, stream, NULL, extra);
     leave(c);
     return driver_ok(&c->driver, r, "cuLaunchKernel", diags);

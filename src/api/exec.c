@@ -22,7 +22,7 @@ struct exec_code {
     struct device *device;
     exec_codegen *codegen;
     void *user;
-    bool fast;
+    bool fast, may_fault;
     int64_t cache_bytes;
     uint32_t key_size, n_accesses;
     pthread_mutex_t lock; /* guards variants and times; held while compiling, so that no variant is made twice */
@@ -38,6 +38,17 @@ static int64_t last_cache(void)
     return size > 0 ? size : INT64_C(32) << 20;
 }
 
+static bool raises(const struct ir *ir, const struct loop_body *b)
+{
+    for (uint32_t i = 0; i < b->order.n; i++) {
+        const struct ir_node *n = ir_at(ir, b->order.at[i]);
+        enum prim p = op_table[n->op].kind == OPK_ELEM ? ir_prim(ir, b->order.at[i]) : PRIM_none;
+        if (p == PRIM_ifloordiv || p == PRIM_imod || p == PRIM_ipow)
+            return true;
+    }
+    return false;
+}
+
 struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *device, exec_codegen *codegen, void *user,
                                 bool fast)
 {
@@ -51,6 +62,7 @@ struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *dev
     c->fast = fast;
     c->cache_bytes = device->ops->kind == DEVICE_CPU ? last_cache() : 0;
     for (uint32_t i = 0; i < plan->nests.n; i++) {
+        c->may_fault |= raises(plan->ir, &plan->nests.at[i].main) || raises(plan->ir, &plan->nests.at[i].epilogue);
         c->n_accesses += geometry_accesses(&plan->nests.at[i]);
         c->key_size += 1 + geometry_accesses(&plan->nests.at[i]);
     }
@@ -470,7 +482,7 @@ static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
 
 static bool faults_begin(struct run *r)
 {
-    if (!is_gpu(r)) {
+    if (!is_gpu(r) || !r->code->may_fault) {
         r->faults_on_device = &r->faults_here;
         return true;
     }
@@ -483,8 +495,12 @@ static bool faults_begin(struct run *r)
 
 static bool faults_end(struct run *r, uint32_t *faults)
 {
-    if (is_gpu(r) && !r->stream &&
-        !r->device->ops->copy_out(r->device, &r->faults_here, r->faults_on_device, sizeof r->faults_here, NULL, r->diags))
+    bool ok = true;
+    if (is_gpu(r) && r->code->may_fault)
+        ok = r->device->ops->copy_out(r->device, &r->faults_here, r->faults_on_device, sizeof r->faults_here, r->stream, r->diags);
+    else if (!r->stream)
+        ok = r->device->ops->synchronize(r->device, NULL, r->diags);
+    if (!ok)
         return false;
     if (faults)
         *faults |= r->faults_here;

@@ -200,6 +200,19 @@ static bool parse_types(struct arex_program *p, const char *types, struct sema_a
     return true;
 }
 
+static bool default_variants(struct arena *arena, const struct loop_plan *plan, const struct loop_variant **out, struct diags *diags)
+{
+    jmp_buf failed;
+    arena->on_fail = &failed;
+    bool ok = setjmp(failed) == 0;
+    if (ok)
+        *out = loop_default_variants(arena, plan);
+    else
+        diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory");
+    arena->on_fail = NULL;
+    return ok;
+}
+
 static bool emit_code(struct arex_program *p, struct arena *arena, const struct loop_plan *plan, const char *stage, int target, const char *arch,
                       struct strbuf *out, struct diags *diags)
 {
@@ -207,12 +220,7 @@ static bool emit_code(struct arex_program *p, struct arena *arena, const struct 
     const struct codegen_api *api = context_codegen(p->context, diags);
     bool gpu = target == AREX_TARGET_CUDA || strcmp(stage, "ptx") == 0;
     struct codegen_job job = {.plan = plan, .options = {.target = gpu ? TARGET_NVPTX : TARGET_CPU, .arch = arch ? arch : "", .fast = p->options.fast}};
-    jmp_buf failed;
-    arena->on_fail = &failed;
-    if (!api || setjmp(failed))
-        return false;
-    job.variants = loop_default_variants(arena, plan);
-    if (!api->text(&job, stage, &text, diags))
+    if (!api || !default_variants(arena, plan, &job.variants, diags) || !api->text(&job, stage, &text, diags))
         return false;
     strbuf_puts(out, text);
     free(text);
