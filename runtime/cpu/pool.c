@@ -9,11 +9,18 @@
 
 enum { MAX_THREADS = 256, CHUNKS_PER_THREAD = 8, SPINS = 2000 };
 
+/* What one thread starts with: neighbours in memory stay with one core from call to call. */
+struct span_of_work {
+    _Atomic int64_t next; /* first item nobody has taken */
+    int64_t end;
+};
+
 struct job {
     pool_fn *fn;
     const int64_t *slots;
-    int64_t items, chunk;
-    _Atomic int64_t next; /* first item nobody has taken */
+    int64_t chunk;
+    unsigned n_spans;
+    struct span_of_work spans[MAX_THREADS];
 };
 
 struct pool {
@@ -70,15 +77,21 @@ unsigned pool_threads(const struct pool *p)
     return p->threads;
 }
 
-static void work(struct job *j)
+static void drain(struct job *j, struct span_of_work *s)
 {
     for (;;) {
-        int64_t begin = atomic_fetch_add_explicit(&j->next, j->chunk, memory_order_relaxed);
-        if (begin >= j->items)
+        int64_t begin = atomic_fetch_add_explicit(&s->next, j->chunk, memory_order_relaxed);
+        if (begin >= s->end)
             return;
-        int64_t end = j->items - begin < j->chunk ? j->items : begin + j->chunk;
-        j->fn(j->slots, begin, end);
+        j->fn(j->slots, begin, s->end - begin < j->chunk ? s->end : begin + j->chunk);
     }
+}
+
+/* Its own span first, then what others have left. */
+static void work(struct job *j, unsigned me)
+{
+    for (unsigned k = 0; k < j->n_spans; k++)
+        drain(j, &j->spans[(me + k) % j->n_spans]);
 }
 
 /* With the lock held: waits for a job to join, or the end. A short spin catches jobs that follow one another. */
@@ -100,13 +113,21 @@ static struct job *next_job(struct pool *p)
     return p->job;
 }
 
+struct start {
+    struct pool *pool;
+    unsigned number;
+};
+
 static void *worker(void *arg)
 {
-    struct pool *p = arg;
+    struct start *start = arg;
+    struct pool *p = start->pool;
+    unsigned me = start->number;
+    free(start);
     pthread_mutex_lock(&p->lock);
     for (struct job *j; (j = next_job(p));) {
         pthread_mutex_unlock(&p->lock);
-        work(j);
+        work(j, me);
         pthread_mutex_lock(&p->lock);
         if (--p->busy == 0)
             pthread_cond_signal(&p->done);
@@ -118,8 +139,14 @@ static void *worker(void *arg)
 static void start_workers(struct pool *p, unsigned n)
 {
     while (p->n_workers < n) {
-        if (pthread_create(&p->worker[p->n_workers], NULL, worker, p) != 0)
+        struct start *start = malloc(sizeof *start);
+        if (!start)
             return; /* fewer threads, the same bits */
+        *start = (struct start){p, p->n_workers + 1};
+        if (pthread_create(&p->worker[p->n_workers], NULL, worker, start) != 0) {
+            free(start);
+            return;
+        }
         p->n_workers++;
     }
 }
@@ -141,7 +168,7 @@ static void in_parallel(struct pool *p, struct job *j, unsigned threads)
     atomic_fetch_add(&p->turn, 1);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
-    work(j);
+    work(j, 0);
     pthread_mutex_lock(&p->lock);
     p->wanted = 0; /* who has not come yet finds nothing left */
     while (p->busy)
@@ -150,11 +177,19 @@ static void in_parallel(struct pool *p, struct job *j, unsigned threads)
     pthread_mutex_unlock(&p->lock);
 }
 
-static int64_t chunk_of(int64_t items, int64_t grain, unsigned threads)
+static int64_t round_up(int64_t n, int64_t by)
 {
-    int64_t chunk = items / ((int64_t)threads * CHUNKS_PER_THREAD);
-    chunk = (chunk + grain - 1) / grain * grain;
-    return chunk < grain ? grain : chunk;
+    return (n + by - 1) / by * by;
+}
+
+static void share_out(struct job *j, int64_t items, int64_t grain, unsigned threads)
+{
+    int64_t span = round_up((items + threads - 1) / threads, grain), begin = 0;
+    j->chunk = round_up((span + CHUNKS_PER_THREAD - 1) / CHUNKS_PER_THREAD, grain);
+    for (j->n_spans = 0; j->n_spans < threads; j->n_spans++, begin += span) {
+        atomic_init(&j->spans[j->n_spans].next, begin < items ? begin : items);
+        j->spans[j->n_spans].end = begin + span < items ? begin + span : items;
+    }
 }
 
 void pool_run(struct pool *p, pool_fn *fn, const int64_t *slots, int64_t items, int64_t grain, unsigned max_threads)
@@ -168,7 +203,10 @@ void pool_run(struct pool *p, pool_fn *fn, const int64_t *slots, int64_t items, 
         fn(slots, 0, items);
         return;
     }
-    struct job j = {.fn = fn, .slots = slots, .items = items, .chunk = chunk_of(items, grain, threads)};
+    struct job j;
+    j.fn = fn;
+    j.slots = slots;
+    share_out(&j, items, grain, threads);
     in_parallel(p, &j, threads);
     pthread_mutex_unlock(&p->owner);
 }

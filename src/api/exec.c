@@ -32,10 +32,12 @@ struct exec_code {
 
 /* ---- life ---- */
 
+/* Virtual machines report the cache of the whole host; a share of it is what one process meets. */
 static int64_t last_cache(void)
 {
+    const int64_t most = INT64_C(32) << 20;
     long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    return size > 0 ? size : INT64_C(32) << 20;
+    return size > 0 && size < most ? size : most;
 }
 
 static bool raises(const struct ir *ir, const struct loop_body *b)
