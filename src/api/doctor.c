@@ -47,6 +47,22 @@ static void trouble(struct report *r, const char *key, const struct diags *d)
     linef(r, r->json ? "driver_cure" : "", "%s", diag_table[g->id].help);
 }
 
+/* LLVM lists what a CPU has (+) and what it lacks (-); only the first is news. */
+static void features(struct report *r, const char *all)
+{
+    struct strbuf have = {0};
+    for (const char *s = all; *s;) {
+        size_t n = strcspn(s, ",");
+        if (*s == '+' && n > 1) {
+            strbuf_puts(&have, have.n ? " " : "");
+            strbuf_add(&have, s + 1, n - 1);
+        }
+        s += n + (s[n] == ',');
+    }
+    linef(r, "cpu_features", "%s", have.s ? have.s : "");
+    strbuf_fini(&have);
+}
+
 static void report_codegen(struct report *r, struct arex_context *c)
 {
     struct diags d;
@@ -56,7 +72,7 @@ static void report_codegen(struct report *r, struct arex_context *c)
     if (api && api->host(&host, &d)) {
         linef(r, "llvm", "%s", host.llvm_version);
         linef(r, "cpu", "%s, vectors of %u bits, fma %s", host.cpu, host.vector_bits, host.has_fma ? "in hardware" : "through the C library (slow)");
-        linef(r, "cpu_features", "%s", host.features);
+        features(r, host.features);
     } else {
         trouble(r, "llvm", &d);
     }
