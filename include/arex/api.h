@@ -131,7 +131,7 @@ const char *arex_program_output(const arex_program *program, int index);
 /* Options of a call. Fill with arex_call_options_init. */
 typedef struct arex_call_options {
     size_t size;
-    int32_t target;  /* arex_target; default AUTO: where the arrays are, else where it runs fastest to start: see docs/c-api.md */
+    int32_t target;  /* arex_target; default AUTO: where the arrays are; with all on the host, a GPU if there is one, else the CPU */
     int32_t threads; /* at most so many CPU threads for this call; 0: the context's number. Results do not depend on it */
     void *stream;    /* CUstream to launch on: with it, device inputs and given device outputs, the call does not wait, unless the
                         program divides integers or raises them to powers (faults must be read). NULL: waits */
