@@ -24,19 +24,21 @@ struct job {
 };
 
 struct pool {
-    unsigned threads; /* the caller counts as one */
+    unsigned threads;      /* the caller counts as one */
     pthread_mutex_t owner; /* held by the caller whose job runs in parallel */
-    pthread_mutex_t lock;  /* guards what follows */
-    pthread_cond_t wake, done;
+    struct job *job;       /* valid while a worker is counted in `state` */
+    _Atomic uint64_t state; /* low half: how many workers may still join the job; high half: how many are in it */
+    _Atomic unsigned turn; /* grows with every job and at the end: what waiting workers watch */
+    pthread_mutex_t lock;  /* for sleeping only */
+    pthread_cond_t wake;
+    _Atomic unsigned sleepers;
     pthread_t worker[MAX_THREADS];
-    unsigned n_workers;    /* started */
-    unsigned wanted;       /* how many may still join the job at hand */
-    unsigned busy;         /* workers in it */
-    struct job *job;
-    _Atomic unsigned turn; /* grows with every job: what sleeping workers watch */
-    bool stop;
+    unsigned n_workers; /* started */
+    atomic_bool stop;
     pid_t pid;
 };
+
+#define ONE_INSIDE (UINT64_C(1) << 32)
 
 static unsigned cpus(void)
 {
@@ -57,7 +59,6 @@ static void init_sync(struct pool *p)
     pthread_mutex_init(&p->owner, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
-    pthread_cond_init(&p->done, NULL);
     p->pid = getpid();
 }
 
@@ -94,28 +95,45 @@ static void work(struct job *j, unsigned me)
         drain(j, &j->spans[(me + k) % j->n_spans]);
 }
 
-/* With the lock held: waits for a job to join, or the end. A short spin catches jobs that follow one another. */
-static struct job *next_job(struct pool *p)
+/* Until there is another turn: a short spin catches jobs that follow one another, then sleep. */
+static void wait_for_turn(struct pool *p, unsigned seen)
 {
-    while (!p->stop && !p->wanted) {
-        unsigned turn = atomic_load(&p->turn);
-        pthread_mutex_unlock(&p->lock);
-        for (int i = 0; i < SPINS && atomic_load_explicit(&p->turn, memory_order_relaxed) == turn; i++)
-            pause_briefly();
-        pthread_mutex_lock(&p->lock);
-        if (!p->stop && !p->wanted && atomic_load(&p->turn) == turn)
-            pthread_cond_wait(&p->wake, &p->lock);
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load(&p->turn) != seen)
+            return;
+        pause_briefly();
     }
-    if (p->stop)
-        return NULL;
-    p->wanted--;
-    p->busy++;
-    return p->job;
+    pthread_mutex_lock(&p->lock);
+    atomic_fetch_add(&p->sleepers, 1); /* before looking again: the caller looks at it after it took the turn */
+    while (atomic_load(&p->turn) == seen)
+        pthread_cond_wait(&p->wake, &p->lock);
+    atomic_fetch_sub(&p->sleepers, 1);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* From "may join" to "inside", unless enough have. */
+static bool join(struct pool *p)
+{
+    uint64_t state = atomic_load(&p->state);
+    while ((uint32_t)state > 0)
+        if (atomic_compare_exchange_weak(&p->state, &state, state - 1 + ONE_INSIDE))
+            return true;
+    return false;
+}
+
+static void take_turn(struct pool *p)
+{
+    atomic_fetch_add(&p->turn, 1);
+    if (atomic_load(&p->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
 }
 
 struct start {
     struct pool *pool;
-    unsigned number;
+    unsigned number, turn;
 };
 
 static void *worker(void *arg)
@@ -123,17 +141,18 @@ static void *worker(void *arg)
     struct start *start = arg;
     struct pool *p = start->pool;
     unsigned me = start->number;
+    unsigned seen = start->turn;
     free(start);
-    pthread_mutex_lock(&p->lock);
-    for (struct job *j; (j = next_job(p));) {
-        pthread_mutex_unlock(&p->lock);
-        work(j, me);
-        pthread_mutex_lock(&p->lock);
-        if (--p->busy == 0)
-            pthread_cond_signal(&p->done);
+    for (;;) {
+        wait_for_turn(p, seen);
+        seen = atomic_load(&p->turn);
+        if (atomic_load(&p->stop))
+            return NULL;
+        if (join(p)) {
+            work(p->job, me);
+            atomic_fetch_sub(&p->state, ONE_INSIDE);
+        }
     }
-    pthread_mutex_unlock(&p->lock);
-    return NULL;
 }
 
 static void start_workers(struct pool *p, unsigned n)
@@ -142,7 +161,7 @@ static void start_workers(struct pool *p, unsigned n)
         struct start *start = malloc(sizeof *start);
         if (!start)
             return; /* fewer threads, the same bits */
-        *start = (struct start){p, p->n_workers + 1};
+        *start = (struct start){p, p->n_workers + 1, atomic_load(&p->turn)};
         if (pthread_create(&p->worker[p->n_workers], NULL, worker, start) != 0) {
             free(start);
             return;
@@ -154,27 +173,25 @@ static void start_workers(struct pool *p, unsigned n)
 /* The threads of the parent are not in the child; its locks may be in any state. */
 static void after_fork(struct pool *p)
 {
-    p->n_workers = p->wanted = p->busy = 0;
-    p->job = NULL;
+    p->n_workers = 0;
+    atomic_store(&p->state, 0);
+    atomic_store(&p->sleepers, 0);
     init_sync(p);
 }
 
 static void in_parallel(struct pool *p, struct job *j, unsigned threads)
 {
-    pthread_mutex_lock(&p->lock);
     start_workers(p, threads - 1);
     p->job = j;
-    p->wanted = threads - 1 < p->n_workers ? threads - 1 : p->n_workers;
-    atomic_fetch_add(&p->turn, 1);
-    pthread_cond_broadcast(&p->wake);
-    pthread_mutex_unlock(&p->lock);
+    atomic_store(&p->state, threads - 1 < p->n_workers ? threads - 1 : p->n_workers);
+    take_turn(p);
     work(j, 0);
-    pthread_mutex_lock(&p->lock);
-    p->wanted = 0; /* who has not come yet finds nothing left */
-    while (p->busy)
-        pthread_cond_wait(&p->done, &p->lock);
-    p->job = NULL;
-    pthread_mutex_unlock(&p->lock);
+    atomic_fetch_and(&p->state, ~(ONE_INSIDE - 1)); /* who has not come yet finds nothing left */
+    for (int i = 0; atomic_load(&p->state) != 0; i++)
+        if (i < SPINS)
+            pause_briefly();
+        else
+            sched_yield();
 }
 
 static int64_t round_up(int64_t n, int64_t by)
@@ -216,11 +233,8 @@ void pool_free(struct pool *p)
     if (!p)
         return;
     if (p->pid == getpid()) {
-        pthread_mutex_lock(&p->lock);
-        p->stop = true;
-        atomic_fetch_add(&p->turn, 1);
-        pthread_cond_broadcast(&p->wake);
-        pthread_mutex_unlock(&p->lock);
+        atomic_store(&p->stop, true);
+        take_turn(p);
         for (unsigned i = 0; i < p->n_workers; i++)
             pthread_join(p->worker[i], NULL);
     }
