@@ -1,0 +1,257 @@
+/*
+ * The CUDA device over the fake driver: what it does, and that every call of the driver may fail, early or late, with a
+ * diagnostic and nothing left behind.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "cuda/driver.h"
+#include "device.h"
+
+static char fake_path[4096];
+static struct {
+    void (*reset)(void), (*fail_at)(const char *, int, int), (*limit)(size_t);
+    int (*failed)(void), (*live)(void), (*synchronised)(void), (*launches)(void);
+    long long (*last_slot)(void);
+} fake;
+
+static void *look_up(void *lib, const char *name)
+{
+    void *p = dlsym(lib, name);
+    assert_non_null(p);
+    return p;
+}
+
+static struct kernel_image image(void)
+{
+    struct kernel_image im = {.kind = IMAGE_PTX, .size = 5, .n_entries = 2};
+    im.bytes = (uint8_t *)strdup("fake");
+    im.entries = calloc(2, sizeof *im.entries);
+    strcpy(im.entries[0].name, "n0_main");
+    strcpy(im.entries[1].name, "n0_join");
+    return im;
+}
+
+/* Everything a program does with a device. True when all of it worked. */
+static bool scenario(struct diags *d)
+{
+    int64_t slots[] = {42, 7};
+    char data[100], back[100] = {0};
+    void *a = NULL, *b = NULL;
+    struct device_module *m = NULL;
+    struct kernel_image im = image();
+    struct device_launch l = {.slots = slots, .n_slots = 2, .grid = {1, 1, 1}, .block = {32, 1, 1}};
+    memset(data, 5, sizeof data);
+    struct device *dev = cuda_device_open(fake_path, 0, d);
+    bool ok = dev && dev->ops->alloc(dev, 100, &a, d) && dev->ops->alloc(dev, 100, &b, d) && dev->ops->copy_in(dev, a, data, 100, NULL, d) &&
+              dev->ops->zero(dev, b, 100, NULL, d) && dev->ops->copy(dev, b, a, 100, NULL, d) && dev->ops->load(dev, &im, &m, d) &&
+              dev->ops->launch(dev, m, 1, &l, NULL, d) && dev->ops->synchronize(dev, NULL, d) && dev->ops->copy_out(dev, back, b, 100, NULL, d);
+    if (ok)
+        assert_memory_equal(data, back, 100);
+    if (m)
+        dev->ops->unload(dev, m);
+    if (a)
+        dev->ops->free(dev, a);
+    if (b)
+        dev->ops->free(dev, b);
+    if (dev)
+        dev->ops->close(dev);
+    image_fini(&im);
+    return ok;
+}
+
+static void test_works(void **state)
+{
+    struct diags d;
+    (void)state;
+    fake.reset();
+    diags_init(&d);
+    assert_true(scenario(&d));
+    assert_int_equal(d.n, 0);
+    assert_int_equal(fake.live(), 0);
+    assert_int_equal(fake.launches(), 1);
+    assert_int_equal(fake.last_slot(), 42);
+    diags_fini(&d);
+}
+
+static void fails_well(const char *symbol)
+{
+    static const char *const cleanup[] = {"cuMemFree_v2", "cuModuleUnload", "cuDevicePrimaryCtxRelease_v2", "cuCtxPopCurrent_v2", "cuCtxSynchronize",
+                                          "cuGetErrorName", "cuGetErrorString", "cuMemGetInfo_v2"};
+    bool silent = false;
+    for (unsigned i = 0; i < sizeof cleanup / sizeof *cleanup; i++)
+        silent |= strcmp(symbol, cleanup[i]) == 0;
+    for (int nth = 1; nth <= 3; nth++) {
+        struct diags d;
+        diags_init(&d);
+        fake.reset();
+        fake.fail_at(symbol, nth, 999);
+        bool ok = scenario(&d);
+        if (!silent) { /* giving back cannot fail usefully */
+            assert_int_equal(ok, !fake.failed());
+            assert_int_equal(diags_has_errors(&d), !ok);
+            assert_int_equal(fake.live(), 0);
+        }
+        diags_fini(&d);
+    }
+}
+
+static void test_every_failure(void **state)
+{
+    (void)state;
+#define DRIVER(name, symbol, parameters, arguments) fails_well(symbol);
+#include "driver.def"
+#undef DRIVER
+}
+
+static void test_out_of_memory(void **state)
+{
+    struct diags d;
+    void *a, *b;
+    (void)state;
+    fake.reset();
+    diags_init(&d);
+    fake.limit(4096);
+    struct device *dev = cuda_device_open(fake_path, 1, &d);
+    assert_non_null(dev);
+    assert_true(dev->ops->alloc(dev, 3000, &a, &d));
+    dev->ops->free(dev, a); /* kept for reuse, and given up when the driver has nothing left */
+    assert_true(dev->ops->alloc(dev, 2000, &b, &d));
+    assert_false(dev->ops->alloc(dev, 1 << 20, &a, &d));
+    assert_int_equal(d.at[0].id, AX_device_out_of_memory);
+    assert_non_null(strstr(d.at[0].message, "4096"));
+    dev->ops->free(dev, b);
+    dev->ops->close(dev);
+    assert_int_equal(fake.live(), 0);
+    diags_fini(&d);
+}
+
+static void test_streams_in_order(void **state)
+{
+    struct diags d;
+    void *a;
+    (void)state;
+    fake.reset();
+    diags_init(&d);
+    struct device *dev = cuda_device_open(fake_path, 0, &d);
+    assert_true(dev->ops->alloc(dev, 64, &a, &d));
+    dev->ops->zero(dev, a, 64, NULL, &d);
+    int before = fake.synchronised();
+    dev->ops->zero(dev, a, 64, (void *)1, &d);
+    dev->ops->zero(dev, a, 64, (void *)1, &d);
+    assert_int_equal(fake.synchronised(), before + 1);
+    dev->ops->free(dev, a);
+    dev->ops->close(dev);
+    diags_fini(&d);
+}
+
+static void refused(const char *file, enum diag_id id, const char *word)
+{
+    struct diags d;
+    diags_init(&d);
+    assert_null(cuda_device_open(file, 0, &d));
+    assert_int_equal(d.at[0].id, id);
+    struct strbuf text = {0};
+    diags_render(&d, &text);
+    assert_non_null(strstr(text.s, word));
+    strbuf_fini(&text);
+    diags_fini(&d);
+}
+
+static void test_no_driver(void **state)
+{
+    (void)state;
+    refused("/nowhere/libcuda.so.1", AX_no_driver, "/nowhere/libcuda.so.1");
+    refused("/etc/passwd", AX_no_driver, "/etc/passwd");
+    refused("libm.so.6", AX_driver_too_old, "cuInit");
+}
+
+static void test_no_device(void **state)
+{
+    struct diags d;
+    (void)state;
+    diags_init(&d);
+    fake.reset();
+    assert_null(cuda_device_open(fake_path, 7, &d));
+    assert_int_equal(d.at[0].id, AX_no_device);
+    assert_int_equal(cuda_device_count(fake_path, &d), 2);
+    diags_fini(&d);
+}
+
+static void test_rejected(void **state)
+{
+    struct diags d;
+    struct device_module *m;
+    struct kernel_image im = image();
+    (void)state;
+    diags_init(&d);
+    fake.reset();
+    struct device *dev = cuda_device_open(fake_path, 0, &d);
+    fake.fail_at("cuModuleLoadDataEx", 1, CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
+    assert_false(dev->ops->load(dev, &im, &m, &d));
+    assert_int_equal(d.at[0].id, AX_ptx_rejected);
+    dev->ops->close(dev);
+    image_fini(&im);
+    diags_fini(&d);
+}
+
+static void *allocate_much(void *arg)
+{
+    struct device *dev = arg;
+    struct diags d;
+    diags_init(&d);
+    for (int i = 0; i < 500; i++) {
+        void *p;
+        if (dev->ops->alloc(dev, (size_t)(i % 7 + 1) * 100, &p, &d))
+            dev->ops->free(dev, p);
+    }
+    diags_fini(&d);
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct diags d;
+    pthread_t t[2];
+    (void)state;
+    diags_init(&d);
+    fake.reset();
+    struct device *dev = cuda_device_open(fake_path, 0, &d);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&t[i], NULL, allocate_much, dev);
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    dev->ops->close(dev);
+    assert_int_equal(fake.live(), 0);
+    diags_fini(&d);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    snprintf(fake_path, sizeof fake_path, "%.*s/libfake_cuda.so", (int)(strrchr(argv[0], '/') ? strrchr(argv[0], '/') - argv[0] : 1), strrchr(argv[0], '/') ? argv[0] : ".");
+    void *lib = dlopen(fake_path, RTLD_NOW);
+    if (!lib)
+        return 77;
+    fake.reset = (void (*)(void))look_up(lib, "fake_reset");
+    fake.fail_at = (void (*)(const char *, int, int))look_up(lib, "fake_fail");
+    fake.limit = (void (*)(size_t))look_up(lib, "fake_memory_limit");
+    fake.failed = (int (*)(void))look_up(lib, "fake_failed");
+    fake.live = (int (*)(void))look_up(lib, "fake_live");
+    fake.synchronised = (int (*)(void))look_up(lib, "fake_synchronised");
+    fake.launches = (int (*)(void))look_up(lib, "fake_launches");
+    fake.last_slot = (long long (*)(void))look_up(lib, "fake_last_slot");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_works), cmocka_unit_test(test_every_failure), cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_streams_in_order),
+        cmocka_unit_test(test_no_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_rejected), cmocka_unit_test(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
