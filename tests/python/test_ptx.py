@@ -1,0 +1,40 @@
+"""All PTX that is emitted can be assembled, from the oldest GPU to the newest that is supported; needs NVIDIA's ptxas."""
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+import arex
+
+PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path=os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin"))
+SAMPLES = sorted((pathlib.Path(__file__).resolve().parent.parent.parent / "samples").glob("*.arex"))
+PROGRAMS = {p.stem: p.read_text() for p in SAMPLES} | {
+    "sums": "sum(x*x), prod(x), any(x > 0), max(x)",
+    "columns": "sum(m, 0), min(m, 0, keepdims=True)",
+    "broadcast": "sum((m - x)**2, 1)",
+    "integers": "x // 3 + x % 5 + x ** 2",
+    "functions": "sin(x) + cos(x) + tanh(x) + exp(x) + log(x) + x ** y",
+}
+ARCHS = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120"]
+
+
+def known(arch):
+    help_text = subprocess.run([PTXAS, "--help"], capture_output=True, text=True).stdout
+    return arch in help_text
+
+
+@pytest.mark.skipif(not PTXAS, reason="no ptxas here")
+@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_assembles(name, arch, tmp_path):
+    if not known(arch):
+        pytest.skip(f"this ptxas does not know {arch}")
+    program = arex.compile(PROGRAMS[name])
+    rank = {"m": 2, "points": 2, "p": 2}
+    dtype = "int64" if name == "integers" else "float32"
+    types = ", ".join(f"{i}={dtype}[{',' * (rank.get(i, 1) - 1)}]" for i in program.inputs) if "param" not in PROGRAMS[name] else None
+    ptx = tmp_path / "kernel.ptx"
+    ptx.write_text(program.emit("ptx", types=types, arch=arch, target="cuda"))
+    subprocess.run([PTXAS, f"-arch={arch}", str(ptx), "-o", str(tmp_path / "kernel.cubin")], check=True)
