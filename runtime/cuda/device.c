@@ -47,15 +47,24 @@ static bool enter(struct cuda_device *c, struct diags *diags)
 
 /*
  * Memory that was freed while work on it was under way may already serve somebody else. Within one stream that is in
- * order; so when work moves to another stream, all that went before is waited for first.
+ * order; so when work moves to another stream, all that went before is waited for first. The lock stays held until
+ * work_given, else another thread could move on between the wait and the work.
  */
-static void use_stream(struct cuda_device *c, void *stream)
+static bool use_stream(struct cuda_device *c, void *stream, struct diags *diags)
 {
     pthread_mutex_lock(&c->lock);
-    if (c->stream != stream)
-        c->driver.cuCtxSynchronize();
+    if (c->stream != stream && !driver_ok(&c->driver, c->driver.cuCtxSynchronize(), "cuCtxSynchronize", diags)) {
+        pthread_mutex_unlock(&c->lock);
+        return false;
+    }
     c->stream = stream;
+    return true;
+}
+
+static bool work_given(struct cuda_device *c, CUresult r, const char *call, struct diags *diags)
+{
     pthread_mutex_unlock(&c->lock);
+    return driver_ok(&c->driver, r, call, diags);
 }
 
 static void leave(struct cuda_device *c)
@@ -84,14 +93,21 @@ static struct piece *take_kept(struct cuda_device *c, size_t size)
     return NULL;
 }
 
-static void release_kept(struct cuda_device *c)
+/* entered: false when the context cannot be used any more; then only our own part goes. */
+static void forget(struct cuda_device *c, struct piece **list, bool entered)
 {
-    while (c->kept) {
-        struct piece *p = c->kept;
-        c->kept = p->next;
-        c->driver.cuMemFree(p->at);
+    while (*list) {
+        struct piece *p = *list;
+        *list = p->next;
+        if (entered)
+            c->driver.cuMemFree(p->at);
         free(p);
     }
+}
+
+static void release_kept(struct cuda_device *c)
+{
+    forget(c, &c->kept, true);
     c->n_kept = 0;
 }
 
@@ -199,8 +215,8 @@ static bool cuda_copy_in(struct device *d, void *to, const void *from, size_t si
         return true;
     if (!enter(c, diags))
         return false;
-    use_stream(c, stream);
-    bool ok = driver_ok(&c->driver, c->driver.cuMemcpyHtoDAsync(pointer(to), from, size, stream), "cuMemcpyHtoD", diags) && waited(c, stream, diags);
+    bool ok = use_stream(c, stream, diags) && work_given(c, c->driver.cuMemcpyHtoDAsync(pointer(to), from, size, stream), "cuMemcpyHtoD", diags) &&
+              waited(c, stream, diags);
     leave(c);
     return ok;
 }
@@ -210,8 +226,8 @@ static bool cuda_copy_out(struct device *d, void *to, const void *from, size_t s
     struct cuda_device *c = cuda_of(d);
     if (!enter(c, diags))
         return false;
-    use_stream(c, stream);
-    bool ok = (size == 0 || driver_ok(&c->driver, c->driver.cuMemcpyDtoHAsync(to, pointer(from), size, stream), "cuMemcpyDtoH", diags)) && waited(c, stream, diags);
+    bool ok = size == 0 || (use_stream(c, stream, diags) && work_given(c, c->driver.cuMemcpyDtoHAsync(to, pointer(from), size, stream), "cuMemcpyDtoH", diags));
+    ok = ok && waited(c, stream, diags);
     leave(c);
     return ok;
 }
@@ -223,8 +239,7 @@ static bool cuda_copy(struct device *d, void *to, const void *from, size_t size,
         return true;
     if (!enter(c, diags))
         return false;
-    use_stream(c, stream);
-    bool ok = driver_ok(&c->driver, c->driver.cuMemcpyDtoDAsync(pointer(to), pointer(from), size, stream), "cuMemcpyDtoD", diags);
+    bool ok = use_stream(c, stream, diags) && work_given(c, c->driver.cuMemcpyDtoDAsync(pointer(to), pointer(from), size, stream), "cuMemcpyDtoD", diags);
     leave(c);
     return ok;
 }
@@ -232,10 +247,11 @@ static bool cuda_copy(struct device *d, void *to, const void *from, size_t size,
 static bool cuda_zero(struct device *d, void *p, size_t size, void *stream, struct diags *diags)
 {
     struct cuda_device *c = cuda_of(d);
+    if (size == 0)
+        return true;
     if (!enter(c, diags))
         return false;
-    use_stream(c, stream);
-    bool ok = driver_ok(&c->driver, c->driver.cuMemsetD8Async(pointer(p), 0, size, stream), "cuMemset", diags);
+    bool ok = use_stream(c, stream, diags) && work_given(c, c->driver.cuMemsetD8Async(pointer(p), 0, size, stream), "cuMemset", diags);
     leave(c);
     return ok;
 }
@@ -322,10 +338,11 @@ static bool cuda_launch(struct device *d, struct device_module *m, unsigned entr
     }
     if (!enter(c, diags))
         return false;
-    use_stream(c, stream);
-    CUresult r = c->driver.cuLaunchKernel(m->entries[entry], l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->shared_bytes, stream, NULL, extra);
+    bool ok = use_stream(c, stream, diags) &&
+              work_given(c, c->driver.cuLaunchKernel(m->entries[entry], l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->shared_bytes, stream, NULL, extra),
+                         "cuLaunchKernel", diags);
     leave(c);
-    return driver_ok(&c->driver, r, "cuLaunchKernel", diags);
+    return ok;
 }
 
 static bool cuda_synchronize(struct device *d, void *stream, struct diags *diags)
@@ -345,16 +362,11 @@ static void cuda_close(struct device *d)
     struct cuda_device *c = cuda_of(d);
     struct diags quiet;
     diags_init(&quiet);
-    if (c->context && enter(c, &quiet)) {
-        while (c->used) {
-            struct piece *p = c->used;
-            c->used = p->next;
-            c->driver.cuMemFree(p->at);
-            free(p);
-        }
-        release_kept(c);
+    bool entered = c->context && enter(c, &quiet);
+    forget(c, &c->used, entered);
+    forget(c, &c->kept, entered);
+    if (entered)
         leave(c);
-    }
     if (c->context)
         c->driver.cuDevicePrimaryCtxRelease(c->handle);
     driver_close(&c->driver);
