@@ -4,29 +4,49 @@
  * alive is counted. Controlled through the fake_ functions, looked up by the test with dlsym.
  */
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cuda/driver.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { CALLS = 64 };
+enum { MOST_SLOTS = 64, INVALID_VALUE = 1 };
+
+struct block {
+    _Alignas(64) size_t size;
+    struct block *next;
+};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     char name[32];
     int nth, code, seen;
 } failing;
+static bool told; /* the call under way has to fail */
 static int live_memory, live_modules, live_contexts, synchronised, launches;
+static struct block *blocks;
 static size_t memory_limit, memory_used;
-static unsigned last_grid[3];
-static long long last_slot;
+static struct fake_launch {
+    unsigned grid[3], block[3], shared, n_slots;
+    int entry;
+    long long slots[MOST_SLOTS];
+} last;
+static void *last_stream; /* of the last work */
+static int out_of_order;  /* work given to another stream than the last, with nothing waited for in between */
+static char functions[2];
+static char anything;
+static void *const any_stream = &anything; /* all work has been waited for */
 
 EXPORT void fake_reset(void)
 {
     memset(&failing, 0, sizeof failing);
     live_memory = live_modules = live_contexts = synchronised = launches = 0;
     memory_limit = memory_used = 0;
+    last_stream = any_stream;
+    out_of_order = 0;
+    memset(&last, 0, sizeof last);
 }
 
 EXPORT void fake_fail(const char *name, int nth, int code)
@@ -39,7 +59,7 @@ EXPORT void fake_fail(const char *name, int nth, int code)
 
 EXPORT int fake_failed(void)
 {
-    return failing.seen >= failing.nth;
+    return failing.nth && failing.seen >= failing.nth;
 }
 
 EXPORT int fake_live(void)
@@ -62,9 +82,20 @@ EXPORT int fake_launches(void)
     return launches;
 }
 
-EXPORT long long fake_last_slot(void)
+EXPORT const void *fake_last_launch(void)
 {
-    return last_slot;
+    return &last;
+}
+
+EXPORT int fake_out_of_order(void)
+{
+    return out_of_order;
+}
+
+static void work_on(CUstream stream)
+{
+    out_of_order += last_stream != any_stream && (void *)stream != last_stream;
+    last_stream = stream;
 }
 
 /* ---- what each function does when it is not failing ---- */
@@ -81,23 +112,47 @@ static CUresult does_cuDeviceGetAttribute(int *value, int attribute, CUdevice de
     return 0;
 }
 static CUresult does_cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) { (void)device; *context = (CUcontext)&live_contexts; live_contexts++; return 0; }
-static CUresult does_cuDevicePrimaryCtxRelease(CUdevice device) { (void)device; live_contexts--; return 0; }
+/* With the last user goes the memory, as on a real device; who left it stays in the count. */
+static CUresult does_cuDevicePrimaryCtxRelease(CUdevice device)
+{
+    (void)device;
+    live_contexts--;
+    while (live_contexts == 0 && blocks) {
+        struct block *b = blocks;
+        blocks = b->next;
+        free(b);
+    }
+    return 0;
+}
 static CUresult does_cuCtxPushCurrent(CUcontext context) { (void)context; return 0; }
 static CUresult does_cuCtxPopCurrent(CUcontext *context) { *context = (CUcontext)&live_contexts; return 0; }
 static CUresult does_cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned n, int *options, void **values)
 {
-    (void)image, (void)n, (void)options, (void)values;
+    (void)image;
+    if (told) { /* as the real one: the log is what an assembler would say */
+        for (unsigned i = 0; i + 1 < n; i++)
+            if (options[i] == JIT_ERROR_LOG && options[i + 1] == JIT_ERROR_LOG_SIZE)
+                memset(values[i], 'x', (uintptr_t)values[i + 1]), strcpy(values[i], "line 3: this is no PTX");
+        return 0;
+    }
     *module = (CUmodule)malloc(1);
     live_modules++;
     return 0;
 }
 static CUresult does_cuModuleUnload(CUmodule module) { free(module); live_modules--; return 0; }
-static CUresult does_cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) { (void)module, (void)name; *function = (CUfunction)&launches; return 0; }
+static CUresult does_cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name)
+{
+    (void)module;
+    *function = (CUfunction)(void *)&functions[strstr(name, "_main") == NULL];
+    return 0;
+}
 static CUresult does_cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, CUstream stream, void **parameters, void **extra)
 {
-    (void)f, (void)bx, (void)by, (void)bz, (void)shared, (void)stream, (void)parameters;
-    last_grid[0] = gx, last_grid[1] = gy, last_grid[2] = gz;
-    last_slot = *(long long *)extra[1];
+    (void)parameters;
+    size_t size = *(size_t *)extra[3];
+    work_on(stream);
+    last = (struct fake_launch){{gx, gy, gz}, {bx, by, bz}, shared, (unsigned)(size / sizeof *last.slots), (int)((char *)f - functions), {0}};
+    memcpy(last.slots, extra[1], size < sizeof last.slots ? size : sizeof last.slots);
     launches++;
     return 0;
 }
@@ -105,34 +160,58 @@ static CUresult does_cuMemAlloc(CUdeviceptr *p, size_t size)
 {
     if (memory_limit && memory_used + size > memory_limit)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    size_t *block = malloc(size + 64);
-    block[0] = size;
+    struct block *b = aligned_alloc(64, sizeof *b + (size + 63) / 64 * 64);
+    if (!b)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    b->size = size;
+    b->next = blocks;
+    blocks = b;
     memory_used += size;
     live_memory++;
-    *p = (CUdeviceptr)(uintptr_t)(block + 8);
+    *p = (CUdeviceptr)(uintptr_t)(b + 1);
     return 0;
 }
 static CUresult does_cuMemFree(CUdeviceptr p)
 {
-    size_t *block = (size_t *)(uintptr_t)p - 8;
-    memory_used -= block[0];
-    live_memory--;
-    free(block);
-    return 0;
+    for (struct block **at = &blocks; *at; at = &(*at)->next)
+        if ((CUdeviceptr)(uintptr_t)(*at + 1) == p) {
+            struct block *b = *at;
+            *at = b->next;
+            memory_used -= b->size;
+            live_memory--;
+            free(b);
+            return 0;
+        }
+    return INVALID_VALUE;
 }
 static CUresult does_cuMemGetInfo(size_t *free_bytes, size_t *total) { *total = memory_limit; *free_bytes = memory_limit - memory_used; return 0; }
-static CUresult does_cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t size, CUstream stream) { (void)stream; memcpy((void *)(uintptr_t)to, from, size); return 0; }
-static CUresult does_cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t size, CUstream stream) { (void)stream; memcpy(to, (void *)(uintptr_t)from, size); return 0; }
-static CUresult does_cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) { (void)stream; memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size); return 0; }
-static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { (void)stream; memset((void *)(uintptr_t)p, value, size); return 0; }
+static CUresult does_cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t size, CUstream stream) { work_on(stream); memcpy((void *)(uintptr_t)to, from, size); return 0; }
+static CUresult does_cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream); memcpy(to, (void *)(uintptr_t)from, size); return 0; }
+static CUresult does_cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream); memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size); return 0; }
+static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { work_on(stream); memset((void *)(uintptr_t)p, value, size); return 0; }
 static CUresult does_cuStreamSynchronize(CUstream stream) { (void)stream; return 0; }
-static CUresult does_cuCtxSynchronize(void) { synchronised++; return 0; }
+static CUresult does_cuCtxSynchronize(void)
+{
+    synchronised++;
+    last_stream = any_stream;
+    return 0;
+}
 static CUresult does_cuGetErrorName(CUresult error, const char **name) { *name = error == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR_FAKE"; return 0; }
 static CUresult does_cuGetErrorString(CUresult error, const char **text) { (void)error; *text = "as told"; return 0; }
 
-static int told_to_fail(const char *name)
+static bool told_to_fail(const char *name)
 {
     return strcmp(failing.name, name) == 0 && ++failing.seen == failing.nth;
+}
+
+/* What gives something back does so even when it fails: it then reports an error of work given earlier. */
+static bool acts_anyway(const char *name)
+{
+    static const char *const those[] = {"cuMemFree_v2", "cuModuleUnload", "cuDevicePrimaryCtxRelease_v2", "cuCtxPopCurrent_v2", "cuModuleLoadDataEx"};
+    for (unsigned i = 0; i < sizeof those / sizeof *those; i++)
+        if (strcmp(name, those[i]) == 0)
+            return true;
+    return false;
 }
 
 #define DRIVER(name, symbol, parameters, arguments)                                                          \
@@ -140,9 +219,15 @@ static int told_to_fail(const char *name)
     EXPORT CUresult fake_##name parameters                                                                   \
     {                                                                                                        \
         pthread_mutex_lock(&lock);                                                                           \
-        CUresult r = told_to_fail(symbol) ? failing.code : does_##name arguments;                            \
+        told = told_to_fail(symbol);                                                                         \
+        CUresult r = !told || acts_anyway(symbol) ? does_##name arguments : 0;                               \
+        r = told ? failing.code : r;                                                                         \
         pthread_mutex_unlock(&lock);                                                                         \
         return r;                                                                                            \
     }
 #include "driver.def"
 #undef DRIVER
+
+#ifdef FAKE_LACKS_ONE
+__asm__(".hidden cuCtxSynchronize"); /* a driver older than the one we want */
+#endif

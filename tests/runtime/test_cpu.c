@@ -16,6 +16,20 @@
 
 enum { MOST = 100003 };
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* A request larger than memory has to come back as NULL, as from malloc, and not end the test. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+const char *__tsan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+#endif
+
 static _Atomic unsigned char hits[MOST];
 
 static void mark(const int64_t *slots, int64_t begin, int64_t end)
@@ -41,6 +55,9 @@ static void test_pool_covers(void **state)
     for (unsigned threads = 1; threads <= 8; threads += threads < 4 ? 1 : 4) {
         struct pool *p = pool_new(threads);
         for (unsigned i = 0; i < sizeof items / sizeof *items; i++)
+            for (int64_t n = items[i] - 1; items[i] && n <= items[i] + 1 && n <= MOST; n++)
+                covers_once(p, n, items[i], 0);
+        for (unsigned i = 0; i < sizeof items / sizeof *items; i++)
             for (int64_t grain = 1; grain <= 1000; grain = grain * 10 + 1)
                 covers_once(p, items[i], grain, i % 3);
         pool_free(p);
@@ -50,6 +67,41 @@ static void test_pool_covers(void **state)
 static void count(const int64_t *slots, int64_t begin, int64_t end)
 {
     atomic_fetch_add((_Atomic int64_t *)(intptr_t)slots[0], end - begin);
+}
+
+/* slots: counter of threads inside, the most seen */
+static void crowd(const int64_t *slots, int64_t begin, int64_t end)
+{
+    _Atomic int *inside = (_Atomic int *)(intptr_t)slots[0], *most = (_Atomic int *)(intptr_t)slots[1];
+    int now = atomic_fetch_add(inside, 1) + 1, seen = atomic_load(most);
+    (void)begin, (void)end;
+    while (now > seen && !atomic_compare_exchange_weak(most, &seen, now))
+        ;
+    usleep(50);
+    atomic_fetch_sub(inside, 1);
+}
+
+static void test_pool_limit(void **state)
+{
+    struct pool *p = pool_new(8);
+    (void)state;
+    assert_int_equal(pool_threads(p), 8);
+    for (unsigned limit = 8; limit >= 1; limit--)
+        for (int i = 0; i < 20; i++) {
+            _Atomic int inside = 0, most = 0;
+            int64_t slots[] = {(intptr_t)&inside, (intptr_t)&most};
+            pool_run(p, crowd, slots, 64, 1, limit);
+            assert_in_range(most, 1, limit);
+            assert_int_equal(inside, 0);
+        }
+    pool_free(p);
+    p = pool_new(0);
+    assert_true(pool_threads(p) >= 1);
+    pool_free(p);
+    p = pool_new(1000000);
+    assert_in_range(pool_threads(p), 1, 1000000);
+    pool_free(p); /* never used */
+    pool_free(NULL);
 }
 
 static void *call_often(void *arg)
@@ -99,6 +151,7 @@ static void test_pool_fork(void **state)
 }
 #endif
 
+#if defined(__x86_64__)
 /* mov eax, 42; ret */
 static struct kernel_image answer(void)
 {
@@ -122,6 +175,8 @@ static void test_loader(void **state)
     memcpy(&fn, &code.base, sizeof fn);
     assert_int_equal(fn(), 42);
     loader_unmap(&code);
+    im.entries[0].offset = (uint32_t)im.size;
+    assert_false(loader_map(&code, &im, &d));
     im.entries[0].offset = 1 << 20;
     assert_false(loader_map(&code, &im, &d));
     im.entries[0].offset = 0;
@@ -131,11 +186,84 @@ static void test_loader(void **state)
     assert_false(loader_map(&code, &im, &d));
     im.imports = &outside;
     assert_false(loader_map(&code, &im, &d));
-    assert_int_equal(d.n_errors, 3);
+    assert_int_equal(d.n_errors, 4);
     im.imports = NULL;
     image_fini(&im);
     diags_fini(&d);
 }
+
+/* jmp [rip + 2], the address at 8 */
+static void test_import(void **state)
+{
+    static const uint8_t stub[16] = {0xff, 0x25, 2, 0, 0, 0};
+    struct diags d;
+    struct loaded_code code;
+    struct kernel_image im = answer();
+    struct image_import ours = {"fma", 8};
+    double (*fn)(double, double, double);
+    (void)state;
+    diags_init(&d);
+    memcpy(im.bytes, stub, sizeof stub);
+    im.imports = &ours;
+    im.n_imports = 1;
+    assert_true(loader_map(&code, &im, &d));
+    memcpy(&fn, &code.base, sizeof fn);
+    assert_true(fn(3, 5, 7) == 22);
+    loader_unmap(&code);
+    im.imports = NULL;
+    image_fini(&im);
+    assert_int_equal(d.n, 0);
+    diags_fini(&d);
+}
+
+/* mov rax, [rdi]; lock add [rax], rdx - rsi; through the device: every item once, wrong entries and kinds refused */
+static void test_launch(void **state)
+{
+    static const uint8_t bytes[] = {0x48, 0x8b, 0x07, 0x48, 0x29, 0xf2, 0xf0, 0x48, 0x01, 0x10, 0xc3};
+    struct diags d;
+    struct device_module *m;
+    struct kernel_image im = answer();
+    int64_t total = 0, slots[] = {(intptr_t)&total};
+    struct device_launch l = {.slots = slots, .n_slots = 1, .items = 12345, .grain = 64};
+    (void)state;
+    diags_init(&d);
+    struct device *dev = cpu_device_open(4, &d);
+    memcpy(im.bytes, bytes, sizeof bytes);
+    assert_true(dev->ops->load(dev, &im, &m, &d));
+    assert_true(dev->ops->launch(dev, m, 0, &l, NULL, &d));
+    assert_int_equal(total, 12345);
+    assert_true(cpu_launch_with(dev, m, 0, &l, 2, &d));
+    assert_int_equal(total, 2 * 12345);
+    assert_int_equal(d.n, 0);
+    assert_false(dev->ops->launch(dev, m, 1, &l, NULL, &d));
+    dev->ops->unload(dev, m);
+    im.kind = IMAGE_PTX;
+    assert_false(dev->ops->load(dev, &im, &m, &d));
+    assert_int_equal(d.n_errors, 2);
+    dev->ops->close(dev);
+    image_fini(&im);
+    diags_fini(&d);
+}
+
+#else
+static void test_loader(void **state)
+{
+    (void)state;
+    skip(); /* the code is for x86-64 */
+}
+
+static void test_import(void **state)
+{
+    (void)state;
+    skip();
+}
+
+static void test_launch(void **state)
+{
+    (void)state;
+    skip();
+}
+#endif
 
 static void test_device(void **state)
 {
@@ -160,6 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pool_covers), cmocka_unit_test(test_pool_callers), cmocka_unit_test(test_pool_fork),
+        cmocka_unit_test(test_pool_limit), cmocka_unit_test(test_import), cmocka_unit_test(test_launch),
         cmocka_unit_test(test_loader), cmocka_unit_test(test_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

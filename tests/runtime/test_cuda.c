@@ -16,11 +16,18 @@
 #include "cuda/driver.h"
 #include "device.h"
 
-static char fake_path[4096];
+/* As in fake_cuda.c. */
+struct fake_launch {
+    unsigned grid[3], block[3], shared, n_slots;
+    int entry;
+    long long slots[64];
+};
+
+static char fake_path[4096], old_path[4096];
 static struct {
     void (*reset)(void), (*fail_at)(const char *, int, int), (*limit)(size_t);
-    int (*failed)(void), (*live)(void), (*synchronised)(void), (*launches)(void);
-    long long (*last_slot)(void);
+    int (*failed)(void), (*live)(void), (*synchronised)(void), (*launches)(void), (*out_of_order)(void);
+    const void *(*last_launch)(void);
 } fake;
 
 static void *look_up(void *lib, const char *name)
@@ -48,7 +55,7 @@ static bool scenario(struct diags *d)
     void *a = NULL, *b = NULL;
     struct device_module *m = NULL;
     struct kernel_image im = image();
-    struct device_launch l = {.slots = slots, .n_slots = 2, .grid = {1, 1, 1}, .block = {32, 1, 1}};
+    struct device_launch l = {.slots = slots, .n_slots = 2, .grid = {3, 2, 1}, .block = {32, 4, 1}, .shared_bytes = 48};
     memset(data, 5, sizeof data);
     struct device *dev = cuda_device_open(fake_path, 0, d);
     bool ok = dev && dev->ops->alloc(dev, 100, &a, d) && dev->ops->alloc(dev, 100, &b, d) && dev->ops->copy_in(dev, a, data, 100, NULL, d) &&
@@ -78,28 +85,37 @@ static void test_works(void **state)
     assert_int_equal(d.n, 0);
     assert_int_equal(fake.live(), 0);
     assert_int_equal(fake.launches(), 1);
-    assert_int_equal(fake.last_slot(), 42);
+    const struct fake_launch *l = fake.last_launch();
+    static const struct fake_launch want = {{3, 2, 1}, {32, 4, 1}, 48, 2, 1, {42, 7}};
+    assert_memory_equal(l, &want, sizeof want);
+    assert_int_equal(fake.out_of_order(), 0);
     diags_fini(&d);
 }
 
+/* Failures of these change nothing for the caller. */
+static bool is_quiet(const char *symbol)
+{
+    static const char *const quiet[] = {"cuMemFree_v2", "cuModuleUnload", "cuDevicePrimaryCtxRelease_v2", "cuCtxPopCurrent_v2", "cuCtxSynchronize",
+                                        "cuGetErrorName", "cuGetErrorString", "cuMemGetInfo_v2"};
+    for (unsigned i = 0; i < sizeof quiet / sizeof *quiet; i++)
+        if (strcmp(symbol, quiet[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The scenario enters the context ten times for work, then to give back, when nobody is told any more. */
 static void fails_well(const char *symbol)
 {
-    static const char *const cleanup[] = {"cuMemFree_v2", "cuModuleUnload", "cuDevicePrimaryCtxRelease_v2", "cuCtxPopCurrent_v2", "cuCtxSynchronize",
-                                          "cuGetErrorName", "cuGetErrorString", "cuMemGetInfo_v2"};
-    bool silent = false;
-    for (unsigned i = 0; i < sizeof cleanup / sizeof *cleanup; i++)
-        silent |= strcmp(symbol, cleanup[i]) == 0;
-    for (int nth = 1; nth <= 3; nth++) {
+    int most = strcmp(symbol, "cuCtxPushCurrent_v2") == 0 ? 9 : 3;
+    for (int nth = 1; nth <= most; nth++) {
         struct diags d;
         diags_init(&d);
         fake.reset();
         fake.fail_at(symbol, nth, 999);
         bool ok = scenario(&d);
-        if (!silent) { /* giving back cannot fail usefully */
-            assert_int_equal(ok, !fake.failed());
-            assert_int_equal(diags_has_errors(&d), !ok);
-            assert_int_equal(fake.live(), 0);
-        }
+        assert_int_equal(ok, is_quiet(symbol) || !fake.failed());
+        assert_int_equal(diags_has_errors(&d), !ok);
+        assert_int_equal(fake.live(), 0);
         diags_fini(&d);
     }
 }
@@ -110,6 +126,47 @@ static void test_every_failure(void **state)
 #define DRIVER(name, symbol, parameters, arguments) fails_well(symbol);
 #include "driver.def"
 #undef DRIVER
+}
+
+/* The context cannot be entered while giving back: nothing is freed on the GPU, but nothing of ours is lost either. */
+static void test_close_without_context(void **state)
+{
+    (void)state;
+    for (int nth = 2; nth <= 4; nth++) {
+        struct diags d;
+        void *a, *b;
+        diags_init(&d);
+        fake.reset();
+        struct device *dev = cuda_device_open(fake_path, 0, &d);
+        fake.fail_at("cuCtxPushCurrent_v2", nth + 1, 999);
+        assert_true(dev->ops->alloc(dev, 100, &a, &d) && dev->ops->alloc(dev, 5000, &b, &d));
+        dev->ops->free(dev, a);
+        dev->ops->free(dev, b);
+        dev->ops->close(dev);
+        assert_int_equal(d.n, 0);
+        diags_fini(&d);
+    }
+}
+
+/* Memory kept for reuse is in order only if the wait before another stream's work succeeded. */
+static void test_failed_wait(void **state)
+{
+    struct diags d;
+    void *a;
+    (void)state;
+    fake.reset();
+    diags_init(&d);
+    struct device *dev = cuda_device_open(fake_path, 0, &d);
+    assert_true(dev->ops->alloc(dev, 64, &a, &d) && dev->ops->zero(dev, a, 64, NULL, &d));
+    fake.fail_at("cuCtxSynchronize", 1, 999);
+    assert_false(dev->ops->zero(dev, a, 64, (void *)1, &d));
+    assert_int_equal(d.at[0].id, AX_driver_error);
+    assert_true(dev->ops->zero(dev, a, 64, (void *)1, &d)); /* waited for now */
+    assert_int_equal(fake.out_of_order(), 0);
+    dev->ops->free(dev, a);
+    dev->ops->close(dev);
+    assert_int_equal(fake.live(), 0);
+    diags_fini(&d);
 }
 
 static void test_out_of_memory(void **state)
@@ -128,6 +185,7 @@ static void test_out_of_memory(void **state)
     assert_false(dev->ops->alloc(dev, 1 << 20, &a, &d));
     assert_int_equal(d.at[0].id, AX_device_out_of_memory);
     assert_non_null(strstr(d.at[0].message, "4096"));
+    assert_non_null(strstr(d.at[0].message, "2048")); /* what is free */
     dev->ops->free(dev, b);
     dev->ops->close(dev);
     assert_int_equal(fake.live(), 0);
@@ -172,6 +230,8 @@ static void test_no_driver(void **state)
     refused("/nowhere/libcuda.so.1", AX_no_driver, "/nowhere/libcuda.so.1");
     refused("/etc/passwd", AX_no_driver, "/etc/passwd");
     refused("libm.so.6", AX_driver_too_old, "cuInit");
+    if (access(old_path, R_OK) == 0) /* a bundle need not have it */
+        refused(old_path, AX_driver_too_old, "cuCtxSynchronize");
 }
 
 static void test_no_device(void **state)
@@ -198,46 +258,88 @@ static void test_rejected(void **state)
     fake.fail_at("cuModuleLoadDataEx", 1, CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
     assert_false(dev->ops->load(dev, &im, &m, &d));
     assert_int_equal(d.at[0].id, AX_ptx_rejected);
+    struct strbuf text = {0};
+    diags_render(&d, &text);
+    assert_non_null(strstr(text.s, "line 3: this is no PTX"));
+    strbuf_fini(&text);
+    assert_true(dev->ops->load(dev, &im, &m, &d)); /* the device goes on */
+    assert_false(dev->ops->launch(dev, m, 2, &(struct device_launch){0}, NULL, &d));
+    dev->ops->unload(dev, m);
+    im.kind = IMAGE_NATIVE;
+    assert_false(dev->ops->load(dev, &im, &m, &d));
+    assert_int_equal(fake.live(), 1); /* the context */
     dev->ops->close(dev);
     image_fini(&im);
     diags_fini(&d);
 }
 
-static void *allocate_much(void *arg)
+struct user {
+    struct device *device;
+    struct device_module *module;
+    void *stream;
+    unsigned wrong;
+};
+
+static void *use_much(void *arg)
 {
-    struct device *dev = arg;
+    struct user *u = arg;
+    const struct device_ops *o = u->device->ops;
     struct diags d;
     diags_init(&d);
     for (int i = 0; i < 500; i++) {
         void *p;
-        if (dev->ops->alloc(dev, (size_t)(i % 7 + 1) * 100, &p, &d))
-            dev->ops->free(dev, p);
+        int64_t slots[] = {i, i}, back[2] = {0};
+        struct device_launch l = {.slots = slots, .n_slots = 2, .grid = {1, 1, 1}, .block = {32, 1, 1}};
+        if (!o->alloc(u->device, (size_t)(i % 7 + 1) * 100, &p, &d)) {
+            u->wrong++;
+            continue;
+        }
+        bool ok = o->copy_in(u->device, p, slots, sizeof slots, u->stream, &d) && o->launch(u->device, u->module, 0, &l, u->stream, &d) &&
+                  o->copy_out(u->device, back, p, sizeof back, u->stream, &d);
+        u->wrong += !ok || memcmp(slots, back, sizeof back) != 0;
+        o->free(u->device, p);
     }
+    u->wrong += diags_has_errors(&d);
     diags_fini(&d);
     return NULL;
 }
 
+/* Each thread with a stream of its own: no work may follow another stream's without a wait. */
 static void test_threads(void **state)
 {
     struct diags d;
     pthread_t t[2];
+    struct user u[2];
+    struct kernel_image im = image();
+    struct device_module *m;
     (void)state;
     diags_init(&d);
     fake.reset();
     struct device *dev = cuda_device_open(fake_path, 0, &d);
-    for (int i = 0; i < 2; i++)
-        pthread_create(&t[i], NULL, allocate_much, dev);
+    assert_true(dev->ops->load(dev, &im, &m, &d));
+    for (int i = 0; i < 2; i++) {
+        u[i] = (struct user){dev, m, (void *)(uintptr_t)(i + 1), 0};
+        pthread_create(&t[i], NULL, use_much, &u[i]);
+    }
     for (int i = 0; i < 2; i++)
         pthread_join(t[i], NULL);
+    assert_int_equal(u[0].wrong + u[1].wrong, 0);
+    assert_int_equal(fake.launches(), 1000);
+    assert_int_equal(fake.out_of_order(), 0);
+    dev->ops->unload(dev, m);
     dev->ops->close(dev);
     assert_int_equal(fake.live(), 0);
+    image_fini(&im);
     diags_fini(&d);
 }
 
 int main(int argc, char **argv)
 {
     (void)argc;
-    snprintf(fake_path, sizeof fake_path, "%.*s/libfake_cuda.so", (int)(strrchr(argv[0], '/') ? strrchr(argv[0], '/') - argv[0] : 1), strrchr(argv[0], '/') ? argv[0] : ".");
+    const char *slash = strrchr(argv[0], '/');
+    int folder = slash ? (int)(slash - argv[0]) : 1;
+    snprintf(fake_path, sizeof fake_path, "%.*s/libfake_cuda.so", folder, slash ? argv[0] : ".");
+    snprintf(old_path, sizeof old_path, "%.*s/libfake_cuda_old.so", folder, slash ? argv[0] : ".");
     void *lib = dlopen(fake_path, RTLD_NOW);
     if (!lib)
         return 77;
@@ -248,9 +350,11 @@ int main(int argc, char **argv)
     fake.live = (int (*)(void))look_up(lib, "fake_live");
     fake.synchronised = (int (*)(void))look_up(lib, "fake_synchronised");
     fake.launches = (int (*)(void))look_up(lib, "fake_launches");
-    fake.last_slot = (long long (*)(void))look_up(lib, "fake_last_slot");
+    fake.last_launch = (const void *(*)(void))look_up(lib, "fake_last_launch");
+    fake.out_of_order = (int (*)(void))look_up(lib, "fake_out_of_order");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_works), cmocka_unit_test(test_every_failure), cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_streams_in_order),
+        cmocka_unit_test(test_works), cmocka_unit_test(test_every_failure), cmocka_unit_test(test_close_without_context), cmocka_unit_test(test_failed_wait),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_streams_in_order),
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_rejected), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
