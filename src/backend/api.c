@@ -70,7 +70,6 @@ static bool ptx_image(const struct work *w, struct kernel_image *out)
 {
     size_t n = LLVMGetBufferSize(w->buffer);
     unsigned count = 0;
-    memset(out, 0, sizeof *out);
     out->kind = IMAGE_PTX;
     for (LLVMValueRef fn = LLVMGetFirstFunction(w->mod); fn; fn = LLVMGetNextFunction(fn))
         count += !LLVMIsDeclaration(fn);
@@ -109,6 +108,7 @@ static bool to_image(struct work *w, bool native, struct kernel_image *out, stru
 static bool compile(const struct codegen_job *job, struct kernel_image *out, struct codegen_times *times, struct diags *diags)
 {
     struct work w;
+    memset(out, 0, sizeof *out);
     bool ok = work_init(&w, job, diags) && to_image(&w, job->options.target == TARGET_CPU, out, diags);
     if (times)
         *times = w.times;
@@ -140,20 +140,36 @@ static bool module_text(struct work *w, char **out)
 static bool assembly_text(struct work *w, char **out, struct diags *diags)
 {
     w->buffer = backend_emit(&w->target, w->mod, false, diags);
-    if (!w->buffer)
+    if (!w->buffer || diags_has_errors(diags))
         return false;
     *out = strndup(LLVMGetBufferStart(w->buffer), LLVMGetBufferSize(w->buffer));
     return *out != NULL;
 }
 
+static bool is_stage(const char *stage, bool cpu)
+{
+    return strcmp(stage, "llvm") == 0 || strcmp(stage, "opt") == 0 || strcmp(stage, cpu ? "asm" : "ptx") == 0;
+}
+
+static bool stage_text(struct work *w, const char *stage, char **out, struct diags *diags)
+{
+    if (strcmp(stage, "llvm") == 0)
+        return module_text(w, out);
+    if (strcmp(stage, "opt") == 0)
+        return optimise(w, diags) && module_text(w, out);
+    return assembly_text(w, out, diags);
+}
+
 static bool text(const struct codegen_job *job, const char *stage, char **out, struct diags *diags)
 {
     struct work w;
-    bool ok = work_init(&w, job, diags);
-    if (ok && strcmp(stage, "opt") == 0)
-        ok = optimise(&w, diags);
-    if (ok)
-        ok = strcmp(stage, "llvm") == 0 || strcmp(stage, "opt") == 0 ? module_text(&w, out) : assembly_text(&w, out, diags);
+    bool cpu = job->options.target == TARGET_CPU;
+    *out = NULL;
+    if (!is_stage(stage, cpu)) {
+        diag_add(diags, AX_bad_stage, NO_SPAN, "the %s has no stage '%s': use llvm, opt or %s", cpu ? "CPU" : "GPU", stage, cpu ? "asm" : "ptx");
+        return false;
+    }
+    bool ok = work_init(&w, job, diags) && stage_text(&w, stage, out, diags);
     if (!ok && !diags_has_errors(diags))
         diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory while generating code");
     work_fini(&w);

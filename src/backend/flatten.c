@@ -10,7 +10,7 @@
 
 #define NO_SPAN ((struct span){0, 0})
 
-enum { NOT_LOADED = -1, STUB_SIZE = 16, MAX_IMPORTS = 8 };
+enum { NOT_LOADED = -1, STUB_SIZE = 16, MAX_IMPORTS = 8, MAX_BLOB = 64 << 20 };
 
 static const char *const allowed[] = {"fma", "fmaf"};
 
@@ -32,6 +32,12 @@ struct flatten {
 static bool broken(struct flatten *f, const char *what)
 {
     diag_add(f->diags, AX_codegen_failed, NO_SPAN, "the object file is malformed: %s", what);
+    return false;
+}
+
+static bool no_memory(struct flatten *f)
+{
+    diag_add(f->diags, AX_out_of_memory, NO_SPAN, "out of memory while laying out code");
     return false;
 }
 
@@ -83,39 +89,62 @@ static bool loaded(const Elf64_Shdr *s)
     return (s->sh_flags & SHF_ALLOC) && s->sh_type == SHT_PROGBITS && s->sh_size > 0;
 }
 
-/* Unwind tables describe code for debuggers; they hold no code or data of it. */
-static bool wanted(const struct flatten *f, unsigned i)
+/* Section names; read_header has checked that a table with bytes in the file lies inside it. */
+static const Elf64_Shdr *name_table(const struct flatten *f)
 {
-    const Elf64_Shdr *names = &f->sections[f->header->e_shstrndx < f->header->e_shnum ? f->header->e_shstrndx : 0];
-    const char *table = (const char *)f->bytes + names->sh_offset, name[] = ".eh_frame";
+    unsigned index = f->header->e_shstrndx;
+    const Elf64_Shdr *s = index < f->header->e_shnum ? &f->sections[index] : NULL;
+    return s && s->sh_type == SHT_STRTAB ? s : NULL;
+}
+
+/* Unwind tables describe code for debuggers; they hold no code or data of it. */
+static bool wanted(const struct flatten *f, const Elf64_Shdr *names, unsigned i)
+{
+    static const char name[] = ".eh_frame";
     uint64_t at = f->sections[i].sh_name;
-    bool unwind = at < names->sh_size && names->sh_size - at >= sizeof name && memcmp(table + at, name, sizeof name) == 0;
+    bool unwind = at < names->sh_size && names->sh_size - at >= sizeof name &&
+                  memcmp(f->bytes + names->sh_offset + at, name, sizeof name) == 0;
     return loaded(&f->sections[i]) && !unwind;
+}
+
+/* Gives each wanted section its place; the end of the last one stays below MAX_BLOB. */
+static bool place_sections(struct flatten *f, uint64_t *size)
+{
+    const Elf64_Shdr *names = name_table(f);
+    uint64_t end = 0;
+    if (!names)
+        return broken(f, "section names");
+    for (unsigned i = 0; i < f->header->e_shnum; i++) {
+        uint64_t align = f->sections[i].sh_addralign;
+        f->offset[i] = NOT_LOADED;
+        if (!wanted(f, names, i))
+            continue;
+        if (align > 4096 || (align & (align - 1)) || f->sections[i].sh_size > MAX_BLOB)
+            return broken(f, "section too large");
+        align = align ? align : 1;
+        end = (end + align - 1) / align * align;
+        if (end + f->sections[i].sh_size > MAX_BLOB)
+            return broken(f, "too much code");
+        f->offset[i] = (int64_t)end;
+        end += f->sections[i].sh_size;
+    }
+    *size = (end + 15) / 16 * 16;
+    return true;
 }
 
 static bool lay_out(struct flatten *f)
 {
-    uint64_t end = 0;
+    uint64_t size = 0;
     f->offset = malloc((f->header->e_shnum + 1u) * sizeof *f->offset);
     if (!f->offset)
-        return broken(f, "out of memory");
-    for (unsigned i = 0; i < f->header->e_shnum; i++) {
-        uint64_t align = f->sections[i].sh_addralign;
-        f->offset[i] = NOT_LOADED;
-        if (!wanted(f, i))
-            continue;
-        if (align > 4096 || (align & (align - 1)) || f->sections[i].sh_size > UINT32_MAX / 4 || end > UINT32_MAX / 4)
-            return broken(f, "section too large");
-        align = align ? align : 1;
-        end = (end + align - 1) / align * align;
-        f->offset[i] = (int64_t)end;
-        end += f->sections[i].sh_size;
-    }
-    f->out->size = (end + 15) / 16 * 16;
+        return no_memory(f);
+    if (!place_sections(f, &size))
+        return false;
+    f->out->size = size;
     f->capacity = f->out->size + MAX_IMPORTS * STUB_SIZE;
     f->out->bytes = calloc(1, f->capacity);
     if (!f->out->bytes)
-        return broken(f, "out of memory");
+        return no_memory(f);
     for (unsigned i = 0; i < f->header->e_shnum; i++)
         if (f->offset[i] >= 0)
             memcpy(f->out->bytes + f->offset[i], f->bytes + f->sections[i].sh_offset, f->sections[i].sh_size);
@@ -139,7 +168,7 @@ static bool import(struct flatten *f, const char *name, int64_t *at)
         return false;
     }
     if (!f->out->imports && !(f->out->imports = calloc(MAX_IMPORTS, sizeof *f->out->imports)))
-        return broken(f, "out of memory");
+        return no_memory(f);
     *at = (int64_t)f->out->size;
     memcpy(f->out->bytes + f->out->size, jump, sizeof jump);
     struct image_import *im = &f->out->imports[f->out->n_imports++];
@@ -164,14 +193,17 @@ static bool symbol_address(struct flatten *f, uint64_t index, int64_t *at)
 
 static bool relocate(struct flatten *f, unsigned section, const Elf64_Rela *r)
 {
-    int64_t target, place = f->offset[section] + (int64_t)r->r_offset;
+    int64_t target;
     uint32_t kind = ELF64_R_TYPE(r->r_info);
     if (r->r_offset > f->sections[section].sh_size || f->sections[section].sh_size - r->r_offset < 4)
         return broken(f, "relocation outside its section");
     if (kind != R_X86_64_PC32 && kind != R_X86_64_PLT32)
         return broken(f, "relocation that is not relative to the code");
+    if (r->r_addend > INT32_MAX || r->r_addend < INT32_MIN)
+        return broken(f, "relocation out of range");
     if (!symbol_address(f, ELF64_R_SYM(r->r_info), &target))
         return false;
+    int64_t place = f->offset[section] + (int64_t)r->r_offset; /* all three below 2^32: no overflow */
     int64_t value = target + r->r_addend - place;
     if (value > INT32_MAX || value < INT32_MIN)
         return broken(f, "relocation out of range");
@@ -200,7 +232,7 @@ static bool list_entries(struct flatten *f)
 {
     f->out->entries = calloc(f->n_symbols + 1, sizeof *f->out->entries);
     if (!f->out->entries)
-        return broken(f, "out of memory");
+        return no_memory(f);
     for (size_t i = 0; i < f->n_symbols; i++) {
         const Elf64_Sym *s = &f->symbols[i];
         int64_t at;
@@ -208,8 +240,12 @@ static bool list_entries(struct flatten *f)
             continue;
         if (!symbol_address(f, i, &at))
             return false;
-        struct image_entry *e = &f->out->entries[f->out->n_entries++];
-        strncpy(e->name, symbol_name(f, s), sizeof e->name - 1);
+        struct image_entry *e = &f->out->entries[f->out->n_entries];
+        size_t length = strlen(symbol_name(f, s));
+        if (length >= sizeof e->name || (uint64_t)at >= f->out->size)
+            return broken(f, "entry");
+        f->out->n_entries++;
+        memcpy(e->name, symbol_name(f, s), length);
         e->offset = (uint32_t)at;
     }
     return true;
@@ -224,7 +260,7 @@ bool flatten_object(const uint8_t *bytes, size_t size, struct kernel_image *out,
     if (copy)
         memcpy(copy, bytes, size);
     f.bytes = copy;
-    bool ok = copy ? read_header(&f) && read_symbols(&f) && lay_out(&f) && relocate_all(&f) && list_entries(&f) : broken(&f, "out of memory");
+    bool ok = copy ? read_header(&f) && read_symbols(&f) && lay_out(&f) && relocate_all(&f) && list_entries(&f) : no_memory(&f);
     free(copy);
     free(f.offset);
     if (!ok)

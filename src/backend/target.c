@@ -10,12 +10,11 @@
 
 #define NO_SPAN ((struct span){0, 0})
 
-/* Least PTX version that knows each GPU. PTX ISA manual, "Target architecture" tables. */
+/* The least PTX version with which LLVM makes code for each GPU. Code is always made with it: nothing emitted needs a
+ * newer one, and a driver takes every version up to its own. */
 static const struct gpu_arch {
     int sm, ptx;
-} gpu_archs[] = {{75, 63}, {80, 70}, {86, 71}, {87, 74}, {89, 78}, {90, 78}, {100, 86}, {101, 86}, {103, 88}, {120, 87}, {121, 88}};
-
-static const int ptx_versions[] = {63, 64, 65, 70, 71, 72, 73, 74, 75, 76, 77, 78, 80, 81, 82, 83, 84, 85, 86, 87, 88, 90};
+} gpu_archs[] = {{75, 63}, {80, 70}, {86, 71}, {87, 74}, {88, 90}, {89, 78}, {90, 78}, {100, 86}, {101, 86}, {103, 88}, {110, 90}, {120, 87}, {121, 88}};
 
 /* Nothing can be done for LLVM once it calls this; it must not print. */
 static void on_fatal_error(const char *reason)
@@ -89,30 +88,25 @@ static bool cpu_target(struct backend_target *t, const char *arch, struct diags 
     return false;
 }
 
-/* The newest PTX that LLVM and the driver both know, not below what the GPU needs. */
-static int choose_ptx(const struct gpu_arch *a, int at_most)
+/* Exact names only. What a GPU that is not listed can run is for the caller, who knows the device, to say. */
+static const struct gpu_arch *find_gpu(const char *arch)
 {
-    int chosen = a->ptx;
-    if (at_most == 0)
-        return chosen;
-    for (unsigned i = 0; i < sizeof ptx_versions / sizeof *ptx_versions; i++)
-        if (ptx_versions[i] <= at_most && ptx_versions[i] <= a->ptx)
-            chosen = ptx_versions[i];
-    return chosen;
+    char name[16];
+    for (unsigned i = 0; i < sizeof gpu_archs / sizeof *gpu_archs; i++) {
+        snprintf(name, sizeof name, "sm_%d", gpu_archs[i].sm);
+        if (strcmp(arch, name) == 0)
+            return &gpu_archs[i];
+    }
+    return NULL;
 }
 
 static bool gpu_target(struct backend_target *t, const struct codegen_options *o, struct diags *diags)
 {
-    int sm = 0, used = 0;
     const char *arch = o->arch && o->arch[0] ? o->arch : "sm_90";
     char cpu[16], features[16];
-    const struct gpu_arch *found = NULL;
-    if (sscanf(arch, "sm_%3d%n", &sm, &used) == 1 && arch[used] == 0)
-        for (unsigned i = 0; i < sizeof gpu_archs / sizeof *gpu_archs; i++)
-            if (gpu_archs[i].sm <= sm && (sm <= gpu_archs[i].sm || sm / 10 == gpu_archs[i].sm / 10))
-                found = &gpu_archs[i]; /* a newer chip of a generation runs the code of an older one */
+    const struct gpu_arch *found = find_gpu(arch);
     if (!found) {
-        diag_add(diags, AX_bad_arch, NO_SPAN, "unknown architecture '%s' for the GPU: use sm_75 to sm_121", arch);
+        diag_add(diags, AX_bad_arch, NO_SPAN, "unknown architecture '%s' for the GPU: use sm_75, 80, 86 to 90, 100, 101, 103, 110, 120 or 121", arch);
         return false;
     }
     if (o->ptx_version && o->ptx_version < found->ptx) {
@@ -121,7 +115,7 @@ static bool gpu_target(struct backend_target *t, const struct codegen_options *o
         return false;
     }
     snprintf(cpu, sizeof cpu, "sm_%d", found->sm);
-    snprintf(features, sizeof features, "+ptx%d", choose_ptx(found, o->ptx_version));
+    snprintf(features, sizeof features, "+ptx%d", found->ptx);
     t->emit.target = TARGET_NVPTX;
     t->emit.sm = found->sm;
     t->emit.vector_bits = 128;
