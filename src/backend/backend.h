@@ -16,7 +16,7 @@ struct backend_target {
 };
 
 void backend_init(void); /* targets, once */
-bool backend_target_init(struct backend_target *t, const struct codegen_options *options, struct diags *diags);
+bool backend_target_init(struct backend_target *t, const struct codegen_options *options, LLVMCodeGenOptLevel level, struct diags *diags);
 void backend_target_fini(struct backend_target *t);
 /* Triple, layout, and on every function the cpu and features code is made for. */
 void backend_prepare_module(const struct backend_target *t, LLVMModuleRef mod);

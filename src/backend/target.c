@@ -127,7 +127,7 @@ static bool gpu_target(struct backend_target *t, const struct codegen_options *o
     return t->cpu && t->features;
 }
 
-bool backend_target_init(struct backend_target *t, const struct codegen_options *o, struct diags *diags)
+bool backend_target_init(struct backend_target *t, const struct codegen_options *o, LLVMCodeGenOptLevel level, struct diags *diags)
 {
     memset(t, 0, sizeof *t);
     backend_init();
@@ -140,7 +140,7 @@ bool backend_target_init(struct backend_target *t, const struct codegen_options 
         ok = false;
     }
     if (ok)
-        t->machine = LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelSmall);
+        t->machine = LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, level, LLVMRelocPIC, LLVMCodeModelSmall);
     if (!t->machine) {
         if (!diags_has_errors(diags))
             diag_add(diags, AX_codegen_failed, NO_SPAN, "no target machine could be made");
@@ -208,7 +208,7 @@ bool backend_host(struct codegen_host *out, struct diags *diags)
     struct codegen_options o = {.target = TARGET_CPU, .arch = ""};
     unsigned major, minor, patch;
     memset(out, 0, sizeof *out);
-    if (!backend_target_init(&t, &o, diags))
+    if (!backend_target_init(&t, &o, LLVMCodeGenLevelDefault, diags))
         return false;
     LLVMGetVersion(&major, &minor, &patch);
     snprintf(out->llvm_version, sizeof out->llvm_version, "%u.%u.%u", major, minor, patch);

@@ -197,8 +197,9 @@ void ir_input_reshape(struct ir *ir, ir_id input, uint32_t shape)
     struct ir_node *n = ir_at(ir, input);
     n->shape = shape;
     ir->inputs.at[n->attr].shape = shape;
-    ir->builder->n_slots = 128; /* its hash changed: build the table anew */
-    ir->builder->used = 128;
+    /* its hash changed: findable under the new one; the old slot, still its, matches nothing and goes when the table grows */
+    grow(ir);
+    insert(ir->builder, node_hash(n), input);
 }
 
 /* ---- folding ---- */
@@ -230,10 +231,28 @@ static ir_id fold(struct ir *ir, enum op op, enum dtype result, const ir_id *arg
 static void check_broadcast(struct ir *ir, ir_id id, struct span span)
 {
     struct ir_check c = {.kind = CHECK_BROADCAST, .span = span, .node = id};
-    for (uint32_t i = 0; i < ir->checks.n; i++)
-        if (ir->checks.at[i].kind == CHECK_BROADCAST && ir->checks.at[i].node == id)
-            return;
     vec_push(ir->arena, &ir->checks, c);
+}
+
+/* Two extents that the text fixes, neither of them 1, can never broadcast: no call is needed to know. */
+static bool clashes(const struct ir *ir, uint32_t shape, struct span span, struct diags *diags)
+{
+    const struct ir_shape *s = &ir->shapes.at[shape];
+    for (unsigned d = 0; diags && d < s->rank; d++) {
+        const struct ir_dim *axis = &ir->dims.at[s->dim[d]], *first = NULL;
+        for (uint32_t i = 0; axis->kind == DIM_BROADCAST && i < axis->n_of; i++) {
+            const struct ir_dim *m = &ir->dims.at[axis->of[i]];
+            if (m->kind != DIM_CONST)
+                continue;
+            if (first) {
+                diag_add(diags, AX_shape_mismatch, span, "shapes do not broadcast: axis %u has %lld and %lld", d,
+                         (long long)first->extent, (long long)m->extent);
+                return true;
+            }
+            first = m;
+        }
+    }
+    return false;
 }
 
 static bool poisoned(const ir_id *args, unsigned n)
@@ -249,7 +268,6 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
 {
     struct ir_node n = {.op = (uint16_t)op, .dtype = (uint8_t)result, .n_args = (uint8_t)n_args, .flags = (uint8_t)flags, .span = span};
     bool checked = false;
-    (void)diags;
     if (poisoned(args, n_args))
         return 0;
     memcpy(n.args, args, n_args * sizeof *args);
@@ -263,10 +281,13 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
     n.shape = ir_at(ir, n.args[0])->shape;
     for (unsigned i = 1; i < n_args; i++)
         n.shape = broadcast(ir, n.shape, ir_at(ir, n.args[i])->shape, &checked);
+    if (checked && clashes(ir, n.shape, span, diags))
+        return 0;
     if ((id = rules_apply(ir, &n)))
         return id;
+    uint32_t before = ir->nodes.n;
     id = intern(ir, n);
-    if (checked)
+    if (checked && ir->nodes.n > before) /* an equal node was checked when it was made */
         check_broadcast(ir, id, span);
     return id;
 }
@@ -349,7 +370,6 @@ void ir_region_end(struct ir *ir)
 ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, struct span span, struct diags *diags)
 {
     ir_id args[] = {cond, slow, fast};
-    (void)diags;
     if (poisoned(args, 3))
         return 0;
     if (ir_at(ir, cond)->op == OP_const && !ir_at(ir, cond)->attr)
@@ -358,6 +378,8 @@ ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fa
     struct ir_node n = {.op = OP_rarely, .dtype = ir_at(ir, fast)->dtype, .n_args = 3, .args = {cond, slow, fast}, .attr = region, .span = span};
     n.shape = broadcast(ir, ir_at(ir, cond)->shape, ir_at(ir, slow)->shape, &checked);
     n.shape = broadcast(ir, n.shape, ir_at(ir, fast)->shape, &checked);
+    if (checked && clashes(ir, n.shape, span, diags))
+        return 0;
     ir_id id = intern(ir, n);
     ir->regions.at[region].owner = id;
     if (checked)

@@ -32,6 +32,24 @@ static int64_t value_of(const struct ir *ir, uint32_t dim, const int64_t (*exten
     return v;
 }
 
+/* The first axis of the result on which two arguments differ and neither is 1. */
+static void print_clash(const struct ir *ir, const struct ir_node *n, const int64_t *values, struct strbuf *out)
+{
+    unsigned rank = ir->shapes.at[n->shape].rank;
+    for (unsigned d = 0; d < rank; d++) {
+        int64_t first = 1;
+        for (unsigned k = 0; k < n->n_args; k++) {
+            const struct ir_shape *s = &ir->shapes.at[ir_at(ir, n->args[k])->shape];
+            int64_t have = d + s->rank < rank ? 1 : values[s->dim[d + s->rank - rank]];
+            if (first != 1 && have != 1 && have != first) {
+                strbuf_printf(out, ": axis %u has %" PRId64 " and %" PRId64, d, first, have);
+                return;
+            }
+            first = first == 1 ? have : first;
+        }
+    }
+}
+
 static void mismatch(const struct ir *ir, const struct ir_check *c, const int64_t *values, struct diags *diags)
 {
     const struct ir_node *n = ir_at(ir, c->node);
@@ -40,7 +58,9 @@ static void mismatch(const struct ir *ir, const struct ir_check *c, const int64_
         strbuf_puts(&m, k ? " and " : "");
         print_shape(ir, ir_at(ir, n->args[k])->shape, values, &m);
     }
-    diag_add(diags, AX_shape_mismatch, c->span, "shapes %s do not broadcast", m.s ? m.s : "");
+    strbuf_puts(&m, " do not broadcast");
+    print_clash(ir, n, values, &m);
+    diag_add(diags, AX_shape_mismatch, c->span, "shapes %s", m.s ? m.s : "");
     strbuf_fini(&m);
     for (unsigned k = 0; k < n->n_args; k++) {
         print_shape(ir, ir_at(ir, n->args[k])->shape, values, &m);

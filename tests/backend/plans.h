@@ -1,0 +1,17 @@
+/* A program's text to a plan with default variants, as the public library does it before code generation. */
+#ifndef TEST_PLANS_H
+#define TEST_PLANS_H
+#include "codegen/codegen.h"
+
+struct test_plan {
+    struct arena arena;
+    struct diags diags;
+    struct loop_plan *plan;
+    struct loop_variant *variants;
+};
+
+/* Every input has this dtype; those called m have rank 2, the others rank 1. */
+bool plan_make(struct test_plan *p, const char *text, enum dtype dtype);
+void plan_fini(struct test_plan *p);
+
+#endif

@@ -1,0 +1,96 @@
+/* PTX for every listed GPU is taken by ptxas, where there is one and it knows the GPU. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "plans.h"
+
+static char ptxas[1024];
+
+static bool runs(const char *command)
+{
+    return system(command) == 0;
+}
+
+static bool find_ptxas(void)
+{
+    char command[1200];
+    const char *home = getenv("CUDA_HOME");
+    snprintf(ptxas, sizeof ptxas, "ptxas");
+    if (runs("ptxas --version >/dev/null 2>&1"))
+        return true;
+    if (!home)
+        return false;
+    snprintf(ptxas, sizeof ptxas, "'%s/bin/ptxas'", home);
+    snprintf(command, sizeof command, "%s --version >/dev/null 2>&1", ptxas);
+    return runs(command);
+}
+
+static bool knows(const char *arch)
+{
+    char command[1200];
+    snprintf(command, sizeof command, "%s --help 2>/dev/null | grep -q \"'%s'\"", ptxas, arch);
+    return runs(command);
+}
+
+static void assemble(const struct kernel_image *image, const char *arch, const char *program)
+{
+    char path[] = "/tmp/arex-ptx-XXXXXX", command[1400];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, image->bytes, image->size - 1), image->size - 1);
+    close(fd);
+    snprintf(command, sizeof command, "%s -arch=%s %s -o /dev/null", ptxas, arch, path);
+    bool ok = runs(command);
+    unlink(path);
+    if (!ok)
+        fail_msg("ptxas refuses %s for %s", program, arch);
+}
+
+static void one(const char *program, enum dtype dtype, const char *arch)
+{
+    struct test_plan p;
+    struct kernel_image image;
+    assert_true(plan_make(&p, program, dtype));
+    struct codegen_job job = {.plan = p.plan, .variants = p.variants, .options = {.target = TARGET_NVPTX, .arch = arch}};
+    assert_true(arex_llvm_api()->compile(&job, &image, NULL, &p.diags));
+    assert_int_equal(image.kind, IMAGE_PTX);
+    assert_int_equal(image.bytes[image.size - 1], 0);
+    assert_true(image.n_entries >= 1);
+    assemble(&image, arch, program);
+    image_fini(&image);
+    plan_fini(&p);
+}
+
+static void test_assembles(void **state)
+{
+    static const char *const archs[] = {"sm_75", "sm_80", "sm_86", "sm_87", "sm_88", "sm_89", "sm_90", "sm_100", "sm_101", "sm_103", "sm_110", "sm_120", "sm_121"};
+    static const char *const programs[] = {"sum(x*x), prod(x), max(x)", "sum(m, 0), min(m, 1)", "sin(x) + exp(x) + x**y"};
+    unsigned known = 0;
+    (void)state;
+    if (!find_ptxas())
+        skip();
+    for (unsigned a = 0; a < sizeof archs / sizeof *archs; a++) {
+        if (!knows(archs[a]))
+            continue;
+        known++;
+        for (unsigned i = 0; i < 3; i++) {
+            one(programs[i], DT_float32, archs[a]);
+            one(programs[i], DT_float64, archs[a]);
+        }
+        one("x // 3 + x % 5 + y", DT_int64, archs[a]);
+    }
+    print_message("%u GPUs known to ptxas\n", known);
+    assert_true(known > 0); /* else the way it is asked no longer works */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_assembles)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
