@@ -5,6 +5,7 @@
 #include <string.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/ErrorHandling.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include "backend/backend.h"
 
@@ -24,6 +25,10 @@ static void on_fatal_error(const char *reason)
 
 static void init_once(void)
 {
+    /* Addresses are emitted the way they shall stay, so the pass that rewrites them finds little to do and takes a
+     * quarter of the time of code generation. This LLVM is private to the library: nobody else's options change. */
+    static const char *const options[] = {"arex", "-disable-lsr"};
+    LLVMParseCommandLineOptions(2, options, "");
     LLVMInstallFatalErrorHandler(on_fatal_error);
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();

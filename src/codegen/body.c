@@ -125,9 +125,13 @@ static val inner_stride(struct gen *g, const struct body *b, const struct view *
     return gen_slot(g, v->slot + 1 + b->inner);
 }
 
-static val address(struct gen *g, const struct body *b, const struct view *v, val inner)
+/* Of the element `k` after the one at `at`. */
+static val address(struct gen *g, const struct body *b, const struct view *v, const struct where *at, unsigned k)
 {
-    return ll_offset(&g->l, v->row, ll_mul(&g->l, inner, inner_stride(g, b, v)));
+    struct ll *l = &g->l;
+    val stride = inner_stride(g, b, v), first = ll_offset(l, v->row, ll_mul(l, at->inner, stride));
+    k += at->plus;
+    return k ? ll_offset(l, first, ll_mul(l, ll_i64(l, k), stride)) : first;
 }
 
 static unsigned vector_alignment(const struct gen *g, const struct view *v, unsigned w)
@@ -138,13 +142,13 @@ static unsigned vector_alignment(const struct gen *g, const struct view *v, unsi
     return size * w < 16 ? size * w : 16;
 }
 
-static val load_vector(struct gen *g, const struct body *b, const struct view *v, val inner, unsigned w)
+static val load_vector(struct gen *g, const struct body *b, const struct view *v, const struct where *at, unsigned w)
 {
     struct ll *l = &g->l;
     if (w == 1)
-        return load_scalar(g, v, address(g, b, v, inner));
+        return load_scalar(g, v, address(g, b, v, at, 0));
     if (v->cls == CLASS_UNIT || v->cls == CLASS_ALIGNED) {
-        val raw = LLVMBuildLoad2(l->b, ll_vec(gen_memory_type(g, v->access->dtype), w), address(g, b, v, inner), "");
+        val raw = LLVMBuildLoad2(l->b, ll_vec(gen_memory_type(g, v->access->dtype), w), address(g, b, v, at, 0), "");
         LLVMSetAlignment(raw, vector_alignment(g, v, w));
         return gen_from_memory(g, raw, v->access->dtype);
     }
@@ -152,7 +156,7 @@ static val load_vector(struct gen *g, const struct body *b, const struct view *v
         return ll_splat(l, load_scalar(g, v, v->row), w);
     val out = LLVMGetPoison(ll_vec(gen_type(g, v->access->dtype), w));
     for (unsigned i = 0; i < w; i++)
-        out = ll_insert(l, out, load_scalar(g, v, address(g, b, v, ll_add(l, inner, ll_i64(l, i)))), i);
+        out = ll_insert(l, out, load_scalar(g, v, address(g, b, v, at, i)), i);
     return out;
 }
 
@@ -169,11 +173,11 @@ static void store_scalar(struct gen *g, const struct view *v, val at, val x)
     LLVMSetAlignment(s, type_table[v->access->dtype].size);
 }
 
-static void store_vector(struct gen *g, const struct body *b, const struct view *v, val inner, val x, unsigned w)
+static void store_vector(struct gen *g, const struct body *b, const struct view *v, const struct where *at, val x, unsigned w)
 {
     struct ll *l = &g->l;
     if (w > 1 && (v->cls == CLASS_UNIT || v->cls == CLASS_ALIGNED)) {
-        val s = LLVMBuildStore(l->b, gen_to_memory(g, x, v->access->dtype), address(g, b, v, inner));
+        val s = LLVMBuildStore(l->b, gen_to_memory(g, x, v->access->dtype), address(g, b, v, at, 0));
         bool stream = !g->gpu && (g->variant->flags & VARIANT_STREAM) && v == &b->stores[0];
         LLVMSetAlignment(s, stream ? type_table[v->access->dtype].size * w : vector_alignment(g, v, w));
         if (stream)
@@ -181,7 +185,7 @@ static void store_vector(struct gen *g, const struct body *b, const struct view 
         return;
     }
     for (unsigned i = 0; i < w; i++)
-        store_scalar(g, v, address(g, b, v, ll_add(l, inner, ll_i64(l, i))), ll_extract(l, x, i));
+        store_scalar(g, v, address(g, b, v, at, i), ll_extract(l, x, i));
 }
 
 /* ---- rows: where each array's current row starts ---- */
@@ -427,7 +431,7 @@ static void load_sequence(struct gen *g, struct body *b, const struct where *at)
         if (b->level[b->loads[i].access->value] == LEVEL_LANE) {
             struct view row = b->loads[i];
             row.row = ll_offset(l, row.row, sequence_offset(g, &row, ll_sub(l, at->sequence, c)));
-            first[i] = load_vector(g, b, &row, c, b->w);
+            first[i] = load_vector(g, b, &row, &(struct where){.inner = c}, b->w);
         }
     block one_end = ll_here(l);
     ll_br(l, join);
@@ -463,7 +467,7 @@ void body_lanes(struct gen *g, struct body *b, const struct where *at, unsigned 
     } else {
         for (uint32_t i = 0; i < b->n_loads; i++)
             if (b->level[b->loads[i].access->value] == LEVEL_LANE)
-                b->lane[b->loads[i].access->value] = load_vector(g, b, &b->loads[i], at->inner, w);
+                b->lane[b->loads[i].access->value] = load_vector(g, b, &b->loads[i], at, w);
     }
     emit_level(g, b, LEVEL_LANE);
 }
@@ -478,7 +482,7 @@ void body_stores(struct gen *g, struct body *b, const struct where *at)
         if (type_table[v->access->dtype].cls == CLASS_FLOAT)
             x = gen_canonical_nan(g, x);
         if (!at->sequence)
-            store_vector(g, b, v, at->inner, x, b->w);
+            store_vector(g, b, v, at, x, b->w);
         else
             for (unsigned k = 0; k < b->w; k++)
                 store_scalar(g, v, ll_offset(l, v->row, sequence_offset(g, v, ll_add(l, at->sequence, ll_i64(l, k)))), ll_extract(l, x, k));

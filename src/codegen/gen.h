@@ -53,7 +53,8 @@ struct gen {
 
 /* How many elements a step of a lane-level body takes, and where: everything a load or store needs. */
 struct where {
-    val inner;     /* index along the innermost dim of the first element */
+    val inner;     /* index along the innermost dim ... */
+    unsigned plus; /* ... to which this is added, of the first element: a constant goes into the instruction */
     val sequence;  /* LANES over several rows: index into the reduced sequence instead; else NULL */
 };
 

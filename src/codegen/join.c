@@ -2,9 +2,9 @@
  * The join step of a reducing nest: partial results of the blocks become one value per kept element, then the
  * epilogue computes and stores what follows from it.
  *
- * LANES: partials [kept][blocks], over TREE_JOIN_LANES lanes, by halving. Lanes that no partial reaches hold the
- * identity, which changes no bit, so only as many lanes are kept as there are partials, rounded up to a power of
- * two. On a GPU a row of threads of one block takes a kept element, a lane each.
+ * LANES: partials [kept][blocks], over TREE_JOIN_LANES lanes, by halving. Lanes that no partial reaches would hold the
+ * identity, which changes no bit: they are left out. On a GPU a row of threads of one block takes a kept element, a
+ * lane each.
  * COLUMNS: partials [blocks][kept], folded in order in chunks of TREE_CHUNK, level upon level.
  */
 #include "gen.h"
@@ -48,63 +48,33 @@ static val partials(struct join *j, unsigned r)
     return gen_slot_ptr(j->g, j->g->slots.partials + r);
 }
 
-/* Smallest power of two not below n, TREE_JOIN_LANES at most. */
-static val lane_count(struct join *j, val n)
-{
-    struct ll *l = &j->g->l;
-    val lanes = ll_i64(l, 1);
-    for (unsigned k = 1; k < TREE_JOIN_LANES; k *= 2)
-        lanes = ll_select(l, ll_lt(l, ll_i64(l, k), n), ll_i64(l, 2 * k), lanes);
-    return lanes;
-}
-
-static val many_partials_cpu(struct join *j, unsigned r, val kept, val room)
+/*
+ * In place, in one loop nest: pair i gets what lies `away` from it. First whole turns of TREE_JOIN_LANES fold onto the
+ * lanes, in order; then the lanes are halved. Where nothing lies that far there is nothing to do, as with identities.
+ */
+static val join_lanes_cpu(struct join *j, unsigned r, val kept)
 {
     struct gen *g = j->g;
     struct ll *l = &g->l;
-    val blocks = gen_slot(g, g->slots.blocks), lanes = lane_count(j, blocks), one = ll_i64(l, 1), zero = ll_i64(l, 0);
-    struct loop clear = gen_loop(g, zero, lanes);
-    store(j, room, r, clear.i, reduce_identity(g, reduce_at(j, r)));
-    gen_loop_end(g, &clear, one);
-    struct loop take = gen_loop(g, zero, blocks);
-    val lane = LLVMBuildAnd(l->b, take.i, ll_sub(l, lanes, one), "");
-    val partial = load(j, partials(j, r), r, ll_add(l, ll_mul(l, kept, blocks), take.i));
-    store(j, room, r, lane, reduce_combine(g, reduce_at(j, r), load(j, room, r, lane), partial));
-    gen_loop_end(g, &take, one);
-    val first = ll_div(l, lanes, ll_i64(l, 2));
-    block before = ll_here(l), head = ll_block(l, "halve"), body = ll_block(l, "halve_body"), done = ll_block(l, "halved");
+    val blocks = gen_slot(g, g->slots.blocks), zero = ll_i64(l, 0), turn = ll_i64(l, TREE_JOIN_LANES), half_turn = ll_i64(l, TREE_JOIN_LANES / 2);
+    val base = element(j, partials(j, r), r, ll_mul(l, kept, blocks));
+    block before = ll_here(l), head = ll_block(l, "turns"), body = ll_block(l, "turn"), done = ll_block(l, "joined");
+    val first = ll_select(l, ll_eq(l, blocks, ll_i64(l, 1)), zero, ll_select(l, ll_lt(l, turn, blocks), turn, half_turn));
     ll_br(l, head);
     ll_at(l, head);
-    val half = ll_phi(l, l->i64, first, before);
-    ll_cond(l, ll_lt(l, zero, half), body, done);
+    val away = ll_phi(l, l->i64, first, before);
+    ll_cond(l, ll_lt(l, zero, away), body, done);
     ll_at(l, body);
-    struct loop pair = gen_loop(g, zero, half);
-    val other = load(j, room, r, ll_add(l, pair.i, half));
-    store(j, room, r, pair.i, reduce_combine(g, reduce_at(j, r), load(j, room, r, pair.i), other));
-    gen_loop_end(g, &pair, one);
-    ll_phi_add(half, ll_div(l, half, ll_i64(l, 2)), ll_here(l));
+    struct loop pair = gen_loop(g, zero, ll_min(l, ll_min(l, away, turn), ll_sub(l, blocks, away)));
+    val other = load(j, base, r, ll_add(l, pair.i, away));
+    store(j, base, r, pair.i, reduce_combine(g, reduce_at(j, r), load(j, base, r, pair.i), other));
+    gen_loop_end(g, &pair, ll_i64(l, 1));
+    val further = ll_add(l, away, turn);
+    val next = ll_select(l, ll_lt(l, further, blocks), further, half_turn);
+    ll_phi_add(away, ll_select(l, ll_lt(l, away, turn), ll_div(l, away, ll_i64(l, 2)), next), ll_here(l));
     ll_br(l, head);
     ll_at(l, done);
-    return load(j, room, r, zero);
-}
-
-static val join_lanes_cpu(struct join *j, unsigned r, val kept, val room)
-{
-    struct gen *g = j->g;
-    struct ll *l = &g->l;
-    block one = ll_block(l, "one_block"), many = ll_block(l, "blocks"), done = ll_block(l, "joined");
-    ll_cond(l, ll_eq(l, gen_slot(g, g->slots.blocks), ll_i64(l, 1)), one, many);
-    ll_at(l, one);
-    val single = load(j, partials(j, r), r, kept);
-    ll_br(l, done);
-    ll_at(l, many);
-    val joined = many_partials_cpu(j, r, kept, room);
-    block from = ll_here(l);
-    ll_br(l, done);
-    ll_at(l, done);
-    val v = ll_phi(l, LLVMTypeOf(single), single, one);
-    ll_phi_add(v, joined, from);
-    return v;
+    return load(j, base, r, zero);
 }
 
 /* The chunk results of a column, folded again in chunks: acc[0] runs over partials, acc[k + 1] over full acc[k]. */
@@ -154,12 +124,10 @@ static void epilogue(struct join *j, val kept, const val *values)
 static void join_cpu(struct join *j)
 {
     struct gen *g = j->g;
-    val *values = arena_array(g->arena, val, j->n + 1), room = NULL;
-    if (g->nest->kind == NEST_LANES)
-        room = gen_alloca(g, g->l.i64, TREE_JOIN_LANES);
+    val *values = arena_array(g->arena, val, j->n + 1);
     struct loop loop = gen_loop(g, g->begin, g->end);
     for (unsigned r = 0; r < j->n; r++)
-        values[r] = room ? join_lanes_cpu(j, r, loop.i, room) : join_columns(j, r, loop.i);
+        values[r] = g->nest->kind == NEST_LANES ? join_lanes_cpu(j, r, loop.i) : join_columns(j, r, loop.i);
     epilogue(j, loop.i, values);
     gen_loop_end(g, &loop, ll_i64(&g->l, 1));
 }

@@ -43,20 +43,13 @@ static val first_of_lane(struct lanes *s, val k)
     return ll_add(l, vector, ll_add(l, ll_mul(l, s->thread, width), ll_rem(l, k, width)));
 }
 
-static val vector_start(struct lanes *s, unsigned v)
-{
-    struct ll *l = &s->g->l;
-    if (!s->g->gpu)
-        return ll_i64(l, v * s->width);
-    return ll_add(l, ll_i64(l, v * WARP * s->width), ll_mul(l, s->thread, ll_i64(l, s->width)));
-}
-
-/* Computes w elements from position `at` of the block. */
-static void compute(struct lanes *s, val at, unsigned w)
+/* Computes w elements from position `at + plus` of the block. */
+static void compute(struct lanes *s, val at, unsigned plus, unsigned w)
 {
     struct gen *g = s->g;
-    val position = ll_add(&g->l, s->start, at);
-    struct where where = {.inner = position, .sequence = g->variant->flags & VARIANT_FLAT ? NULL : position};
+    struct where where = {.inner = ll_add(&g->l, s->start, at), .plus = plus};
+    if (!(g->variant->flags & VARIANT_FLAT))
+        where.sequence = ll_add(&g->l, where.inner, ll_i64(&g->l, plus));
     body_lanes(g, &s->body, &where, w);
     body_stores(g, &s->body, &where);
     for (unsigned r = 0; r < s->n_reduces; r++)
@@ -108,7 +101,7 @@ static void reload(struct lanes *s)
 /* Elements at..at + w of the block into the lanes in memory from k on. */
 static void into_memory(struct lanes *s, val at, val k, unsigned w)
 {
-    compute(s, at, w);
+    compute(s, at, 0, w);
     for (unsigned r = 0; r < s->n_reduces; r++)
         store_lanes(s, r, k, reduce_combine(s->g, reduce_at(s, r), load_lanes(s, r, k, w), operand(s, r)));
 }
@@ -126,8 +119,11 @@ static void compute_row(struct lanes *s, val row)
 {
     struct ll *l = &s->g->l;
     val first = ll_mul(l, row, ll_i64(l, s->g->nest->lanes));
+    unsigned workers = s->g->gpu ? WARP : 1;
+    if (s->g->gpu)
+        first = ll_add(l, first, ll_mul(l, s->thread, ll_i64(l, s->width)));
     for (unsigned v = 0; v < s->n_vectors; v++) {
-        compute(s, ll_add(l, first, vector_start(s, v)), s->width);
+        compute(s, first, v * workers * s->width, s->width);
         for (unsigned r = 0; r < s->n_reduces; r++)
             *acc_at(s, r, v) = reduce_combine(s->g, reduce_at(s, r), *acc_at(s, r, v), operand(s, r));
     }
@@ -160,9 +156,19 @@ static val rows_in_registers(struct lanes *s, val from, val to, unsigned unroll)
     return row;
 }
 
-/* What is left of a block after `done` elements, fewer than one row of lanes; lanes in memory. */
-static void tail_cpu(struct lanes *s, val done, unsigned w)
+/* One kept element has one unfinished block, if any: going through it one by one costs no time, and less code. */
+static bool reduces_everything(const struct gen *g)
 {
+    for (unsigned d = 0; d < g->nest->n_kept; d++)
+        if (g->nest->dim[d] != 0)
+            return false;
+    return true;
+}
+
+/* What is left of a block after `done` elements, fewer than one row of lanes; lanes in memory. */
+static void tail_cpu(struct lanes *s, val done)
+{
+    unsigned w = reduces_everything(s->g) ? 1 : s->width;
     struct ll *l = &s->g->l;
     val left = ll_sub(l, s->length, done);
     val wide = ll_sub(l, left, ll_rem(l, left, ll_i64(l, w)));
@@ -201,7 +207,7 @@ static void tail(struct lanes *s, val done)
     if (g->gpu)
         tail_gpu(s, done);
     else
-        tail_cpu(s, done, s->width);
+        tail_cpu(s, done);
     reload(s);
     block from = ll_here(l);
     gen_if_end(g, &rest);
