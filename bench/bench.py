@@ -1,6 +1,6 @@
 """Runs arex_bench and puts NumPy beside it: one table for the CPU and, where there is one, for the GPU.
 
-    ./dev bench            prints the table
+    ./dev bench            prints the tables (arguments go to arex_bench: --seconds S, --threads N)
 Ratios are what counts: `of ceiling` is the time of the hand-written loop (the device's copy on a GPU) over ours, `NumPy`
 is NumPy's time over ours, in the same run on the same machine. Results are checked against NumPy in float64 first.
 """
@@ -62,16 +62,28 @@ def check(target):
         np.testing.assert_allclose(got, function(*args.values()), rtol=1e-12)
 
 
+STAGES = ("parse", "sema", "loop", "emit", "backend", "load")
+
+
+def speed_row(r):
+    ceiling = f"{r['ceiling'] / r['seconds']:.2f}" if r["ceiling"] else "-"
+    ratio = f"{numpy_seconds(r['name'], r['dtype'], r['n']) / r['seconds']:.1f}x" if r["n"] <= 1 << 26 else "-"
+    return (f"{r['name']:20} {r['dtype']:8}{r['n']:10}{r['seconds'] * 1e6:10.1f}{r['bytes'] / r['seconds'] / 1e9:7.0f}"
+            f"{ceiling:>11}{ratio:>9}")
+
+
 def table(target):
     check(target)
-    out = subprocess.run([PROGRAM, "--target", target], check=True, capture_output=True, text=True).stdout
-    print(f"\n{target}\n{'program':22}{'dtype':9}{'n':>11}{'time us':>12}{'GB/s':>8}{'of ceiling':>12}{'NumPy':>8}{'ready ms':>10}   parse/sema/loop/emit/backend/load us")
-    for line in out.splitlines():
-        r = json.loads(line)
-        ceiling = f"{r['ceiling'] / r['seconds']:.2f}" if r["ceiling"] else "-"
-        ratio = numpy_seconds(r["name"], r["dtype"], r["n"]) / r["seconds"] if r["n"] <= 1 << 26 else float("nan")
-        stages = "/".join(f"{r[k + '_us']:.0f}" for k in ("parse", "sema", "loop", "emit", "backend", "load"))
-        print(f"{r['name']:22}{r['dtype']:9}{r['n']:11}{r['seconds'] * 1e6:12.1f}{r['bytes'] / r['seconds'] / 1e9:8.0f}{ceiling:>12}{ratio:7.1f}x{r['ready_ms']:10.2f}   {stages}", flush=True)
+    out = subprocess.run([PROGRAM, "--target", target, *sys.argv[2:]], check=True, capture_output=True, text=True).stdout
+    rows = [json.loads(line) for line in out.splitlines()]
+    print(f"\n{target}\n{'program':20} {'dtype':8}{'n':>10}{'us':>10}{'GB/s':>7}{'of ceiling':>11}{'NumPy':>9}")
+    for r in rows:
+        print(speed_row(r), flush=True)
+    print(f"\n{target}: text to callable, and its stages in us\n{'program':20} {'dtype':8}{'ready ms':>9}" + "".join(f"{s:>9}" for s in STAGES))
+    for name, dtype in dict.fromkeys((r["name"], r["dtype"]) for r in rows):
+        same = [r for r in rows if (r["name"], r["dtype"]) == (name, dtype)]
+        r = sorted(same, key=lambda r: r["ready_ms"])[len(same) // 2]
+        print(f"{name:20} {dtype:8}{r['ready_ms']:9.2f}" + "".join(f"{r[s + '_us']:9.0f}" for s in STAGES))
 
 
 if __name__ == "__main__":
