@@ -188,6 +188,16 @@ static void store_vector(struct gen *g, const struct body *b, const struct view 
         store_scalar(g, v, address(g, b, v, at, i), ll_extract(l, x, i));
 }
 
+val body_load_element(struct gen *g, const struct body *b, const struct view *v, const struct where *at)
+{
+    return load_scalar(g, v, address(g, b, v, at, 0));
+}
+
+void body_store_element(struct gen *g, const struct body *b, const struct view *v, const struct where *at, val x)
+{
+    store_scalar(g, v, address(g, b, v, at, 0), x);
+}
+
 /* ---- rows: where each array's current row starts ---- */
 
 static val row_offset(struct gen *g, const struct view *v, const val *index, unsigned from, unsigned to)
@@ -259,7 +269,7 @@ val body_fault_of(struct gen *g, struct body *b, ir_id id)
     return b->lane_fault[id] ? b->lane_fault[id] : widen(g, b->low_fault[id], b->w);
 }
 
-static void set(struct body *b, ir_id id, enum level level, val v, val fault)
+void body_set(struct body *b, ir_id id, enum level level, val v, val fault)
 {
     if (level == LEVEL_LANE) {
         b->lane[id] = v;
@@ -278,158 +288,13 @@ static val bitcast(struct gen *g, val v, const struct ir_node *n, enum dtype fro
 }
 
 /* Faults of a side that a choice leaves out are not seen. */
-static val choose_fault(struct gen *g, val cond, val yes, val no)
+val body_choose_fault(struct gen *g, val cond, val yes, val no)
 {
     val some = yes ? yes : no;
     if (!some)
         return NULL;
     val none = LLVMConstNull(LLVMTypeOf(some));
     return ll_select(&g->l, cond, yes ? yes : none, no ? no : none);
-}
-
-static void emit_node(struct gen *g, struct body *b, ir_id id, enum level level);
-
-static bool inside(const struct ir *ir, uint32_t region, uint32_t of)
-{
-    while (region && region != of)
-        region = ir->regions.at[region].parent;
-    return region == of;
-}
-
-static void emit_region(struct gen *g, struct body *b, uint32_t region, enum level level)
-{
-    for (uint32_t i = 0; i < b->source->order.n; i++)
-        if (ir_at(g->ir, b->source->order.at[i])->region == region)
-            emit_node(g, b, b->source->order.at[i], level);
-}
-
-/* A lane value that a slow side uses, laid down in memory to be taken up element by element. */
-struct laid_down {
-    ir_id id;
-    val whole, whole_fault, memory, fault_memory;
-};
-
-static val lay_down(struct gen *g, val v, enum dtype t)
-{
-    type element = gen_memory_type(g, t);
-    val memory = gen_alloca(g, element, ll_width(v));
-    LLVMSetAlignment(LLVMBuildStore(g->l.b, gen_to_memory(g, v, t), memory), type_table[t].size);
-    return memory;
-}
-
-static val element_at(struct gen *g, val memory, val k, enum dtype t)
-{
-    return ll_offset(&g->l, memory, ll_mul(&g->l, k, ll_i64(&g->l, type_table[t].size)));
-}
-
-static val take_up(struct gen *g, val memory, val k, enum dtype t)
-{
-    val raw = LLVMBuildLoad2(g->l.b, gen_memory_type(g, t), element_at(g, memory, k, t), "");
-    LLVMSetAlignment(raw, type_table[t].size);
-    return gen_from_memory(g, raw, t);
-}
-
-static void put(struct gen *g, val memory, val k, enum dtype t, val v)
-{
-    LLVMSetAlignment(LLVMBuildStore(g->l.b, gen_to_memory(g, v, t), element_at(g, memory, k, t)), type_table[t].size);
-}
-
-static val whole_of(struct gen *g, val memory, unsigned w, enum dtype t)
-{
-    val raw = LLVMBuildLoad2(g->l.b, ll_vec(gen_memory_type(g, t), w), memory, "");
-    LLVMSetAlignment(raw, type_table[t].size);
-    return gen_from_memory(g, raw, t);
-}
-
-static uint32_t lay_down_outer(struct gen *g, struct body *b, uint32_t region, struct laid_down *outer)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < b->source->order.n; i++) {
-        const struct ir_node *node = ir_at(g->ir, b->source->order.at[i]);
-        if (!inside(g->ir, node->region, region))
-            continue;
-        for (unsigned k = 0; k < node->n_args; k++) {
-            ir_id id = node->args[k];
-            uint32_t seen = 0;
-            while (seen < n && outer[seen].id != id)
-                seen++;
-            if (seen < n || !b->lane[id] || inside(g->ir, ir_at(g->ir, id)->region, region))
-                continue;
-            outer[n] = (struct laid_down){id, b->lane[id], b->lane_fault[id], lay_down(g, b->lane[id], ir_at(g->ir, id)->dtype), NULL};
-            outer[n].fault_memory = b->lane_fault[id] ? lay_down(g, b->lane_fault[id], DT_uint8) : NULL;
-            n++;
-        }
-    }
-    return n;
-}
-
-/*
- * The slow side for the elements of a vector that need it, one after another: half the code of doing all of them at
- * once, and the time goes with their number. Results start as the fast ones.
- */
-static void slow_elements(struct gen *g, struct body *b, const struct ir_node *n, val cond, val *v, val *fault)
-{
-    struct ll *l = &g->l;
-    unsigned w = b->w;
-    struct laid_down *outer = arena_array(g->arena, struct laid_down, g->ir->nodes.n);
-    uint32_t n_outer = lay_down_outer(g, b, (uint32_t)n->attr, outer);
-    val faults = lay_down(g, *fault ? *fault : LLVMConstNull(ll_vec(l->i8, w)), DT_uint8);
-    val needed = lay_down(g, cond, DT_bool), results = lay_down(g, *v, n->dtype);
-    struct loop loop = gen_loop(g, ll_i64(l, 0), ll_i64(l, w));
-    struct branch slow = gen_if(g, take_up(g, needed, loop.i, DT_bool));
-    b->w = 1;
-    for (uint32_t i = 0; i < n_outer; i++) {
-        b->lane[outer[i].id] = take_up(g, outer[i].memory, loop.i, ir_at(g->ir, outer[i].id)->dtype);
-        b->lane_fault[outer[i].id] = outer[i].fault_memory ? take_up(g, outer[i].fault_memory, loop.i, DT_uint8) : NULL;
-    }
-    emit_region(g, b, (uint32_t)n->attr, LEVEL_LANE);
-    put(g, results, loop.i, n->dtype, body_value(g, b, n->args[1]));
-    val raised = body_fault_of(g, b, n->args[1]);
-    put(g, faults, loop.i, DT_uint8, raised ? raised : LLVMConstNull(l->i8));
-    for (uint32_t i = 0; i < n_outer; i++) {
-        b->lane[outer[i].id] = outer[i].whole;
-        b->lane_fault[outer[i].id] = outer[i].whole_fault;
-    }
-    b->w = w;
-    gen_if_end(g, &slow);
-    gen_loop_end(g, &loop, ll_i64(l, 1));
-    *v = whole_of(g, results, w, n->dtype);
-    if (*fault || raised)
-        *fault = whole_of(g, faults, w, DT_uint8);
-}
-
-static void slow_at_once(struct gen *g, struct body *b, const struct ir_node *n, val cond, val *v, val *fault, enum level level)
-{
-    emit_region(g, b, (uint32_t)n->attr, level);
-    *v = ll_select(&g->l, cond, body_value(g, b, n->args[1]), *v);
-    *fault = choose_fault(g, cond, body_fault_of(g, b, n->args[1]), *fault);
-}
-
-/* The slow side runs when any element needs it; its nodes are emitted on that path only. */
-static void emit_rarely(struct gen *g, struct body *b, ir_id id, enum level level)
-{
-    struct ll *l = &g->l;
-    const struct ir_node *n = ir_at(g->ir, id);
-    val cond = body_value(g, b, n->args[0]), fast = body_value(g, b, n->args[2]);
-    val fast_fault = body_fault_of(g, b, n->args[2]), chosen = fast, chosen_fault = fast_fault;
-    val none = LLVMConstNull(ll_vec(l->i8, b->w));
-    block slow = ll_block(l, "slow"), join = ll_block(l, "join"), here = ll_here(l);
-    ll_cond(l, prim_any(g, cond), slow, join);
-    ll_at(l, slow);
-    if (level == LEVEL_LANE && b->w > 1)
-        slow_elements(g, b, n, cond, &chosen, &chosen_fault);
-    else
-        slow_at_once(g, b, n, cond, &chosen, &chosen_fault, level);
-    block from = ll_here(l);
-    ll_br(l, join);
-    ll_at(l, join);
-    val v = ll_phi(l, LLVMTypeOf(fast), fast, here), fault = NULL;
-    ll_phi_add(v, chosen, from);
-    if (chosen_fault) {
-        fault = ll_phi(l, LLVMTypeOf(none), fast_fault ? fast_fault : none, here);
-        ll_phi_add(fault, chosen_fault, from);
-    }
-    set(b, id, level, v, prim_or_fault(g, fault, body_fault_of(g, b, n->args[0])));
 }
 
 static void emit_prim(struct gen *g, struct body *b, ir_id id, enum level level)
@@ -439,14 +304,14 @@ static void emit_prim(struct gen *g, struct body *b, ir_id id, enum level level)
     for (unsigned k = 0; k < n->n_args; k++)
         args[k] = body_value(g, b, n->args[k]);
     if (ir_prim(g->ir, id) == PRIM_select) {
-        fault = choose_fault(g, args[0], body_fault_of(g, b, n->args[1]), body_fault_of(g, b, n->args[2]));
+        fault = body_choose_fault(g, args[0], body_fault_of(g, b, n->args[1]), body_fault_of(g, b, n->args[2]));
         fault = prim_or_fault(g, fault, body_fault_of(g, b, n->args[0]));
     } else {
         for (unsigned k = 0; k < n->n_args; k++)
             fault = prim_or_fault(g, fault, body_fault_of(g, b, n->args[k]));
     }
     val v = prim_emit(g, ir_prim(g->ir, id), ir_arg_dtype(g->ir, id), args, &fault);
-    set(b, id, level, v, fault);
+    body_set(b, id, level, v, fault);
 }
 
 static void emit_node(struct gen *g, struct body *b, ir_id id, enum level level)
@@ -457,24 +322,24 @@ static void emit_node(struct gen *g, struct body *b, ir_id id, enum level level)
     case OP_const:
         break;
     case OP_cast:
-        set(b, id, level, gen_cast(g, body_value(g, b, n->args[0]), from, n->dtype), body_fault_of(g, b, n->args[0]));
+        body_set(b, id, level, gen_cast(g, body_value(g, b, n->args[0]), from, n->dtype), body_fault_of(g, b, n->args[0]));
         break;
     case OP_bitcast:
-        set(b, id, level, bitcast(g, body_value(g, b, n->args[0]), n, from), body_fault_of(g, b, n->args[0]));
+        body_set(b, id, level, bitcast(g, body_value(g, b, n->args[0]), n, from), body_fault_of(g, b, n->args[0]));
         break;
     case OP_rarely:
-        emit_rarely(g, b, id, level);
+        rarely_emit(g, b, id, level);
         break;
     default:
         emit_prim(g, b, id, level);
     }
 }
 
-static void emit_level(struct gen *g, struct body *b, enum level level)
+void body_region(struct gen *g, struct body *b, uint32_t region, enum level level)
 {
     for (uint32_t i = 0; i < b->source->order.n; i++) {
         ir_id id = b->source->order.at[i];
-        if (b->level[id] == level && ir_at(g->ir, id)->region == 0)
+        if (b->level[id] == level && ir_at(g->ir, id)->region == region)
             emit_node(g, b, id, level);
     }
 }
@@ -497,7 +362,7 @@ void body_uniform(struct gen *g, struct body *b)
 {
     b->w = 1;
     load_level(g, b, LEVEL_UNIFORM);
-    emit_level(g, b, LEVEL_UNIFORM);
+    body_region(g, b, 0, LEVEL_UNIFORM);
 }
 
 void body_row_values(struct gen *g, struct body *b)
@@ -506,7 +371,7 @@ void body_row_values(struct gen *g, struct body *b)
     memset(b->lane, 0, g->ir->nodes.n * sizeof *b->lane);
     memset(b->lane_fault, 0, g->ir->nodes.n * sizeof *b->lane_fault);
     load_level(g, b, LEVEL_ROW);
-    emit_level(g, b, LEVEL_ROW);
+    body_region(g, b, 0, LEVEL_ROW);
 }
 
 /* ---- a reduced sequence that runs over several rows ---- */
@@ -584,7 +449,7 @@ void body_lanes(struct gen *g, struct body *b, const struct where *at, unsigned 
             if (b->level[b->loads[i].access->value] == LEVEL_LANE)
                 b->lane[b->loads[i].access->value] = load_vector(g, b, &b->loads[i], at, w);
     }
-    emit_level(g, b, LEVEL_LANE);
+    body_region(g, b, 0, LEVEL_LANE);
 }
 
 void body_stores(struct gen *g, struct body *b, const struct where *at)

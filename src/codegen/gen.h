@@ -18,6 +18,7 @@ struct view {
     enum loop_class cls;
     uint32_t slot; /* of the pointer or value; strides follow */
     val row;       /* address of the current row */
+    val stride;    /* instead of the slot's, of a STRIDED one; or NULL */
 };
 
 /* A body (main or epilogue) being emitted. */
@@ -106,9 +107,37 @@ void body_lanes(struct gen *g, struct body *b, const struct where *at, unsigned 
 void body_stores(struct gen *g, struct body *b, const struct where *at);
 val body_value(struct gen *g, struct body *b, ir_id id); /* at the current width */
 val body_fault_of(struct gen *g, struct body *b, ir_id id);
+void body_set(struct body *b, ir_id id, enum level level, val v, val fault);
+val body_choose_fault(struct gen *g, val cond, val yes, val no); /* faults of a side that a choice leaves out are not seen */
+void body_region(struct gen *g, struct body *b, uint32_t region, enum level level); /* the region's nodes of this level */
+val body_load_element(struct gen *g, const struct body *b, const struct view *v, const struct where *at);
+void body_store_element(struct gen *g, const struct body *b, const struct view *v, const struct where *at, val x);
 void gen_raise(struct gen *g, val fault);
 unsigned body_width(struct gen *g, const struct body *b); /* elements a CPU vector holds of what the body computes */
 unsigned body_cost(struct gen *g, const struct body *b);
+
+/* ---- rarely.c ---- */
+void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level);
+
+/* ---- memory.c ---- */
+val gen_lay_down(struct gen *g, val v, enum dtype t); /* a vector; returns where it lies */
+val gen_take_up(struct gen *g, val memory, val k, enum dtype t);
+void gen_put(struct gen *g, val memory, val k, enum dtype t, val v);
+val gen_whole(struct gen *g, val memory, unsigned w, enum dtype t);
+
+/* ---- partial.c ---- */
+/* One vector step of a body over `count` elements from `inner` on, w of them or fewer (CPU). */
+struct partial {
+    struct body *body;
+    struct view *loads, *stores; /* as they were */
+    val inner, count, whole;     /* whole: count is w */
+    val *memory;                 /* per store */
+};
+/* Replaces the body's views: elements that are not there are stood in for by the last one. The builder is left where
+ * the step is to be emitted, at the index that is returned. */
+val partial_begin(struct gen *g, struct partial *p, struct body *b, val inner, val count, unsigned w);
+/* Stores what there is when the step was not whole, puts the views back. */
+void partial_end(struct gen *g, struct partial *p);
 
 /* ---- reduce.c ---- */
 val reduce_identity(struct gen *g, const struct loop_reduce *r);

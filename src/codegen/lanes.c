@@ -43,6 +43,14 @@ static val first_of_lane(struct lanes *s, val k)
     return ll_add(l, vector, ll_add(l, ll_mul(l, s->thread, width), ll_rem(l, k, width)));
 }
 
+static void step(struct lanes *s, const struct where *where, unsigned w)
+{
+    body_lanes(s->g, &s->body, where, w);
+    body_stores(s->g, &s->body, where);
+    for (unsigned r = 0; r < s->n_reduces; r++)
+        gen_raise(s->g, body_fault_of(s->g, &s->body, reduce_at(s, r)->operand));
+}
+
 /* Computes w elements from position `at + plus` of the block. */
 static void compute(struct lanes *s, val at, unsigned plus, unsigned w)
 {
@@ -50,10 +58,7 @@ static void compute(struct lanes *s, val at, unsigned plus, unsigned w)
     struct where where = {.inner = ll_add(&g->l, s->start, at), .plus = plus};
     if (!(g->variant->flags & VARIANT_FLAT))
         where.sequence = ll_add(&g->l, where.inner, ll_i64(&g->l, plus));
-    body_lanes(g, &s->body, &where, w);
-    body_stores(g, &s->body, &where);
-    for (unsigned r = 0; r < s->n_reduces; r++)
-        gen_raise(g, body_fault_of(g, &s->body, reduce_at(s, r)->operand));
+    step(s, &where, w);
 }
 
 static val operand(struct lanes *s, unsigned r)
@@ -218,8 +223,56 @@ static void tail(struct lanes *s, val done)
     }
 }
 
-/* Costly bodies: one copy of the body, lanes in memory throughout (CPU). */
+static void combine_in_memory(struct lanes *s, unsigned r, val k, val v, unsigned w)
+{
+    store_lanes(s, r, k, reduce_combine(s->g, reduce_at(s, r), load_lanes(s, r, k, w), v));
+}
+
+/* `count` elements of the block from `at` on, w or fewer, into the lanes in memory. */
+static void partly_into_memory(struct lanes *s, val at, val count, val lane)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    struct partial part;
+    val *v = arena_array(g->arena, val, s->n_reduces + 1);
+    struct where where = {.inner = partial_begin(g, &part, &s->body, ll_add(l, s->start, at), count, s->width)};
+    step(s, &where, s->width);
+    for (unsigned r = 0; r < s->n_reduces; r++)
+        v[r] = operand(s, r);
+    partial_end(g, &part);
+    block whole = ll_block(l, "whole"), some = ll_block(l, "some"), done = ll_block(l, "combined");
+    ll_cond(l, part.whole, whole, some);
+    ll_at(l, whole);
+    for (unsigned r = 0; r < s->n_reduces; r++)
+        combine_in_memory(s, r, lane, v[r], s->width);
+    ll_br(l, done);
+    ll_at(l, some);
+    for (unsigned r = 0; r < s->n_reduces; r++) {
+        enum dtype t = reduce_dtype(g, reduce_at(s, r));
+        val memory = gen_lay_down(g, v[r], t);
+        struct loop loop = gen_loop(g, ll_i64(l, 0), count);
+        combine_in_memory(s, r, ll_add(l, lane, loop.i), gen_take_up(g, memory, loop.i, t), 1);
+        gen_loop_end(g, &loop, ll_i64(l, 1));
+    }
+    ll_br(l, done);
+    ll_at(l, done);
+}
+
+/* Costly bodies: the body emitted once, lanes in memory throughout (CPU). */
 static void block_in_memory(struct lanes *s)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    spill(s);
+    val w = ll_i64(l, s->width), lanes = ll_i64(l, g->nest->lanes - 1);
+    struct loop loop = gen_loop(g, ll_i64(l, 0), s->length);
+    partly_into_memory(s, loop.i, ll_min(l, w, ll_sub(l, s->length, loop.i)), LLVMBuildAnd(l->b, loop.i, lanes, ""));
+    gen_loop_end(g, &loop, w);
+    reload(s);
+}
+
+/* The same where the sequence runs over several rows: their ends are met inside a vector. */
+static void block_of_rows_in_memory(struct lanes *s)
 {
     struct gen *g = s->g;
     struct ll *l = &g->l;
@@ -290,7 +343,7 @@ static void one_item(struct lanes *s, val item)
     body_row_values(g, &s->body);
     start_lanes(s);
     if (!g->gpu && body_cost(g, &s->body) * s->n_vectors > UNROLL_BUDGET)
-        block_in_memory(s);
+        (g->variant->flags & VARIANT_FLAT ? block_in_memory : block_of_rows_in_memory)(s);
     else
         block_in_registers(s);
     for (unsigned r = 0; r < s->n_reduces; r++) {

@@ -6,6 +6,8 @@
  */
 #include "gen.h"
 
+enum { ONCE_COST = 12 }; /* bodies of more operations are not emitted twice */
+
 struct map {
     struct gen *g;
     struct body body;
@@ -30,6 +32,32 @@ static val may_go_wide(struct map *m, val at)
     address = ll_add(&g->l, address, ll_mul(&g->l, at, ll_i64(&g->l, size)));
     val low = LLVMBuildAnd(g->l.b, address, ll_i64(&g->l, (int64_t)(size * m->width) - 1), "");
     return ll_eq(&g->l, low, ll_i64(&g->l, 0));
+}
+
+/* Up to where a step that starts at `at` may go: to the next vector that stores bypassing the caches can take. */
+static val step_length(struct map *m, val at, val to)
+{
+    struct gen *g = m->g;
+    struct ll *l = &g->l;
+    val w = ll_i64(l, m->width);
+    if (g->variant->flags & VARIANT_STREAM) {
+        unsigned size = type_table[m->body.stores[0].access->dtype].size;
+        val address = ll_add(l, LLVMBuildPtrToInt(l->b, m->body.stores[0].row, l->i64, ""), ll_mul(l, at, ll_i64(l, size)));
+        w = ll_sub(l, w, ll_rem(l, ll_div(l, address, ll_i64(l, size)), w));
+    }
+    return ll_min(l, w, ll_sub(l, to, at));
+}
+
+/* Elements from..to of the current row, the body emitted once: steps that are not whole vectors go through memory. */
+static void walk_row_once(struct map *m, val from, val to)
+{
+    struct gen *g = m->g;
+    struct partial part;
+    struct loop loop = gen_loop(g, from, to);
+    val count = step_length(m, loop.i, to);
+    step(m, partial_begin(g, &part, &m->body, loop.i, count, m->width), m->width);
+    partial_end(g, &part);
+    gen_loop_end(g, &loop, count);
 }
 
 /* Elements from..to of the current row: vectors while they fit, single elements for the rest. */
@@ -84,7 +112,10 @@ static void map_cpu(struct map *m)
     val to = ll_min(l, n, ll_add(l, from, ll_sub(l, g->end, loop.i)));
     body_rows(g, &m->body, row, 0, m->inner, true);
     body_row_values(g, &m->body);
-    walk_row(m, from, to);
+    if (body_cost(g, &m->body) > ONCE_COST)
+        walk_row_once(m, from, to);
+    else
+        walk_row(m, from, to);
     gen_loop_end(g, &loop, ll_sub(l, to, from));
     if (g->variant->flags & VARIANT_STREAM)
         LLVMBuildFence(l->b, LLVMAtomicOrderingSequentiallyConsistent, 0, "");

@@ -1,0 +1,106 @@
+/* A slow side that runs only when some element needs it: kept out of the way of the usual path. */
+#include "gen.h"
+
+static bool inside(const struct ir *ir, uint32_t region, uint32_t of)
+{
+    while (region && region != of)
+        region = ir->regions.at[region].parent;
+    return region == of;
+}
+
+/* A lane value that a slow side uses, laid down in memory to be taken up element by element. */
+struct laid_down {
+    ir_id id;
+    val whole, whole_fault, memory, fault_memory;
+};
+
+static uint32_t lay_down_outer(struct gen *g, struct body *b, uint32_t region, struct laid_down *outer)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->source->order.n; i++) {
+        const struct ir_node *node = ir_at(g->ir, b->source->order.at[i]);
+        if (!inside(g->ir, node->region, region))
+            continue;
+        for (unsigned k = 0; k < node->n_args; k++) {
+            ir_id id = node->args[k];
+            uint32_t seen = 0;
+            while (seen < n && outer[seen].id != id)
+                seen++;
+            if (seen < n || !b->lane[id] || inside(g->ir, ir_at(g->ir, id)->region, region))
+                continue;
+            outer[n] = (struct laid_down){id, b->lane[id], b->lane_fault[id], gen_lay_down(g, b->lane[id], ir_at(g->ir, id)->dtype), NULL};
+            outer[n].fault_memory = b->lane_fault[id] ? gen_lay_down(g, b->lane_fault[id], DT_uint8) : NULL;
+            n++;
+        }
+    }
+    return n;
+}
+
+/*
+ * The slow side for the elements of a vector that need it, one after another: half the code of doing all of them at
+ * once, and the time goes with their number. Results start as the fast ones.
+ */
+static void slow_elements(struct gen *g, struct body *b, const struct ir_node *n, val cond, val *v, val *fault)
+{
+    struct ll *l = &g->l;
+    unsigned w = b->w;
+    struct laid_down *outer = arena_array(g->arena, struct laid_down, g->ir->nodes.n);
+    uint32_t n_outer = lay_down_outer(g, b, (uint32_t)n->attr, outer);
+    val faults = gen_lay_down(g, *fault ? *fault : LLVMConstNull(ll_vec(l->i8, w)), DT_uint8);
+    val needed = gen_lay_down(g, cond, DT_bool), results = gen_lay_down(g, *v, n->dtype);
+    struct loop loop = gen_loop(g, ll_i64(l, 0), ll_i64(l, w));
+    struct branch slow = gen_if(g, gen_take_up(g, needed, loop.i, DT_bool));
+    b->w = 1;
+    for (uint32_t i = 0; i < n_outer; i++) {
+        b->lane[outer[i].id] = gen_take_up(g, outer[i].memory, loop.i, ir_at(g->ir, outer[i].id)->dtype);
+        b->lane_fault[outer[i].id] = outer[i].fault_memory ? gen_take_up(g, outer[i].fault_memory, loop.i, DT_uint8) : NULL;
+    }
+    body_region(g, b, (uint32_t)n->attr, LEVEL_LANE);
+    gen_put(g, results, loop.i, n->dtype, body_value(g, b, n->args[1]));
+    val raised = body_fault_of(g, b, n->args[1]);
+    gen_put(g, faults, loop.i, DT_uint8, raised ? raised : LLVMConstNull(l->i8));
+    for (uint32_t i = 0; i < n_outer; i++) {
+        b->lane[outer[i].id] = outer[i].whole;
+        b->lane_fault[outer[i].id] = outer[i].whole_fault;
+    }
+    b->w = w;
+    gen_if_end(g, &slow);
+    gen_loop_end(g, &loop, ll_i64(l, 1));
+    *v = gen_whole(g, results, w, n->dtype);
+    if (*fault || raised)
+        *fault = gen_whole(g, faults, w, DT_uint8);
+}
+
+static void slow_at_once(struct gen *g, struct body *b, const struct ir_node *n, val cond, val *v, val *fault, enum level level)
+{
+    body_region(g, b, (uint32_t)n->attr, level);
+    *v = ll_select(&g->l, cond, body_value(g, b, n->args[1]), *v);
+    *fault = body_choose_fault(g, cond, body_fault_of(g, b, n->args[1]), *fault);
+}
+
+/* The slow side runs when any element needs it; its nodes are emitted on that path only. */
+void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level)
+{
+    struct ll *l = &g->l;
+    const struct ir_node *n = ir_at(g->ir, id);
+    val cond = body_value(g, b, n->args[0]), fast = body_value(g, b, n->args[2]);
+    val fast_fault = body_fault_of(g, b, n->args[2]), chosen = fast, chosen_fault = fast_fault;
+    val none = LLVMConstNull(ll_vec(l->i8, b->w));
+    block slow = ll_block(l, "slow"), join = ll_block(l, "join"), here = ll_here(l);
+    ll_cond(l, prim_any(g, cond), slow, join);
+    ll_at(l, slow);
+    if (level == LEVEL_LANE && b->w > 1)
+        slow_elements(g, b, n, cond, &chosen, &chosen_fault);
+    else
+        slow_at_once(g, b, n, cond, &chosen, &chosen_fault, level);
+    block from = ll_here(l);
+    ll_br(l, join);
+    ll_at(l, join);
+    val v = ll_phi(l, LLVMTypeOf(fast), fast, here), fault = NULL;
+    ll_phi_add(v, chosen, from);
+    if (chosen_fault) {
+        fault = ll_phi(l, LLVMTypeOf(none), fast_fault ? fast_fault : none, here);
+        ll_phi_add(fault, chosen_fault, from);
+    }
+    body_set(b, id, level, v, prim_or_fault(g, fault, body_fault_of(g, b, n->args[0])));
+}
