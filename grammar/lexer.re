@@ -8,16 +8,22 @@
 #include "ast/parse.h"
 #include "parser.h"
 
+/* A block inside an open ( or [ means that those were never closed: the lines of the block end all the same. */
 static int push(struct parse *p, char open, uint32_t at, int token)
 {
     struct bracket b = {open, at};
+    while (open == '{' && p->brackets.n && p->brackets.at[p->brackets.n - 1].open != '{')
+        p->brackets.n--;
     vec_push(p->arena, &p->brackets, b);
     return token;
 }
 
-static int pop(struct parse *p, int token)
+/* A bracket that does not fit the innermost open one closes nothing; the grammar says so. */
+static int pop(struct parse *p, char open, int token)
 {
-    if (p->brackets.n)
+    struct bracket none = {0, 0}, top = p->brackets.n ? p->brackets.at[p->brackets.n - 1] : none;
+    p->wrong = top;
+    if (top.open == open)
         p->brackets.n--;
     return token;
 }
@@ -45,6 +51,8 @@ static char *digits(struct parse *p, uint32_t begin, uint32_t end)
 static int integer(struct parse *p, union token_value *v, uint32_t begin, int base)
 {
     char *s = digits(p, begin, p->at);
+    if (base == 10 && s[0] == '0' && strspn(s, "0") < strlen(s))
+        diag_add(p->diags, AX_bad_number, span_from(p, begin), "a number does not begin with 0: write %s, or 0o%s in octal", s + strspn(s, "0"), s + 1);
     errno = 0;
     v->number.integer = strtoull(base == 10 ? s : s + 2, NULL, base);
     /* 2^63 itself is let through: a minus may stand before it */
@@ -53,14 +61,13 @@ static int integer(struct parse *p, union token_value *v, uint32_t begin, int ba
     return INT;
 }
 
-/* strtod wants the decimal point of the locale. */
+/* The decimal point of the text, not of the user's locale. */
 static double real(struct parse *p, uint32_t begin, uint32_t end)
 {
-    char *s = digits(p, begin, end), *dot = strchr(s, '.');
-    const char *point = localeconv()->decimal_point;
-    if (dot && strlen(point) == 1)
-        *dot = *point;
-    return strtod(s, NULL);
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    double v = strtod_l(digits(p, begin, end), NULL, c);
+    freelocale(c);
+    return v;
 }
 
 static int unexpected(struct parse *p, uint32_t begin)
@@ -87,6 +94,13 @@ int parse_token(union token_value *value, struct span *span, struct parse *p)
 {
     const char *YYCURSOR, *YYMARKER;
     uint32_t begin;
+    if (p->over_limit)
+        return 0;
+    if (p->line_ends) {
+        p->line_ends = false;
+        *span = (struct span){p->at, p->at};
+        return NEWLINE;
+    }
 again:
     begin = p->at;
     YYCURSOR = p->text + p->at;
@@ -151,9 +165,9 @@ again:
         "("                 { return push(p, '(', begin, TOKEN('(')); }
         "["                 { return push(p, '[', begin, TOKEN('[')); }
         "{"                 { return push(p, '{', begin, TOKEN('{')); }
-        ")"                 { return pop(p, TOKEN(')')); }
-        "]"                 { return pop(p, TOKEN(']')); }
-        "}"                 { return pop(p, TOKEN('}')); }
+        ")"                 { return pop(p, '(', TOKEN(')')); }
+        "]"                 { return pop(p, '[', TOKEN(']')); }
+        "}"                 { return pop(p, '{', TOKEN('}')); }
         "..."               { return TOKEN(ELLIPSIS); }
         "."                 { return TOKEN('.'); }
         ","                 { return TOKEN(','); }

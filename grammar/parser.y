@@ -3,9 +3,11 @@
  * An error inside a statement is reported and the rest of the statement skipped, so that later ones are checked too.
  */
 %code requires {
+#include <string.h>
 #include "ast/parse.h"
 }
 %define api.pure full
+%define api.push-pull push
 %define api.prefix {ast_yy}
 %define api.value.type {union token_value}
 %define api.location.type {struct span}
@@ -20,15 +22,6 @@
     ((cur) = (n) ? span_join(YYRHSLOC(rhs, 1), YYRHSLOC(rhs, n)) : (struct span){YYRHSLOC(rhs, 0).end, YYRHSLOC(rhs, 0).end})
 
 static void ast_yyerror(struct span *at, struct parse *p, const char *message);
-
-static int ast_yylex(union token_value *value, struct span *span, struct parse *p)
-{
-    int token;
-    do
-        token = parse_token(value, span, p);
-    while (token == -2);
-    return token;
-}
 
 static ast_list list_of(struct parse *p, struct ast *first)
 {
@@ -101,6 +94,9 @@ static struct ast *def(struct parse *p, struct str name, struct span name_span, 
 
 static struct ast *call(struct parse *p, struct ast *callee, const ast_list *args, struct span span)
 {
+    for (uint32_t i = 1; i < args->n; i++)
+        if (args->at[i]->kind != AST_KEYWORD && args->at[i - 1]->kind == AST_KEYWORD)
+            diag_add(p->diags, AX_syntax, args->at[i]->span, "an argument by position stands before those by name");
     struct ast *n = node_list(p, AST_CALL, span, args);
     n->name = callee->name;
     n->name_span = callee->span;
@@ -117,18 +113,14 @@ static struct ast *conditional(struct parse *p, struct ast *yes, struct ast *con
 
 static struct ast *slice(struct parse *p, struct span span, struct ast *begin, struct ast *end, struct ast *step)
 {
-    struct ast *n = node_new(p, AST_SLICE, span);
-    n->kid = arena_array(p->arena, struct ast *, 3);
-    n->kid[0] = begin;
-    n->kid[1] = end;
-    n->kid[2] = step;
-    n->n_kids = 3;
-    return n;
+    struct ast *kids[] = {begin, end, step};
+    return node_with(p, AST_SLICE, span, kids, 3);
 }
 
 static void later(struct parse *p, struct span span, struct str word)
 {
     diag_add(p->diags, AX_not_supported, span, "'%.*s' is not supported yet", (int)word.n, word.s);
+    p->said = true;
 }
 }
 
@@ -182,6 +174,7 @@ statement:
     ;
 
 block: '{' statement_list '}' { $$ = $2; }
+    | '{' statement_list error '}' { $$ = $2; yyerrok; }
     | '{' statement_list simple_line '}' { $$ = $2; for (uint32_t i = 0; i < $3.n; i++) $$ = list_add(p, $$, $3.at[i]); }
     ;
 
@@ -220,8 +213,8 @@ disjunction: conjunction | disjunction OR conjunction { $$ = node_binary(p, $2, 
 conjunction: inversion | conjunction AND inversion { $$ = node_binary(p, $2, @2, $1, $3); };
 inversion: comparison | NOT inversion { $$ = node_unary(p, $1, @1, $2, @$); };
 comparison: bitor | compared;
-compared: bitor COMPARE bitor { $$ = node_compare(p, $1, false, $2, $3); $$->name_span = @2; }
-    | compared COMPARE bitor { $$ = node_compare(p, $1, true, $2, $3); }
+compared: bitor COMPARE bitor { $$ = node_compare(p, $2, $1, $3); $$->name_span = @2; }
+    | compared COMPARE bitor { $$ = node_compare_more(p, $1, $2, $3); }
     ;
 bitor: bitxor | bitor BITOR bitxor { $$ = node_binary(p, $2, @2, $1, $3); };
 bitxor: bitand | bitxor BITXOR bitand { $$ = node_binary(p, $2, @2, $1, $3); };
@@ -262,7 +255,7 @@ atom:
     | FALSE_ { $$ = boolean(p, @1, 0); }
     | NONE { $$ = node_new(p, AST_NONE, @1); }
     | NAME { $$ = named(p, AST_NAME, @1, $1, @1, NULL); }
-    | '(' values ')' { $$ = $2.n == 1 ? $2.at[0] : node_list(p, AST_TUPLE, @$, &$2); }
+    | '(' values ')' { $$ = $2.n == 1 ? $2.at[0] : node_list(p, AST_TUPLE, @$, &$2); $$->span = @$; }
     | '(' values ',' ')' { $$ = node_list(p, AST_TUPLE, @$, &$2); }
     | '(' ')' { ast_list l = list_of(p, NULL); $$ = node_list(p, AST_TUPLE, @$, &l); }
     | '[' values ']' { $$ = node_list(p, AST_TUPLE, @$, &$2); }
@@ -270,45 +263,160 @@ atom:
 
 %%
 
-/* Only what was already said is kept quiet: a stray character has its own message. */
+int parse_tokens(struct parse *p, struct ast_yypstate *state)
+{
+    union token_value value;
+    struct span span = {0, 0};
+    int status;
+    do {
+        int token = parse_token(&value, &span, p);
+        status = ast_yypush_parse(state, token, &value, &span, p);
+        p->last = span;
+    } while (status == YYPUSH_MORE);
+    return status;
+}
+
+/* Bison's own complaint: its stack has grown to its limit. */
 static void ast_yyerror(struct span *at, struct parse *p, const char *message)
 {
     (void)message;
-    diag_add(p->diags, AX_nesting_too_deep, *at, "the expression is nested too deeply");
+    if (!p->over_limit)
+        diag_add(p->diags, AX_nesting_too_deep, *at, "the expression is nested too deeply");
     p->over_limit = true;
 }
 
-static const char *words(yysymbol_kind_t s)
+/* ---- what is said about a syntax error ---- */
+
+enum expected { EXPECTED_SOMETHING, EXPECTED_OPERATOR, EXPECTED_OPERAND };
+
+/* Past an operand a product may follow; before one only a sign. */
+static enum expected kind_of_expected(const yypcontext_t *ctx)
 {
-    return yysymbol_name(s);
+    yysymbol_kind_t all[YYNTOKENS];
+    int n = yypcontext_expected_tokens(ctx, all, YYNTOKENS);
+    enum expected kind = EXPECTED_SOMETHING;
+    for (int i = 0; i < n; i++) {
+        if (all[i] == YYSYMBOL_TIMES)
+            return EXPECTED_OPERATOR;
+        if (all[i] == YYSYMBOL_FLOAT)
+            kind = EXPECTED_OPERAND;
+    }
+    return kind;
+}
+
+static const struct bracket *open_bracket(const struct parse *p)
+{
+    const struct bracket *b = p->brackets.n ? &p->brackets.at[p->brackets.n - 1] : NULL;
+    return b && b->open != '{' ? b : NULL;
+}
+
+static void add_expected(struct parse *p, const yypcontext_t *ctx, struct strbuf *m)
+{
+    enum { MOST = 4 };
+    yysymbol_kind_t some[MOST];
+    int n = yypcontext_expected_tokens(ctx, some, MOST);
+    for (int i = 0; i < n; i++)
+        strbuf_printf(m, "%s%s", i == 0 ? ": expected " : i + 1 < n ? ", " : " or ", yysymbol_name(some[i]));
+    if (n > 0)
+        return;
+    const struct bracket *b = open_bracket(p);
+    enum expected kind = kind_of_expected(ctx);
+    if (kind == EXPECTED_OPERAND)
+        strbuf_puts(m, ": expected an expression");
+    else if (kind == EXPECTED_OPERATOR && b)
+        strbuf_printf(m, ": expected an operator, ',' or '%c'", b->open == '(' ? ')' : ']');
+    else if (kind == EXPECTED_OPERATOR)
+        strbuf_puts(m, ": expected an operator or the end of the statement");
+}
+
+/* Do the brackets open at `at` close later in the text? */
+static bool closes(const struct parse *p, uint32_t at)
+{
+    uint32_t depth = 0;
+    for (uint32_t i = at; i < p->n; i++) {
+        char c = p->text[i];
+        if (c == '#')
+            i += (uint32_t)strcspn(p->text + i, "\n");
+        else if (c == '(' || c == '[')
+            depth++;
+        else if (c == ')' || c == ']') {
+            if (!depth)
+                return true;
+            depth--;
+        }
+    }
+    return false;
+}
+
+static bool first_on_its_line(const struct parse *p, struct span at)
+{
+    for (uint32_t i = p->last.end; i < at.begin; i++)
+        if (p->text[i] == '\n')
+            return true;
+    return false;
+}
+
+/* An open bracket that nothing closes: the rest of the text is not inside it. */
+static bool report_unclosed(struct parse *p, struct span at, bool ends)
+{
+    const struct bracket *b = open_bracket(p);
+    bool new_line = first_on_its_line(p, at);
+    if (!b || closes(p, at.begin))
+        return false;
+    if (ends || new_line)
+        diag_add(p->diags, AX_unclosed_bracket, (struct span){b->at, b->at + 1}, "'%c' is never closed", b->open);
+    while (open_bracket(p))
+        p->brackets.n--;
+    if (new_line && !ends) {
+        p->at = at.begin;
+        p->line_ends = true;
+    }
+    return ends || new_line;
+}
+
+static bool report_wrong_bracket(struct parse *p, struct span at)
+{
+    char c = p->text[at.begin], open = c == ')' ? '(' : c == ']' ? '[' : c == '}' ? '{' : 0;
+    if (!open || at.end != at.begin + 1 || p->wrong.open == open)
+        return false;
+    if (!p->wrong.open) {
+        diag_add(p->diags, AX_syntax, at, "'%c' closes nothing", c);
+        return true;
+    }
+    diag_add(p->diags, AX_syntax, at, "'%c' does not close '%c'", c, p->wrong.open);
+    diag_note(p->diags, (struct span){p->wrong.at, p->wrong.at + 1}, "opened here");
+    while (open_bracket(p))
+        p->brackets.n--;
+    return true;
+}
+
+static void report_token(struct parse *p, const yypcontext_t *ctx, struct span at, bool ends)
+{
+    struct strbuf m = {0};
+    if (ends)
+        strbuf_puts(&m, "the statement ends too soon");
+    else
+        strbuf_printf(&m, "unexpected '%.*s'", (int)(at.end - at.begin), p->text + at.begin);
+    add_expected(p, ctx, &m);
+    diag_add(p->diags, ends ? AX_unexpected_end : AX_syntax, at, "%s", m.s ? m.s : "syntax error");
+    strbuf_fini(&m);
 }
 
 static int yyreport_syntax_error(const yypcontext_t *ctx, struct parse *p)
 {
-    enum { MOST = 4 };
-    yysymbol_kind_t token = yypcontext_token(ctx), expected[MOST];
+    enum { ENOUGH = 100 }; /* errors: a text with more is not read to its end */
+    yysymbol_kind_t token = yypcontext_token(ctx);
     struct span at = *yypcontext_location(ctx);
-    if (token == YYSYMBOL_BAD)
+    bool ends = token == YYSYMBOL_NEWLINE || token == YYSYMBOL_YYEOF || token == YYSYMBOL_SEMICOLON, said = p->said || p->over_limit;
+    p->said = false;
+    p->over_limit |= ++p->n_errors > ENOUGH;
+    if (said || token == YYSYMBOL_BAD) /* a stray character has its own message */
         return 0;
-    struct strbuf m = {0};
-    int n = yypcontext_expected_tokens(ctx, expected, MOST);
-    if (p->brackets.n && (token == YYSYMBOL_NEWLINE || token == YYSYMBOL_YYEOF)) {
-        struct bracket b = p->brackets.at[p->brackets.n - 1];
-        diag_add(p->diags, AX_unclosed_bracket, (struct span){b.at, b.at + 1}, "'%c' is never closed", b.open);
+    if (token == YYSYMBOL_LATER) {
+        diag_add(p->diags, AX_not_supported, at, "'%.*s' is not supported here yet", (int)(at.end - at.begin), p->text + at.begin);
         return 0;
     }
-    if (token == YYSYMBOL_NEWLINE || token == YYSYMBOL_YYEOF)
-        strbuf_puts(&m, "the statement ends too soon");
-    else if (token == YYSYMBOL_LATER)
-        strbuf_printf(&m, "'%.*s' is not supported here yet", (int)(at.end - at.begin), p->text + at.begin);
-    else
-        strbuf_printf(&m, "unexpected '%.*s'", (int)(at.end - at.begin), p->text + at.begin);
-    for (int i = 0; i < n; i++)
-        strbuf_printf(&m, "%s%s", i == 0 ? ": expected " : i + 1 < n ? ", " : " or ", words(expected[i]));
-    if (n <= 0)
-        strbuf_puts(&m, ": expected an expression");
-    enum diag_id id = token == YYSYMBOL_LATER ? AX_not_supported : token == YYSYMBOL_YYEOF || token == YYSYMBOL_NEWLINE ? AX_unexpected_end : AX_syntax;
-    diag_add(p->diags, id, at, "%s", m.s ? m.s : "syntax error");
-    strbuf_fini(&m);
+    if (!report_unclosed(p, at, ends) && !report_wrong_bracket(p, at))
+        report_token(p, ctx, at, ends);
     return 0;
 }

@@ -22,20 +22,27 @@ struct ast *node_new(struct parse *p, enum ast_kind kind, struct span span)
     return n;
 }
 
+static void set_depth(struct parse *p, struct ast *n, unsigned depth)
+{
+    n->depth = (uint16_t)depth;
+    if (depth <= p->limits.max_nesting)
+        return;
+    over_limit(p, AX_nesting_too_deep, n->span, "the expression is nested too deeply", p->limits.max_nesting);
+    n->depth = 1;
+}
+
 struct ast *node_with(struct parse *p, enum ast_kind kind, struct span span, struct ast *const *kids, uint32_t n)
 {
     struct ast *node = node_new(p, kind, span);
+    unsigned depth = 1;
     node->kid = arena_array(p->arena, struct ast *, n);
     node->n_kids = n;
     for (uint32_t i = 0; i < n; i++) {
         node->kid[i] = kids[i];
-        if (kids[i] && kids[i]->depth >= node->depth)
-            node->depth = kids[i]->depth + 1;
+        if (kids[i] && kids[i]->depth >= depth)
+            depth = kids[i]->depth + 1u;
     }
-    if (node->depth > p->limits.max_nesting) {
-        over_limit(p, AX_nesting_too_deep, span, "the expression is nested too deeply", p->limits.max_nesting);
-        node->depth = 1;
-    }
+    set_depth(p, node, depth);
     return node;
 }
 
@@ -60,35 +67,65 @@ struct ast *node_binary(struct parse *p, uint16_t op, struct span op_span, struc
     return n;
 }
 
-/* a < b < c: `chain` is the comparison so far and grows, or the first operand (which may be one in parentheses). */
-struct ast *node_compare(struct parse *p, struct ast *chain, bool grows, uint16_t op, struct ast *next)
+/* Room for kid number n: a new place, twice as large, whenever n is a power of two. */
+static void grow_compare(struct parse *p, struct ast *chain, uint16_t *ops)
 {
-    uint32_t n = grows ? chain->n_kids : 1;
-    struct ast **kids = arena_array(p->arena, struct ast *, n + 1);
-    uint16_t *ops = arena_array(p->arena, uint16_t, n);
-    memcpy(kids, grows ? chain->kid : &chain, n * sizeof *kids);
-    if (grows)
-        memcpy(ops, chain->ops, (n - 1) * sizeof *ops);
-    kids[n] = next;
-    ops[n - 1] = op;
-    struct ast *node = node_with(p, AST_COMPARE, span_join(chain->span, next->span), kids, n + 1);
-    node->name_span = chain->name_span;
+    uint32_t n = chain->n_kids;
+    struct ast **kids = arena_array(p->arena, struct ast *, 2 * n);
+    uint16_t *more = arena_array(p->arena, uint16_t, 2 * n);
+    memcpy(kids, chain->kid, n * sizeof *kids);
+    memcpy(more, ops, (n - 1) * sizeof *more);
+    chain->kid = kids;
+    chain->ops = more;
+}
+
+struct ast *node_compare(struct parse *p, uint16_t op, struct ast *a, struct ast *b)
+{
+    struct ast *kids[] = {a, b}, *node = node_with(p, AST_COMPARE, span_join(a->span, b->span), kids, 2);
+    uint16_t *ops = arena_new(p->arena, uint16_t);
+    *ops = op;
     node->ops = ops;
     return node;
 }
 
+struct ast *node_compare_more(struct parse *p, struct ast *chain, uint16_t op, struct ast *next)
+{
+    if ((chain->n_kids & (chain->n_kids - 1)) == 0)
+        grow_compare(p, chain, (uint16_t *)chain->ops);
+    ((uint16_t *)chain->ops)[chain->n_kids - 1] = op;
+    chain->kid[chain->n_kids++] = next;
+    chain->span = span_join(chain->span, next->span);
+    if (next->depth >= chain->depth)
+        set_depth(p, chain, next->depth + 1u);
+    return chain;
+}
+
+/* Bytes of the character at s, 0 when it is none. The Unicode Standard, table 3-7: shortest forms only, no surrogates. */
+static unsigned utf8_length(const unsigned char *s, size_t n)
+{
+    static const struct form {
+        unsigned char first, last, low, high, length; /* range of the first byte, of the second */
+    } forms[] = {
+        {0x01, 0x7f, 0x00, 0xff, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+        {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    const struct form *f = forms, *end = forms + sizeof forms / sizeof *forms;
+    while (f < end && (s[0] < f->first || s[0] > f->last))
+        f++;
+    if (f == end || f->length > n || (f->length > 1 && (s[1] < f->low || s[1] > f->high)))
+        return 0;
+    for (unsigned k = 2; k < f->length; k++)
+        if ((s[k] & 0xc0) != 0x80)
+            return 0;
+    return f->length;
+}
+
 static bool is_utf8(const unsigned char *s, size_t n, size_t *bad)
 {
-    for (size_t i = 0; i < n;) {
-        unsigned c = s[i], more = c < 0x80 ? 0 : (c >> 5) == 6 ? 1 : (c >> 4) == 14 ? 2 : (c >> 3) == 30 ? 3 : 9;
-        *bad = i;
-        if (more == 9 || c == 0 || i + more >= n + (more == 0))
+    unsigned length;
+    for (*bad = 0; *bad < n; *bad += length)
+        if (!(length = utf8_length(s + *bad, n - *bad)))
             return false;
-        for (unsigned k = 1; k <= more; k++)
-            if (i + k >= n || (s[i + k] & 0xc0) != 0x80)
-                return false;
-        i += 1 + more;
-    }
     return true;
 }
 
@@ -106,19 +143,47 @@ static bool acceptable(const char *text, size_t n, const struct ast_limits *limi
     return true;
 }
 
+static void set_limits(struct parse *p, const struct ast_limits *limits)
+{
+    enum { DEEPEST = 60000 }; /* what ast.depth holds, with room to spare */
+    if (limits)
+        p->limits = *limits;
+    p->limits.max_source = p->limits.max_source ? p->limits.max_source : 1u << 20;
+    p->limits.max_nesting = p->limits.max_nesting ? p->limits.max_nesting : 500;
+    p->limits.max_nodes = p->limits.max_nodes ? p->limits.max_nodes : 200000;
+    if (p->limits.max_nesting > DEEPEST)
+        p->limits.max_nesting = DEEPEST;
+}
+
+/* The grammar's stack is on the heap: whoever asked for the arena's jump is told only after it is freed. */
+static int run_grammar(struct parse *p)
+{
+    jmp_buf *asked = p->arena->on_fail, here;
+    ast_yypstate *state = ast_yypstate_new();
+    if (!state)
+        return 2;
+    p->arena->on_fail = &here;
+    if (setjmp(here)) {
+        ast_yypstate_delete(state);
+        p->arena->on_fail = asked;
+        longjmp(*asked, 1);
+    }
+    int status = parse_tokens(p, state);
+    p->arena->on_fail = asked;
+    ast_yypstate_delete(state);
+    return status;
+}
+
 struct ast *ast_parse(struct arena *arena, const char *text, size_t n, const struct ast_limits *limits, struct diags *diags)
 {
     struct parse p = {.arena = arena, .diags = diags, .n = (uint32_t)n};
-    p.limits = limits ? *limits : (struct ast_limits){0};
-    p.limits.max_source = p.limits.max_source ? p.limits.max_source : 1u << 20;
-    p.limits.max_nesting = p.limits.max_nesting ? p.limits.max_nesting : 500;
-    p.limits.max_nodes = p.limits.max_nodes ? p.limits.max_nodes : 200000;
+    set_limits(&p, limits);
     if (!acceptable(text, n, &p.limits, diags))
         return NULL;
     p.text = arena_strndup(arena, text, n);
     unsigned before = diags->n_errors;
-    int failed = ast_yyparse(&p);
+    int failed = run_grammar(&p);
     if (failed == 2 && diags->n_errors == before)
-        diag_add(diags, AX_nesting_too_deep, (struct span){0, 0}, "the expression is nested too deeply");
+        diag_add(diags, AX_out_of_memory, (struct span){0, 0}, "no memory for the parser's stack");
     return failed || diags->n_errors > before ? NULL : p.program;
 }

@@ -22,8 +22,12 @@ struct parse {
     VEC(struct bracket) brackets; /* open ones; a newline inside ( or [ is no token */
     struct ast *program;
     struct span last; /* the token before the one at hand */
-    const char *last_text;
-    bool over_limit, at_end_of_line;
+    struct bracket wrong; /* what the closing bracket at hand does not close; at 0 open when there is nothing to close */
+    unsigned n_errors;
+    bool over_limit;      /* nothing more is read */
+    bool at_end_of_line;
+    bool line_ends;       /* a newline is put before the next token: the statement was given up there */
+    bool said;            /* the error to come has its message already */
 };
 
 struct number {
@@ -40,6 +44,10 @@ union token_value {
     uint16_t op;
 };
 
+struct ast_yypstate;
+/* Feeds the grammar to the end of the text: 0, or 1 for syntax errors, 2 for no memory. */
+int parse_tokens(struct parse *p, struct ast_yypstate *state);
+
 /* A token's number in the grammar; its value and span. */
 int parse_token(union token_value *value, struct span *span, struct parse *p);
 
@@ -47,7 +55,9 @@ struct ast *node_new(struct parse *p, enum ast_kind kind, struct span span);
 struct ast *node_with(struct parse *p, enum ast_kind kind, struct span span, struct ast *const *kids, uint32_t n);
 struct ast *node_unary(struct parse *p, uint16_t op, struct span op_span, struct ast *a, struct span span);
 struct ast *node_binary(struct parse *p, uint16_t op, struct span op_span, struct ast *a, struct ast *b);
-struct ast *node_compare(struct parse *p, struct ast *chain, bool grows, uint16_t op, struct ast *next);
+/* a < b, then < c: the chain grows in place. */
+struct ast *node_compare(struct parse *p, uint16_t op, struct ast *a, struct ast *b);
+struct ast *node_compare_more(struct parse *p, struct ast *chain, uint16_t op, struct ast *next);
 struct ast *node_list(struct parse *p, enum ast_kind kind, struct span span, const ast_list *list);
 
 #endif

@@ -1,5 +1,6 @@
 /* The tree as s-expressions. */
 #include <inttypes.h>
+#include <string.h>
 #include "ast/ast.h"
 #include "ir/ops.h"
 
@@ -80,7 +81,10 @@ static void node(const struct printer *p, const struct ast *n)
     if (leaf(p, n))
         return;
     strbuf_puts(p->out, "(");
-    strbuf_puts(p->out, n->kind == AST_UNARY || n->kind == AST_BINARY ? symbol(n->op) : kind_names[n->kind]);
+    if (n->kind == AST_UNARY && strcmp(symbol(n->op) + 1, "x") == 0) /* "-x" */
+        strbuf_add(p->out, symbol(n->op), 1);
+    else
+        strbuf_puts(p->out, n->kind == AST_UNARY || n->kind == AST_BINARY ? symbol(n->op) : kind_names[n->kind]);
     span(p, n);
     if (n->name.n)
         text(p, n->name);

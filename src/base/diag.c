@@ -145,20 +145,63 @@ static unsigned width_of_line(const char *s)
     return (unsigned)strcspn(s, "\r\n");
 }
 
+/* Up to n characters on from s, not beyond stop. */
+static const char *characters_on(const char *s, const char *stop, unsigned n)
+{
+    while (s < stop && n) {
+        s++;
+        while (s < stop && continues(*s))
+            s++;
+        n--;
+    }
+    return s;
+}
+
+static const char *characters_back(const char *s, const char *start, unsigned n)
+{
+    while (s > start && n) {
+        s--;
+        while (s > start && continues(*s))
+            s--;
+        n--;
+    }
+    return s;
+}
+
+/* The part of a line that is shown: all of it, or WIDEST characters around `from`. */
+struct window {
+    const char *begin, *end;
+    bool cut_before, cut_after;
+};
+
+static struct window window_of(const char *line, const char *stop, const char *from)
+{
+    enum { WIDEST = 120, BEFORE = 60 };
+    struct window w = {line, stop, false, false};
+    if (characters_on(line, stop, WIDEST) == stop)
+        return w;
+    w.begin = characters_back(from < stop ? from : stop, line, BEFORE);
+    w.end = characters_on(w.begin, stop, WIDEST);
+    w.cut_before = w.begin > line;
+    w.cut_after = w.end < stop;
+    return w;
+}
+
 /* Tabs stay tabs under the line, so that carets line up in any terminal. */
 static void caret_line(const struct diags *d, struct span span, struct strbuf *out)
 {
     uint32_t begin = inside(d, span.begin), end = inside(d, span.end);
-    const char *line = line_start(d, begin), *stop = line + width_of_line(line);
-    const char *from = d->source + begin, *to = d->source + end;
-    strbuf_puts(out, "    ");
-    strbuf_add(out, line, (size_t)(stop - line));
-    strbuf_puts(out, "\n    ");
-    for (const char *s = line; s < from && s < stop; s++)
+    const char *line = line_start(d, begin), *from = d->source + begin, *to = d->source + end;
+    struct window w = window_of(line, line + width_of_line(line), from);
+    strbuf_puts(out, w.cut_before ? "    ..." : "    ");
+    strbuf_add(out, w.begin, (size_t)(w.end - w.begin));
+    strbuf_puts(out, w.cut_after ? "...\n" : "\n");
+    strbuf_puts(out, w.cut_before ? "       " : "    ");
+    for (const char *s = w.begin; s < from && s < w.end; s++)
         if (!continues(*s))
             strbuf_add(out, *s == '\t' ? "\t" : " ", 1);
     strbuf_puts(out, "^");
-    for (const char *s = from + 1; s < to && s < stop; s++)
+    for (const char *s = from + 1; s < to && s < w.end; s++)
         if (!continues(*s))
             strbuf_puts(out, "~");
     strbuf_puts(out, "\n");

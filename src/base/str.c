@@ -1,4 +1,5 @@
 /* Text slices and a growing buffer. See str.h. */
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,21 +103,26 @@ void strbuf_printf(struct strbuf *b, const char *fmt, ...)
     va_end(args);
 }
 
-/* printf takes the decimal point from the locale. */
-void strbuf_float(struct strbuf *b, double v, int bits)
+static int shortest(char *text, size_t room, double v, int bits)
 {
-    char text[64];
-    int most = bits == 32 ? 9 : 17, n = 0;
-    for (int digits = bits == 32 ? 6 : 15; digits <= most; digits++) {
-        n = snprintf(text, sizeof text, "%.*g", digits, v);
-        char *end;
-        double back = strtod(text, &end);
+    int n = 0;
+    for (int digits = bits == 32 ? 6 : 15, most = bits == 32 ? 9 : 17; digits <= most; digits++) {
+        n = snprintf(text, room, "%.*g", digits, v);
+        double back = strtod(text, NULL);
         if (bits == 32 ? (float)back == (float)v : back == v)
             break;
     }
-    for (int i = 0; i < n; i++)
-        if (!strchr("0123456789+-einfa", text[i]))
-            text[i] = '.';
+    return n;
+}
+
+/* printf and strtod take the decimal point from the locale of the thread. */
+void strbuf_float(struct strbuf *b, double v, int bits)
+{
+    char text[64];
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0), before = uselocale(c);
+    int n = shortest(text, sizeof text, v, bits);
+    uselocale(before);
+    freelocale(c);
     strbuf_add(b, text, (size_t)n);
 }
 

@@ -1,0 +1,240 @@
+/* The ground everything stands on: arenas, arrays, text, hashes, and how diagnostics are shown. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/diag.h"
+#include "base/hash.h"
+#include "base/vec.h"
+
+/* ---- arena ---- */
+
+static void test_arena(void **state)
+{
+    struct arena a;
+    (void)state;
+    arena_init(&a, 0);
+    for (size_t n = 0; n < 5000; n += 7) {
+        unsigned char *p = arena_alloc(&a, n);
+        assert_int_equal((uintptr_t)p % 16, 0);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(p[i], 0);
+        memset(p, 0xff, n);
+    }
+    unsigned char *large = arena_alloc(&a, 3 << 20);
+    assert_int_equal(large[(3 << 20) - 1], 0);
+    assert_string_equal(arena_strndup(&a, "abcdef", 3), "abc");
+    assert_string_equal(arena_printf(&a, "%d-%s", 7, "x"), "7-x");
+    arena_fini(&a);
+}
+
+static void test_arena_limit(void **state)
+{
+    struct arena a;
+    jmp_buf failed;
+    volatile unsigned n = 0;
+    (void)state;
+    arena_init(&a, 10000);
+    a.on_fail = &failed;
+    if (setjmp(failed) == 0)
+        for (;;) {
+            arena_alloc(&a, 100);
+            n++;
+        }
+    assert_int_equal(a.failure, ARENA_OVER_LIMIT);
+    assert_in_range(n, 80, 100);
+    if (setjmp(failed) == 0) {
+        arena_alloc(&a, SIZE_MAX - 8); /* rounding up must not wrap */
+        fail();
+    }
+    arena_fini(&a);
+}
+
+static void test_vec(void **state)
+{
+    struct arena a;
+    VEC(uint32_t) v = {0};
+    (void)state;
+    arena_init(&a, 0);
+    for (uint32_t i = 0; i < 10000; i++)
+        vec_push(&a, &v, i * i);
+    assert_int_equal(v.n, 10000);
+    for (uint32_t i = 0; i < v.n; i++)
+        assert_int_equal(v.at[i], i * i);
+    arena_fini(&a);
+}
+
+/* ---- text ---- */
+
+static void test_str(void **state)
+{
+    (void)state;
+    assert_true(str_eq(str_of("ab"), (struct str){"abc", 2}));
+    assert_false(str_eq(str_of("ab"), str_of("abc")));
+    assert_true(str_eq((struct str){NULL, 0}, str_of("")));
+    assert_true(str_is(str_of("x"), "x"));
+    assert_int_equal(str_distance(str_of("maximum"), str_of("maxmium"), 3), 1); /* two letters changed places */
+    assert_int_equal(str_distance(str_of("sqrt"), str_of("sqr"), 3), 1);
+    assert_int_equal(str_distance(str_of(""), str_of("abc"), 5), 3);
+    assert_int_equal(str_distance(str_of("abcdef"), str_of("uvwxyz"), 2), 3);
+}
+
+static void test_strbuf(void **state)
+{
+    struct strbuf b = {0};
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        strbuf_printf(&b, "%d,", i);
+    assert_int_equal(b.n, strlen(b.s));
+    assert_memory_equal(b.s + b.n - 4, "999,", 5);
+    char *text = strbuf_take(&b);
+    assert_null(b.s);
+    free(text);
+    text = strbuf_take(&b);
+    assert_string_equal(text, "");
+    free(text);
+}
+
+static void expect_float(double v, int bits, const char *text)
+{
+    struct strbuf b = {0};
+    strbuf_float(&b, v, bits);
+    assert_string_equal(b.s, text);
+    strbuf_fini(&b);
+}
+
+static void floats(void)
+{
+    expect_float(0.1, 64, "0.1");
+    expect_float(0.1f, 32, "0.1");
+    expect_float(1.0 / 3, 64, "0.3333333333333333");
+    expect_float(1e300, 64, "1e+300");
+    expect_float(-0.0, 64, "-0");
+    expect_float(16777217.0, 64, "16777217");
+    expect_float(1.0 / 0.0, 64, "inf");
+    expect_float(5e-324, 64, "4.94065645841247e-324");
+}
+
+/* The text is the same whatever decimal point the user's locale has. */
+static void test_floats(void **state)
+{
+    static const char *const commas[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "ps_AF.UTF-8"};
+    (void)state;
+    floats();
+    for (size_t i = 0; i < sizeof commas / sizeof *commas; i++)
+        if (setlocale(LC_NUMERIC, commas[i]))
+            floats();
+    setlocale(LC_NUMERIC, "C");
+}
+
+static void test_hash(void **state)
+{
+    uint64_t a = hash_bytes(HASH_START, "abc", 3), b = hash_bytes(HASH_START, "abd", 3);
+    unsigned low = 0;
+    (void)state;
+    assert_int_not_equal(a, b);
+    assert_int_equal(hash_bytes(hash_bytes(HASH_START, "ab", 2), "c", 1), a);
+    /* tables use the low bits: small numbers must spread over them */
+    for (uint32_t i = 0; i < 256; i++)
+        low |= 1u << (hash_bytes(HASH_START, &i, sizeof i) & 31);
+    assert_int_equal(low, UINT32_MAX);
+}
+
+/* ---- diagnostics ---- */
+
+static char *rendered(struct diags *d)
+{
+    struct strbuf out = {0};
+    diags_render(d, &out);
+    diags_fini(d);
+    return strbuf_take(&out);
+}
+
+static void expect_rendered(const char *source, struct span span, const char *text)
+{
+    struct diags d;
+    diags_init(&d);
+    diags_set_source(&d, "f", source, strlen(source));
+    diag_add(&d, AX_syntax, span, "m");
+    char *got = rendered(&d);
+    assert_string_equal(got, text);
+    free(got);
+}
+
+static void test_render(void **state)
+{
+    (void)state;
+    expect_rendered("a + b\nc d", (struct span){8, 9}, "f:2:3: error[AX0101]: m\n    c d\n      ^\n");
+    expect_rendered("abcd", (struct span){1, 3}, "f:1:2: error[AX0101]: m\n    abcd\n     ^~\n");
+    expect_rendered("abc", (struct span){3, 3}, "f:1:4: error[AX0101]: m\n    abc\n       ^\n");
+    expect_rendered("\tab", (struct span){2, 3}, "f:1:3: error[AX0101]: m\n    \tab\n    \t ^\n");
+    expect_rendered("\xc3\xa9\xe2\x82\xac = x", (struct span){8, 9}, "f:1:6: error[AX0101]: m\n    \xc3\xa9\xe2\x82\xac = x\n         ^\n");
+    expect_rendered("ab\ncd", (struct span){1, 5}, "f:1:2: error[AX0101]: m\n    ab\n     ^\n"); /* the first line of several */
+    expect_rendered("ab", (struct span){90, 99}, "f:1:3: error[AX0101]: m\n    ab\n      ^\n"); /* outside: at the end */
+    expect_rendered("ab", (struct span){0, 0}, "error[AX0101]: m\n"); /* nowhere */
+}
+
+/* Of a long line the part around the caret is shown. */
+static void test_long_line(void **state)
+{
+    char source[1001];
+    struct diags d;
+    (void)state;
+    for (unsigned at = 0; at < 1000; at += 37) {
+        memset(source, '.', 1000);
+        source[1000] = 0;
+        source[at] = 'X';
+        diags_init(&d);
+        diags_set_source(&d, "f", source, 1000);
+        diag_add(&d, AX_syntax, (struct span){at, at + 1}, "m");
+        char *got = rendered(&d), *line = strchr(got, '\n') + 1, *carets = strchr(line, '\n') + 1;
+        assert_true(carets - line < 140);
+        assert_int_equal(strchr(line, 'X') - line, strchr(carets, '^') - carets);
+        free(got);
+    }
+}
+
+static void test_notes_and_limit(void **state)
+{
+    struct diags d;
+    (void)state;
+    diags_init(&d);
+    d.limit = 2;
+    diags_set_source(&d, "f", "x y", 3);
+    diag_add(&d, AX_unused_param, (struct span){0, 1}, "w");
+    assert_false(diags_has_errors(&d));
+    diag_add(&d, AX_shape_mismatch, (struct span){2, 3}, "e");
+    diag_note(&d, (struct span){0, 1}, "see %s", "here");
+    for (int i = 0; i < 3; i++)
+        diag_add(&d, AX_syntax, (struct span){0, 1}, "more");
+    assert_int_equal(d.n, 2);
+    assert_int_equal(d.n_errors, 4);
+    char *got = rendered(&d);
+    assert_string_equal(got, "f:1:1: warning[AX0218]: w\n    x y\n    ^\nf:1:3: error[AX0301]: e\n    x y\n      ^\n  note: see here\n    x y\n    ^\nand 3 more\n");
+    free(got);
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < AX_COUNT; i++) {
+        assert_int_equal(strlen(diag_table[i].code), 6);
+        for (unsigned k = 0; k < i; k++)
+            assert_string_not_equal(diag_table[i].code, diag_table[k].code);
+        assert_true(diag_table[i].help[0] && diag_table[i].title[0]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_arena), cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_vec),       cmocka_unit_test(test_str),
+        cmocka_unit_test(test_strbuf), cmocka_unit_test(test_floats),     cmocka_unit_test(test_hash),      cmocka_unit_test(test_render),
+        cmocka_unit_test(test_long_line), cmocka_unit_test(test_notes_and_limit), cmocka_unit_test(test_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
