@@ -53,7 +53,7 @@ typedef enum arex_target {
 
 /* A view of an array. Never owned by the library when it is an input. */
 typedef struct arex_array {
-    void *data;     /* first element; on a GPU, a device address. NULL in an output: allocated by arex_call */
+    void *data;     /* first element, at a multiple of its size; on a GPU, a device address. NULL in an output: allocated by arex_call */
     int32_t dtype;  /* arex_dtype */
     int32_t rank;   /* 0 to AREX_MAX_RANK */
     int32_t device; /* -1: host memory; n >= 0: memory of CUDA device n */
@@ -171,7 +171,7 @@ typedef struct arex_stats {
 arex_status arex_program_stats(const arex_program *program, arex_stats *out);
 
 /*
- * The text of a stage ("ast", "ir", "loop", "plan", "llvm", "opt", "asm", "ptx", "sass"). target: CPU or CUDA. arch: "sm_90",
+ * The text of a stage ("ast", "ir", "loop", "plan", "llvm", "opt", "asm", "ptx"). target: CPU or CUDA ("ptx" is CUDA's in any case). arch: "sm_90",
  * "x86-64-v3", or NULL for this machine. types: "x=float32[:,:], a=float64" for inputs without a `param`; NULL allowed
  * (inputs are then float64 of rank 1). *text: free with arex_free.
  */

@@ -9,12 +9,12 @@ import json as _json
 import sys as _sys
 
 from ._lib import ffi as _ffi, lib as _lib, library_path as _library_path
-from .errors import (ArexError, CompilerError, DeviceError, Diagnostic, LimitError, MemoryError_, NameError_, ShapeError,
+from .errors import (ArexError, ArexWarning, CompilerError, DeviceError, Diagnostic, LimitError, MemoryError_, NameError_, ShapeError,
                      SyntaxError_, TypeError_, UsageError, ValueError_, check as _check, fail as _fail)
 from .program import Program, context as _context, take as _take
 
 __version__ = _ffi.string(_lib.arex_version()).decode()
-__all__ = ["ArexError", "CompilerError", "DeviceError", "Diagnostic", "LimitError", "MemoryError_", "NameError_", "Program",
+__all__ = ["ArexError", "ArexWarning", "CompilerError", "DeviceError", "Diagnostic", "LimitError", "MemoryError_", "NameError_", "Program",
            "ShapeError", "SyntaxError_", "TypeError_", "UsageError", "ValueError_", "compile", "device_count", "evaluate",
            "list", "show_config"]
 _CACHE = 256

@@ -28,6 +28,10 @@ class ArexError(Exception):
         self.text = "\n".join(d.text.rstrip("\n") for d in self.diagnostics) or message
 
 
+class ArexWarning(UserWarning):
+    """What the compiler noticed and let pass."""
+
+
 class SyntaxError_(ArexError, ValueError):
     """The text is not a program."""
 

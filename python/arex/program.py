@@ -1,11 +1,12 @@
 """Programs: text compiled once, called on NumPy arrays in place."""
 import collections
 import threading
+import warnings
 
 import numpy as np
 
 from ._lib import ffi, lib
-from .errors import check, fail
+from .errors import ArexWarning, check, fail
 
 TARGETS = {"auto": 0, "cpu": 1, "cuda": 2, "reference": 3}
 _CODES = {np.dtype(name): i for i, name in enumerate(
@@ -94,7 +95,8 @@ class Program:
         lib.arex_compile_options_init(options)
         options.fast = bool(fast)
         source = expr.encode("utf-8", "surrogatepass")
-        check(lib.arex_program_new(self._context, source, len(source), name.encode(), options, out, slot), slot)
+        for d in check(lib.arex_program_new(self._context, source, len(source), name.encode(), options, out, slot), slot):
+            warnings.warn(d.text.rstrip(), ArexWarning, stacklevel=3)
         self._program = ffi.gc(out[0], lib.arex_program_free)
         self.source = expr
         self.inputs = self._names(lib.arex_program_inputs, lib.arex_program_input)

@@ -185,12 +185,41 @@ static size_t bytes_of(const arex_array *a)
     return n;
 }
 
+/* Axes from the densest on: each must step over all that lies within the ones before. */
+static bool elements_apart(const arex_array *a)
+{
+    bool taken[AREX_MAX_RANK] = {false};
+    uint64_t reach = type_table[a->dtype].size;
+    for (int k = 0; k < a->rank; k++) {
+        int next = -1;
+        for (int d = 0; d < a->rank; d++)
+            if (!taken[d] && (next < 0 || llabs(a->strides[d]) < llabs(a->strides[next])))
+                next = d;
+        taken[next] = true;
+        if (a->shape[next] == 0)
+            return true;
+        if (a->shape[next] == 1)
+            continue;
+        uint64_t step = (uint64_t)llabs(a->strides[next]);
+        if (step < reach)
+            return false;
+        reach += step * (uint64_t)(a->shape[next] - 1);
+    }
+    return true;
+}
+
 static bool check_output(struct call *c, uint32_t i)
 {
     const arex_array *given = &c->outputs[i], *r = &c->results[i];
     bool same = given->dtype == r->dtype && given->rank == r->rank && memcmp(given->shape, r->shape, (size_t)r->rank * sizeof *r->shape) == 0;
     struct strbuf want = {0};
-    if (!given->data || same)
+    if (!given->data)
+        return true;
+    if (same && !elements_apart(given)) {
+        diag_add(c->diags, AX_output_mismatch, c->p->interface.outputs.at[i].span, "elements of output %u lie on top of each other: check its strides", i);
+        return false;
+    }
+    if (same)
         return true;
     for (int d = 0; d < r->rank; d++)
         strbuf_printf(&want, "%s%" PRId64, d ? ", " : "", r->shape[d]);

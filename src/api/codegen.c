@@ -23,7 +23,8 @@ static char *beside_this_library(void)
 static const struct codegen_api *open_library(struct arex_context *c, const char *path, struct diags *diags)
 {
     const struct codegen_api *(*get)(void) = NULL;
-    c->llvm_handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    /* Stays in the process: LLVM keeps tables of its own that unloading would leak, and the next context finds it ready. */
+    c->llvm_handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     const char *why = c->llvm_handle ? NULL : dlerror();
     void *symbol = c->llvm_handle ? dlsym(c->llvm_handle, "arex_llvm_api") : NULL;
     memcpy(&get, &symbol, sizeof get);

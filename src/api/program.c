@@ -94,22 +94,22 @@ PUBLIC void arex_program_free(arex_program *p)
 
 PUBLIC int arex_program_inputs(const arex_program *p)
 {
-    return (int)p->interface.inputs.n;
+    return p ? (int)p->interface.inputs.n : 0;
 }
 
 PUBLIC const char *arex_program_input(const arex_program *p, int index)
 {
-    return index >= 0 && (uint32_t)index < p->interface.inputs.n ? p->input_names[index] : NULL;
+    return p && index >= 0 && (uint32_t)index < p->interface.inputs.n ? p->input_names[index] : NULL;
 }
 
 PUBLIC int arex_program_outputs(const arex_program *p)
 {
-    return (int)p->interface.outputs.n;
+    return p ? (int)p->interface.outputs.n : 0;
 }
 
 PUBLIC const char *arex_program_output(const arex_program *p, int index)
 {
-    return index >= 0 && (uint32_t)index < p->interface.outputs.n ? p->output_names[index] : NULL;
+    return p && index >= 0 && (uint32_t)index < p->interface.outputs.n ? p->output_names[index] : NULL;
 }
 
 PUBLIC arex_status arex_program_stats(const arex_program *program, arex_stats *out)
@@ -265,6 +265,10 @@ PUBLIC arex_status arex_emit(arex_program *p, const char *stage, int target, con
     struct strbuf out = {0};
     bool ok = false;
     diags_init(&d);
+    if (!p || !text) {
+        diag_add(&d, AX_usage, NO_SPAN, "a program and a place for the text must be given");
+        return diags_hand_over(&d, false, diags);
+    }
     *text = NULL;
     diags_set_source(&d, p->name, p->source, p->n_source);
     if (!stage || !is_stage(stage))

@@ -186,7 +186,8 @@ static void element_text(struct printer *p, const char *at, char *out)
     } else {
         positional(text, p->a->dtype, float_at(p->a, at), PRECISION);
         int whole = (int)(strchr(text, '.') - text);
-        snprintf(out, WORD, "%*s%-*s", p->left - whole, "", whole + 1 + p->right, text);
+        int n = snprintf(out, WORD, "%*s", p->left - whole, "");
+        snprintf(out + n, WORD - (size_t)n, "%-*s", whole + 1 + p->right, text);
     }
 }
 

@@ -21,9 +21,15 @@ static void add_input(struct walk *w, struct sema_name name)
 static void walk_name(struct walk *w, const struct ast *e)
 {
     struct value unused;
+    const struct binding *input;
 
-    if (scope_find(w->s.scope, e->name, false) || scope_find(w->root, e->name, false) ||
-        constant_value(e->name, &unused) || type_by_name(e->name) != DT_none)
+    if (scope_find(w->s.scope, e->name, false))
+        return;
+    if ((input = scope_find(w->root, e->name, false))) {
+        w->out->inputs.at[input->seq].used = true;
+        return;
+    }
+    if (constant_value(e->name, &unused) || type_by_name(e->name) != DT_none)
         return;
     if (scope_find(w->s.scope, e->name, true)) {
         sema_error(&w->s, AX_unknown_name, e->span,
@@ -31,7 +37,7 @@ static void walk_name(struct walk *w, const struct ast *e)
                    e->name.s);
         return;
     }
-    add_input(w, (struct sema_name){.name = e->name, .span = e->span, .dtype = DT_none, .rank = -1});
+    add_input(w, (struct sema_name){.name = e->name, .span = e->span, .dtype = DT_none, .rank = -1, .used = true});
 }
 
 static void walk_call(struct walk *w, const struct ast *e)
@@ -169,6 +175,15 @@ static void find_outputs(struct walk *w, const struct ast *last)
         sema_error(&w->s, AX_no_output, last->span, "an empty tuple is no output");
 }
 
+static void warn_unused(struct walk *w)
+{
+    for (uint32_t i = 0; i < w->out->inputs.n; i++) {
+        const struct sema_name *in = &w->out->inputs.at[i];
+        if (!in->used)
+            sema_error(&w->s, AX_unused_param, in->span, "`%.*s` is declared and not used", (int)in->name.n, in->name.s);
+    }
+}
+
 bool sema_interface(struct arena *arena, const struct ast *program, struct sema_interface *out,
                     struct diags *diags)
 {
@@ -192,5 +207,6 @@ bool sema_interface(struct arena *arena, const struct ast *program, struct sema_
         find_outputs(&w, last);
     else
         sema_error(&w.s, AX_no_output, (struct span){0, 0}, "the program is empty");
+    warn_unused(&w);
     return diags->n_errors == before;
 }

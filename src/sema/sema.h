@@ -15,6 +15,7 @@ struct sema_name {
     struct span span;
     uint8_t dtype; /* DT_none unless a `param` line fixes it */
     int8_t rank;   /* -1 unless a `param` line fixes it */
+    bool used;     /* an input: some expression names it */
 };
 
 /* Everything about a program that does not depend on its arguments. */

@@ -139,3 +139,8 @@ def test_lists_and_config(capsys):
         assert len(arex.list(what)) > 3
     arex.show_config()
     assert arex.__version__ in capsys.readouterr().out
+
+
+def test_warning():
+    with pytest.warns(arex.ArexWarning, match="`gain` is declared and not used"):
+        arex.compile("param gain: float64\nx*2")

@@ -405,7 +405,7 @@ static void errors_point_at_their_place(void **state)
     check_error("()", NULL, AX_no_output, NULL);
     check_error("def f(x) { return x, x }\nreturn f(x), x", f4, AX_type_mismatch, NULL);
     check_error("a, b = x", f4, AX_wrong_argument_count, "a, b = x");
-    check_error("param x: int32[n]\nparam n: int64\nn", wf, AX_argument_dtype, NULL);
+    check_error("param x: int32[m]\nparam n: int64\nx+n", wf, AX_argument_dtype, NULL);
     check_error("param x: floot32[n]\nx", f4, AX_unknown_type, NULL);
 }
 

@@ -1,0 +1,740 @@
+/* The C API as a host program meets it: every diagnostic, who owns what, views of every kind, threads, a fork. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <arex/arex.h>
+
+/* Memory that is not there is asked for on purpose: under a sanitizer too it shall be refused, not end the test. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+const char *__tsan_default_options(void)
+{
+    return "allocator_may_return_null=1:die_after_fork=0";
+}
+
+static arex_context *context;
+
+static int open_context(void **state)
+{
+    (void)state;
+    return arex_context_new(NULL, &context, NULL) != AREX_OK;
+}
+
+static int close_context(void **state)
+{
+    (void)state;
+    arex_context_free(context);
+    return 0;
+}
+
+/* ---- arrays ---- */
+
+static arex_array view(int dtype, void *data, int rank, const int64_t *shape)
+{
+    arex_array a = {.data = data, .dtype = dtype, .rank = rank, .device = -1};
+    int64_t stride = (int64_t)arex_dtype_size(dtype);
+    for (int d = rank; d-- > 0; stride *= shape[d]) {
+        a.shape[d] = shape[d];
+        a.strides[d] = stride;
+    }
+    return a;
+}
+
+static arex_array vector(int dtype, void *data, int64_t n)
+{
+    return view(dtype, data, 1, &n);
+}
+
+static arex_array scalar(int dtype, void *data)
+{
+    return view(dtype, data, 0, NULL);
+}
+
+static arex_array weak(int dtype, void *data)
+{
+    arex_array a = scalar(dtype, data);
+    a.flags = AREX_WEAK;
+    return a;
+}
+
+/* ---- every diagnostic has a program or a call that triggers it ---- */
+
+#define DIAG(id, code, severity, title, help) code,
+static const char *const all_codes[] = {
+#include "diag.def"
+};
+#undef DIAG
+enum { N_CODES = sizeof all_codes / sizeof *all_codes };
+static unsigned char triggered[N_CODES];
+
+/* Those that a host cannot bring about with a sound installation and a machine with memory; others test them. */
+static const char *const not_from_here[] = {
+    "AX0408", /* the machine has no memory left */
+    "AX0503", "AX0504", "AX0505", /* faults of the compiler */
+    "AX0601", "AX0602", "AX0603", "AX0604", "AX0605", "AX0606", /* tests/runtime, over a driver made to fail */
+    "AX0607", /* the system refuses memory for code */
+    "AX0703", /* files: the command's */
+};
+
+static void saw(const char *code)
+{
+    for (int i = 0; i < N_CODES; i++)
+        triggered[i] |= strcmp(all_codes[i], code) == 0;
+}
+
+static int has(arex_diagnostics *d, const char *code)
+{
+    arex_diagnostic one;
+    int found = 0;
+    for (int i = 0; i < arex_diagnostics_count(d); i++) {
+        assert_int_equal(arex_diagnostics_get(d, i, &one), AREX_OK);
+        assert_non_null(strstr(arex_diagnostics_text(d, i), one.code));
+        found |= strcmp(one.code, code) == 0;
+    }
+    if (found)
+        saw(code);
+    return found;
+}
+
+static const char *first(arex_diagnostics *d)
+{
+    return arex_diagnostics_count(d) ? arex_diagnostics_text(d, -1) : "no diagnostic";
+}
+
+/* Fails at parsing, with inputs x, y, ... float64[2], or at the call. */
+static const struct {
+    const char *code, *source;
+} programs[] = {
+    {"AX0101", "a b"}, {"AX0102", "a ? b"}, {"AX0103", "1__0"}, {"AX0104", "99999999999999999999"}, {"AX0105", "sum(x"}, {"AX0106", "1 +"}, {"AX0107", "\xff"},
+    {"AX0201", "def f(a) = a\nx + f"}, {"AX0202", "sinn(x)"}, {"AX0203", "x & 1"}, {"AX0204", "astype(x, 3)"}, {"AX0205", "def f(a, a) = a\nf(x, x)"},
+    {"AX0206", "param x: float64[n]\nparam x: float64[n]\nx"}, {"AX0207", "def f(a) = f(a)\nf(x)"}, {"AX0208", "sqrt(x, x)"}, {"AX0209", "sum(x, axes=0)"},
+    {"AX0210", "sum(x, axis=0, axis=0)"}, {"AX0211", "sum(x, axis=y)"}, {"AX0212", "sum(x, 1)"}, {"AX0213", "sum(x, (0, -1))"},
+    {"AX0214", "int32(x) + 3000000000"}, {"AX0215", "param x: float64[a, b, c, d, e, f, g, h, i]\nx"}, {"AX0216", "param x: float64[n]"}, {"AX0217", "for i in x { }"},
+    {"AX0310", "int64(x) ** int64(-y)"},
+};
+
+static arex_status run_program(const char *source, const arex_compile_options *options, arex_diagnostics **d)
+{
+    double data[2] = {1, 2};
+    arex_array in[8], out[8] = {0};
+    arex_program *p = NULL;
+    arex_status s = arex_program_new(context, source, strlen(source), NULL, options, &p, d);
+    if (s != AREX_OK)
+        return s;
+    for (int i = 0; i < arex_program_inputs(p); i++)
+        in[i] = vector(AREX_FLOAT64, data, 2);
+    for (int i = 0; i < arex_program_outputs(p); i++)
+        out[i].device = -1;
+    arex_call_options call;
+    arex_call_options_init(&call);
+    call.target = AREX_TARGET_CPU;
+    arex_diagnostics_free(*d);
+    s = arex_call(p, in, arex_program_inputs(p), out, arex_program_outputs(p), &call, d);
+    for (int i = 0; i < arex_program_outputs(p); i++)
+        arex_array_free(context, &out[i]);
+    arex_program_free(p);
+    return s;
+}
+
+static void test_bad_programs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        arex_diagnostics *d = NULL;
+        arex_status s = run_program(programs[i].source, NULL, &d);
+        if (s != AREX_ERROR_PROGRAM || !has(d, programs[i].code))
+            fail_msg("%s: status %d, expected %s: %s", programs[i].source, s, programs[i].code, first(d));
+        arex_diagnostics_free(d);
+    }
+}
+
+static void test_limits(void **state)
+{
+    arex_compile_options o;
+    (void)state;
+    static const struct {
+        const char *code, *source;
+        uint32_t source_bytes, nesting, nodes, kernels;
+        uint64_t memory;
+    } cases[] = {
+        {"AX0401", "x + x + x", 5, 0, 0, 0, 0}, {"AX0402", "-(-(-(-(-(-x)))))", 0, 3, 0, 0, 0}, {"AX0403", "x + y*x - y", 0, 0, 3, 0, 0},
+        {"AX0405", "x / sum(x) + y / max(y - min(y))", 0, 0, 0, 1, 0}, {"AX0407", "x + x", 0, 0, 0, 0, 2000},
+        {"AX0404", "def a(v) = v+v\ndef b(v) = a(a(a(a(a(a(a(a(a(a(v))))))))))\ndef c(v) = b(b(b(b(b(b(b(b(b(b(v))))))))))\n"
+                   "def d(v) = c(c(c(c(c(c(c(c(c(c(v))))))))))\ndef e(v) = d(d(d(d(d(d(d(d(d(d(v))))))))))\ne(e(e(e(e(e(e(e(e(e(x))))))))))", 0, 0, 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        arex_diagnostics *d = NULL;
+        arex_compile_options_init(&o);
+        o.max_source = cases[i].source_bytes;
+        o.max_nesting = cases[i].nesting;
+        o.max_nodes = cases[i].nodes;
+        o.max_kernels = cases[i].kernels;
+        o.max_memory = cases[i].memory;
+        arex_status s = run_program(cases[i].source, &o, &d);
+        if (s == AREX_OK || !has(d, cases[i].code))
+            fail_msg("%s: status %d, expected %s: %s", cases[i].source, s, cases[i].code, first(d));
+        arex_diagnostics_free(d);
+    }
+}
+
+/* Hundreds of arrays in one kernel are more than the arguments of a launch hold. */
+static void test_many_arrays(void **state)
+{
+    enum { N = 400 };
+    char source[N * 8] = "a0", *at = source + 2;
+    static double data[2];
+    static arex_array in[N];
+    arex_array out = {.device = -1};
+    arex_program *p;
+    arex_diagnostics *d = NULL;
+    (void)state;
+    for (int i = 1; i < N; i++)
+        at += sprintf(at, "+a%d", i);
+    assert_int_equal(arex_program_new(context, source, strlen(source), NULL, NULL, &p, NULL), AREX_OK);
+    for (int i = 0; i < N; i++)
+        in[i] = vector(AREX_FLOAT64, data, 2);
+    assert_int_equal(arex_call(p, in, N, &out, 1, NULL, &d), AREX_ERROR_PROGRAM);
+    assert_true(has(d, "AX0406"));
+    arex_diagnostics_free(d);
+    arex_program_free(p);
+}
+
+/* ---- calls ---- */
+
+struct call {
+    arex_program *program;
+    arex_call_options options;
+    arex_diagnostics *diags;
+    arex_array out;
+};
+
+static void call_open(struct call *c, const char *source)
+{
+    memset(c, 0, sizeof *c);
+    arex_call_options_init(&c->options);
+    c->options.target = AREX_TARGET_CPU;
+    c->out.device = -1;
+    if (arex_program_new(context, source, strlen(source), "t", NULL, &c->program, &c->diags) != AREX_OK)
+        fail_msg("%s: %s", source, first(c->diags));
+}
+
+static arex_status call_run(struct call *c, const arex_array *in, int n)
+{
+    arex_diagnostics_free(c->diags);
+    c->diags = NULL;
+    return arex_call(c->program, in, n, &c->out, 1, &c->options, &c->diags);
+}
+
+static void call_close(struct call *c)
+{
+    arex_diagnostics_free(c->diags);
+    arex_array_free(context, &c->out);
+    arex_program_free(c->program);
+}
+
+static void expect_refused(const char *source, const arex_array *in, int n, arex_status status, const char *code)
+{
+    struct call c;
+    call_open(&c, source);
+    arex_status s = call_run(&c, in, n);
+    if (s != status || !has(c.diags, code))
+        fail_msg("%s: status %d, expected %s: %s", source, s, code, first(c.diags));
+    assert_null(c.out.data);
+    call_close(&c);
+}
+
+static void test_bad_calls(void **state)
+{
+    double data[6] = {1, 2, 3, 4, 5, 6};
+    int64_t three = 300000000000;
+    const int64_t two_by_three[] = {2, 3};
+    arex_array x = vector(AREX_FLOAT64, data, 3), y = vector(AREX_FLOAT64, data, 2), m = view(AREX_FLOAT64, data, 2, two_by_three), none = vector(AREX_FLOAT64, data, 0);
+    arex_array bad = x, small[] = {vector(AREX_INT32, data, 3), weak(AREX_INT64, &three)};
+    (void)state;
+    expect_refused("x + y", (arex_array[]){x, y}, 2, AREX_ERROR_PROGRAM, "AX0301");
+    expect_refused("param x: float64[n]\nparam y: float64[n]\nx + y", (arex_array[]){x, y}, 2, AREX_ERROR_PROGRAM, "AX0302");
+    expect_refused("max(x)", &none, 1, AREX_ERROR_PROGRAM, "AX0303");
+    expect_refused("x + y", &x, 1, AREX_ERROR_PROGRAM, "AX0304");
+    expect_refused("x", (arex_array[]){x, y}, 2, AREX_ERROR_PROGRAM, "AX0305");
+    expect_refused("param x: float32[n]\nx", &x, 1, AREX_ERROR_PROGRAM, "AX0306");
+    expect_refused("param x: float64[n]\nx", &m, 1, AREX_ERROR_PROGRAM, "AX0307");
+    expect_refused("x + y", small, 2, AREX_ERROR_PROGRAM, "AX0311");
+    bad.data = NULL;
+    expect_refused("x", &bad, 1, AREX_ERROR_PROGRAM, "AX0308");
+    bad = x, bad.dtype = 99;
+    expect_refused("x", &bad, 1, AREX_ERROR_PROGRAM, "AX0308");
+    bad = x, bad.rank = 9;
+    expect_refused("x", &bad, 1, AREX_ERROR_PROGRAM, "AX0308");
+    bad = x, bad.rank = -1;
+    expect_refused("x", &bad, 1, AREX_ERROR_PROGRAM, "AX0308");
+    bad = x, bad.shape[0] = -1;
+    expect_refused("x", &bad, 1, AREX_ERROR_PROGRAM, "AX0308");
+    bad = x, bad.data = (char *)data + 1; /* no address of a double */
+    expect_refused("x", &bad, 1, AREX_ERROR_PROGRAM, "AX0308");
+    bad = x, bad.flags = 2;
+    expect_refused("x", &bad, 1, AREX_ERROR_PROGRAM, "AX0308");
+    bad = m, bad.shape[0] = bad.shape[1] = INT64_MAX / 2; /* bytes do not fit 64 bits */
+    expect_refused("x", &bad, 1, AREX_ERROR_PROGRAM, "AX0308");
+}
+
+static void test_bad_outputs(void **state)
+{
+    double data[3] = {1, 2, 3}, room[3];
+    struct call c;
+    arex_array x = vector(AREX_FLOAT64, data, 3);
+    (void)state;
+    call_open(&c, "x*x");
+    for (int k = 0; k < 3; k++) {
+        c.out = vector(k == 0 ? AREX_FLOAT32 : AREX_FLOAT64, room, k == 1 ? 2 : 3);
+        c.out.strides[0] = k == 2 ? 0 : c.out.strides[0]; /* elements on top of each other */
+        assert_int_equal(call_run(&c, &x, 1), AREX_ERROR_PROGRAM);
+        assert_true(has(c.diags, "AX0309"));
+    }
+    c.out = (arex_array){0};
+    call_close(&c);
+}
+
+static void test_usage(void **state)
+{
+    arex_context_options o;
+    arex_context *other = NULL;
+    arex_program *p = NULL;
+    arex_diagnostics *d = NULL;
+    char *text = NULL;
+    arex_diagnostic one;
+    (void)state;
+    arex_context_options_init(&o);
+    o.size = 3;
+    assert_int_equal(arex_context_new(&o, &other, &d), AREX_ERROR_USAGE);
+    assert_true(has(d, "AX0701"));
+    assert_null(other);
+    arex_diagnostics_free(d);
+    assert_int_equal(arex_context_new(NULL, NULL, NULL), AREX_ERROR_USAGE);
+    assert_int_equal(arex_program_new(NULL, "x", 1, NULL, NULL, &p, NULL), AREX_ERROR_USAGE);
+    assert_int_equal(arex_program_new(context, NULL, 1, NULL, NULL, &p, NULL), AREX_ERROR_USAGE);
+    assert_int_equal(arex_program_new(context, "x", 1, NULL, NULL, NULL, NULL), AREX_ERROR_USAGE);
+    assert_int_equal(arex_list("nonsense", 0, &text), AREX_ERROR_USAGE);
+    assert_int_equal(arex_list(NULL, 0, &text), AREX_ERROR_USAGE);
+    assert_int_equal(arex_list("ops", 0, NULL), AREX_ERROR_USAGE);
+    assert_null(arex_program_input(NULL, 0));
+    assert_int_equal(arex_diagnostics_get(NULL, 0, &one), AREX_ERROR_USAGE);
+    assert_int_equal(arex_diagnostics_count(NULL), 0);
+    assert_int_equal(arex_program_new(context, "x", 1, NULL, NULL, &p, NULL), AREX_OK);
+    assert_null(arex_program_input(p, 1));
+    assert_null(arex_program_input(p, -1));
+    assert_int_equal(arex_call(p, NULL, 1, NULL, 1, NULL, NULL), AREX_ERROR_USAGE);
+    assert_int_equal(arex_call(NULL, NULL, 0, NULL, 0, NULL, NULL), AREX_ERROR_USAGE);
+    assert_int_equal(arex_emit(p, NULL, AREX_TARGET_CPU, NULL, NULL, &text, NULL), AREX_ERROR_USAGE);
+    assert_int_equal(arex_program_stats(p, NULL), AREX_ERROR_USAGE);
+    arex_call_options c;
+    arex_call_options_init(&c);
+    c.target = 17;
+    double v = 1;
+    arex_array x = scalar(AREX_FLOAT64, &v), out = {.device = -1};
+    assert_int_equal(arex_call(p, &x, 1, &out, 1, &c, &d), AREX_ERROR_USAGE);
+    arex_diagnostics_free(d);
+    arex_program_free(p);
+    arex_program_free(NULL);
+    arex_context_free(NULL);
+    arex_diagnostics_free(NULL);
+    arex_free(NULL);
+    arex_array_free(context, NULL);
+}
+
+static void test_stages(void **state)
+{
+    static const struct {
+        const char *stage;
+        int target;
+        const char *arch, *has;
+    } good[] = {
+        {"ast", AREX_TARGET_CPU, NULL, "(call sum"}, {"ir", AREX_TARGET_CPU, NULL, "sum"}, {"loop", AREX_TARGET_CPU, NULL, "lanes"}, {"plan", AREX_TARGET_CPU, NULL, "nest"},
+        {"llvm", AREX_TARGET_CPU, NULL, "define void @n0_main"}, {"opt", AREX_TARGET_CPU, NULL, "define"}, {"asm", AREX_TARGET_CPU, "x86-64-v3", "n0_main"},
+        {"llvm", AREX_TARGET_CUDA, "sm_90", "ptx_kernel"}, {"ptx", AREX_TARGET_CUDA, "sm_75", ".target sm_75"},
+    };
+    arex_program *p;
+    arex_diagnostics *d = NULL;
+    char *text = NULL;
+    (void)state;
+    assert_int_equal(arex_program_new(context, "sum(x*x)", 8, NULL, NULL, &p, NULL), AREX_OK);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        arex_status s = arex_emit(p, good[i].stage, good[i].target, good[i].arch, "x=float32[:]", &text, &d);
+        if (s != AREX_OK || !strstr(text, good[i].has))
+            fail_msg("%s: %s", good[i].stage, s == AREX_OK ? text : first(d));
+        arex_free(text);
+    }
+    assert_int_not_equal(arex_emit(p, "nonsense", AREX_TARGET_CPU, NULL, NULL, &text, &d), AREX_OK);
+    assert_true(has(d, "AX0702"));
+    arex_diagnostics_free(d);
+    assert_int_not_equal(arex_emit(p, "asm", AREX_TARGET_CUDA, NULL, NULL, &text, &d), AREX_OK);
+    assert_true(has(d, "AX0702"));
+    arex_diagnostics_free(d);
+    assert_int_not_equal(arex_emit(p, "asm", AREX_TARGET_CPU, "pdp11", NULL, &text, &d), AREX_OK);
+    assert_true(has(d, "AX0502"));
+    arex_diagnostics_free(d);
+    assert_int_not_equal(arex_emit(p, "ir", AREX_TARGET_CPU, NULL, "x=float99[:]", &text, &d), AREX_OK);
+    arex_diagnostics_free(d);
+    arex_program_free(p);
+}
+
+/* Without its code generator the library still says so, and evaluates. */
+static void test_no_llvm(void **state)
+{
+    arex_context_options o;
+    arex_context *alone, *shared = context;
+    arex_diagnostics *d = NULL;
+    double data[2] = {3, 4};
+    struct call c;
+    arex_array x = vector(AREX_FLOAT64, data, 2);
+    (void)state;
+    arex_context_options_init(&o);
+    o.llvm_library = "/nowhere/libarex-llvm.so";
+    assert_int_equal(arex_context_new(&o, &alone, &d), AREX_OK);
+    context = alone;
+    call_open(&c, "sum(x*x)");
+    assert_int_equal(call_run(&c, &x, 1), AREX_ERROR_MACHINE);
+    assert_true(has(c.diags, "AX0501"));
+    c.options.target = AREX_TARGET_REFERENCE;
+    assert_int_equal(call_run(&c, &x, 1), AREX_OK);
+    assert_true(*(double *)c.out.data == 25);
+    call_close(&c);
+    context = shared;
+    arex_context_free(alone);
+    arex_diagnostics_free(d);
+}
+
+/* A warning comes with success. */
+static void test_warning(void **state)
+{
+    static const char source[] = "param x: float64[n]\nparam gain: float64\nx*2";
+    arex_program *p;
+    arex_diagnostics *d = NULL;
+    arex_diagnostic one;
+    (void)state;
+    assert_int_equal(arex_program_new(context, source, strlen(source), NULL, NULL, &p, &d), AREX_OK);
+    assert_true(has(d, "AX0218"));
+    assert_int_equal(arex_diagnostics_get(d, 0, &one), AREX_OK);
+    assert_int_equal(one.severity, 1);
+    assert_int_equal(one.line, 2);
+    assert_int_equal(one.end - one.begin, strlen("param gain: float64"));
+    arex_diagnostics_free(d);
+    arex_program_free(p);
+}
+
+/* ---- views ---- */
+
+static void expect_sum(arex_array a, double sum)
+{
+    struct call c;
+    call_open(&c, "sum(x)");
+    if (call_run(&c, &a, 1) != AREX_OK)
+        fail_msg("%s", first(c.diags));
+    assert_true(*(double *)c.out.data == sum);
+    call_close(&c);
+}
+
+static void test_views(void **state)
+{
+    double data[24];
+    const int64_t ones[] = {1, 1, 1, 2, 1, 3, 1, 4}, rows[] = {4, 6};
+    arex_array a;
+    (void)state;
+    for (int i = 0; i < 24; i++)
+        data[i] = i;
+    expect_sum(vector(AREX_FLOAT64, data, 24), 276);
+    expect_sum(view(AREX_FLOAT64, data, 8, ones), 276);
+    expect_sum(scalar(AREX_FLOAT64, data + 5), 5);
+    expect_sum(vector(AREX_FLOAT64, NULL, 0), 0);
+    a = vector(AREX_FLOAT64, data + 23, 24), a.strides[0] = -8; /* reversed */
+    expect_sum(a, 276);
+    a = vector(AREX_FLOAT64, data + 1, 8), a.strides[0] = 24; /* each third */
+    expect_sum(a, 92);
+    a = vector(AREX_FLOAT64, data + 2, 1000), a.strides[0] = 0; /* one, many times */
+    expect_sum(a, 2000);
+    a = view(AREX_FLOAT64, data, 2, rows), a.strides[0] = 8, a.strides[1] = 32; /* transposed */
+    expect_sum(a, 276);
+}
+
+/* The answer as if the output did not overlap the input: in place, shifted either way, reversed. */
+static void test_overlap(void **state)
+{
+    enum { N = 10000 };
+    static double data[N + 8];
+    struct call c;
+    (void)state;
+    call_open(&c, "2*x + 1");
+    for (int shift = -3; shift <= 3; shift++)
+        for (int reversed = 0; reversed < 2; reversed++) {
+            double *to = data + 4 + shift;
+            arex_array x = vector(AREX_FLOAT64, data + 4, N);
+            if (reversed)
+                x = vector(AREX_FLOAT64, data + 4 + N - 1, N), x.strides[0] = -8;
+            for (int i = 0; i < N + 8; i++)
+                data[i] = i - 4;
+            c.out = vector(AREX_FLOAT64, to, N);
+            if (call_run(&c, &x, 1) != AREX_OK)
+                fail_msg("%s", first(c.diags));
+            for (int i = 0; i < N; i++)
+                assert_true(to[i] == 2 * (reversed ? N - 1 - i : i) + 1);
+        }
+    c.out = (arex_array){0};
+    call_close(&c);
+}
+
+static void test_outputs(void **state)
+{
+    static const char source[] = "a = x + 1\nb = sum(x)\nreturn a, b, x*0.5";
+    double data[5] = {1, 2, 3, 4, 5}, room[10] = {0};
+    arex_array x = vector(AREX_FLOAT64, data, 5), out[3] = {{.device = -1}, {.device = -1}, {.device = -1}}, shapes[3];
+    arex_program *p;
+    (void)state;
+    assert_int_equal(arex_program_new(context, source, strlen(source), NULL, NULL, &p, NULL), AREX_OK);
+    assert_int_equal(arex_program_outputs(p), 3);
+    assert_string_equal(arex_program_output(p, 0), "a");
+    assert_string_equal(arex_program_output(p, 1), "b");
+    assert_string_equal(arex_program_output(p, 2), "");
+    assert_int_equal(arex_infer(p, &x, 1, shapes, 3, NULL), AREX_OK);
+    assert_int_equal(shapes[0].rank, 1);
+    assert_int_equal(shapes[0].shape[0], 5);
+    assert_int_equal(shapes[1].rank, 0);
+    assert_null(shapes[0].data);
+    out[0] = vector(AREX_FLOAT64, room, 5), out[0].strides[0] = 16; /* ours, every second place */
+    assert_int_equal(arex_call(p, &x, 1, out, 3, NULL, NULL), AREX_OK);
+    for (int i = 0; i < 5; i++)
+        assert_true(room[2 * i] == i + 2 && room[2 * i + 1] == 0 && ((double *)out[2].data)[i] == 0.5 * (i + 1));
+    assert_true(*(double *)out[1].data == 15);
+    arex_array_free(context, &out[1]);
+    arex_array_free(context, &out[2]);
+    assert_null(out[2].data);
+    arex_program_free(p);
+}
+
+static void test_weak_scalars(void **state)
+{
+    float data[2] = {1, 2};
+    double by = 2.5;
+    int64_t n = 3;
+    struct call c;
+    (void)state;
+    call_open(&c, "x*a");
+    assert_int_equal(call_run(&c, (arex_array[]){vector(AREX_FLOAT32, data, 2), weak(AREX_FLOAT64, &by)}, 2), AREX_OK);
+    assert_int_equal(c.out.dtype, AREX_FLOAT32);
+    assert_true(((float *)c.out.data)[1] == 5);
+    arex_array_free(context, &c.out);
+    assert_int_equal(call_run(&c, (arex_array[]){vector(AREX_FLOAT32, data, 2), weak(AREX_INT64, &n)}, 2), AREX_OK);
+    assert_int_equal(c.out.dtype, AREX_FLOAT32);
+    arex_array_free(context, &c.out);
+    assert_int_equal(call_run(&c, (arex_array[]){vector(AREX_FLOAT32, data, 2), scalar(AREX_FLOAT64, &by)}, 2), AREX_OK);
+    assert_int_equal(c.out.dtype, AREX_FLOAT64);
+    call_close(&c);
+}
+
+static void test_faults(void **state)
+{
+    int32_t a[2] = {7, 8}, b[2] = {2, 0};
+    uint32_t faults = 0;
+    struct call c;
+    (void)state;
+    call_open(&c, "x // y");
+    c.options.faults = &faults;
+    assert_int_equal(call_run(&c, (arex_array[]){vector(AREX_INT32, a, 2), vector(AREX_INT32, b, 2)}, 2), AREX_OK);
+    assert_int_equal(faults, AREX_FAULT_DIVIDE);
+    assert_int_equal(((int32_t *)c.out.data)[0], 3);
+    assert_int_equal(((int32_t *)c.out.data)[1], 0);
+    call_close(&c);
+}
+
+/* Extents, values of scalars and places in memory never compile again; a new dtype does. */
+static void test_compilations(void **state)
+{
+    static double data[3000];
+    struct call c;
+    arex_stats s = {.size = sizeof s};
+    (void)state;
+    call_open(&c, "x*a + 1");
+    for (int64_t n = 0; n < 3000; n += 371)
+        for (int k = 0; k < 3; k++) {
+            double by = (double)n;
+            if (call_run(&c, (arex_array[]){vector(AREX_FLOAT64, data + (n > 2999 - k ? 0 : k), n), weak(AREX_FLOAT64, &by)}, 2) != AREX_OK)
+                fail_msg("%s", first(c.diags));
+            arex_array_free(context, &c.out);
+        }
+    assert_int_equal(arex_program_stats(c.program, &s), AREX_OK);
+    assert_int_equal(s.compilations, 1);
+    assert_int_equal(s.calls, 27);
+    double by = 1;
+    assert_int_equal(call_run(&c, (arex_array[]){vector(AREX_FLOAT32, data, 4), weak(AREX_FLOAT64, &by)}, 2), AREX_OK);
+    assert_int_equal(arex_program_stats(c.program, &s), AREX_OK);
+    assert_int_equal(s.compilations, 2);
+    call_close(&c);
+}
+
+/* ---- threads, a fork ---- */
+
+enum { THREADS = 8, N = 5000 };
+
+static void *many_calls(void *argument)
+{
+    arex_program *p = argument;
+    static const int dtypes[] = {AREX_FLOAT64, AREX_FLOAT32, AREX_INT64, AREX_INT32};
+    char *data = calloc(N, 8);
+    intptr_t bad = 0;
+    for (int i = 0; i < 40; i++) {
+        int64_t n = 1 + 117 * i;
+        arex_array x = vector(dtypes[i % 4], data, n), out = {.device = -1};
+        bad += arex_call(p, &x, 1, &out, 1, NULL, NULL) != AREX_OK || out.rank;
+        arex_array_free(context, &out);
+    }
+    free(data);
+    return (void *)bad;
+}
+
+static void *own_program(void *unused)
+{
+    intptr_t bad = 0;
+    (void)unused;
+    for (int i = 0; i < 5; i++) {
+        arex_program *p = NULL;
+        if (arex_program_new(context, "sum(abs(x))", 11, NULL, NULL, &p, NULL) != AREX_OK)
+            return (void *)1;
+        bad += (intptr_t)many_calls(p);
+        arex_program_free(p);
+    }
+    return (void *)bad;
+}
+
+static void on_threads(void *(*work)(void *), void *argument)
+{
+    pthread_t t[THREADS];
+    void *bad;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, work, argument), 0);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(t[i], &bad);
+        assert_null(bad);
+    }
+}
+
+static void test_threads(void **state)
+{
+    arex_program *p;
+    arex_stats s = {.size = sizeof s};
+    (void)state;
+    assert_int_equal(arex_program_new(context, "sum(x*x)", 8, NULL, NULL, &p, NULL), AREX_OK);
+    on_threads(many_calls, p);
+    assert_int_equal(arex_program_stats(p, &s), AREX_OK);
+    assert_int_equal(s.calls, THREADS * 40);
+    assert_int_equal(s.compilations, 4); /* a dtype each: threads that meet wait for one compilation */
+    arex_program_free(p);
+    on_threads(own_program, NULL);
+}
+
+static void test_fork(void **state)
+{
+    static double data[200000];
+    struct call c;
+    arex_array x = vector(AREX_FLOAT64, data, 200000);
+    int status;
+    (void)state;
+    for (int i = 0; i < 200000; i++)
+        data[i] = 1;
+    call_open(&c, "sum(x)");
+    assert_int_equal(call_run(&c, &x, 1), AREX_OK);
+    arex_array_free(context, &c.out);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        _exit(call_run(&c, &x, 1) == AREX_OK && *(double *)c.out.data == 200000 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(call_run(&c, &x, 1), AREX_OK);
+    call_close(&c);
+}
+
+/* ---- tables, memory ---- */
+
+static void test_tables(void **state)
+{
+    static const char *const lists[] = {"ops", "types", "stages", "errors"};
+    char *text;
+    (void)state;
+    assert_string_equal(arex_version(), "0.1.0");
+    assert_int_equal(arex_dtype_of("float32"), AREX_FLOAT32);
+    assert_int_equal(arex_dtype_of("float31"), AREX_NONE);
+    assert_string_equal(arex_dtype_name(AREX_COMPLEX128), "complex128");
+    assert_null(arex_dtype_name(99));
+    assert_int_equal(arex_dtype_size(AREX_INT16), 2);
+    assert_int_equal(arex_dtype_size(-1), 0);
+    assert_true(arex_dtype_supported(AREX_BOOL));
+    assert_false(arex_dtype_supported(99));
+    for (int i = 0; i < 4; i++)
+        for (int json = 0; json < 2; json++) {
+            assert_int_equal(arex_list(lists[i], json, &text), AREX_OK);
+            assert_true(strlen(text) > 50);
+            assert_true(!json || text[0] == '[' || text[0] == '{');
+            arex_free(text);
+        }
+    assert_int_equal(arex_doctor(context, 0, &text), AREX_OK);
+    assert_non_null(strstr(text, "driver"));
+    arex_free(text);
+}
+
+static void test_memory(void **state)
+{
+    arex_array a = {.dtype = AREX_FLOAT32, .rank = 2, .device = -1, .shape = {3, 5}}, b = a, huge = {.dtype = AREX_FLOAT64, .rank = 1, .device = -1, .shape = {INT64_MAX / 16}};
+    arex_diagnostics *d = NULL;
+    (void)state;
+    assert_int_equal(arex_array_alloc(context, &a, NULL), AREX_OK);
+    assert_int_equal(arex_array_alloc(context, &b, NULL), AREX_OK);
+    assert_int_equal((uintptr_t)a.data % 64, 0);
+    assert_int_equal(a.strides[0], 20);
+    for (int i = 0; i < 15; i++)
+        ((float *)a.data)[i] = (float)i;
+    assert_int_equal(arex_array_copy(context, &b, &a, NULL), AREX_OK);
+    assert_memory_equal(a.data, b.data, 60);
+    b.shape[0] = 2;
+    assert_int_not_equal(arex_array_copy(context, &b, &a, NULL), AREX_OK);
+    assert_int_equal(arex_array_alloc(context, &huge, &d), AREX_ERROR_MEMORY);
+    assert_null(huge.data);
+    arex_diagnostics_free(d);
+    arex_array_free(context, &a);
+    arex_array_free(context, &b);
+}
+
+/* Runs last: what no test triggered, and is not excused, has no test. */
+static void test_all_codes(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_CODES; i++) {
+        int excused = 0;
+        for (size_t k = 0; k < sizeof not_from_here / sizeof *not_from_here; k++)
+            excused |= strcmp(not_from_here[k], all_codes[i]) == 0;
+        if (triggered[i] == excused)
+            fail_msg("%s %s", all_codes[i], excused ? "is triggered after all" : "is triggered by no test");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad_programs), cmocka_unit_test(test_limits),       cmocka_unit_test(test_many_arrays), cmocka_unit_test(test_bad_calls), cmocka_unit_test(test_bad_outputs),
+        cmocka_unit_test(test_usage),        cmocka_unit_test(test_stages),       cmocka_unit_test(test_no_llvm),     cmocka_unit_test(test_warning),   cmocka_unit_test(test_views),
+        cmocka_unit_test(test_overlap),      cmocka_unit_test(test_outputs),      cmocka_unit_test(test_weak_scalars), cmocka_unit_test(test_faults),   cmocka_unit_test(test_compilations),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_fork),         cmocka_unit_test(test_tables),      cmocka_unit_test(test_memory),    cmocka_unit_test(test_all_codes),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
