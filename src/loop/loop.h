@@ -74,8 +74,7 @@ struct loop_plan {
 };
 
 struct loop_limits {
-    uint32_t max_nests;    /* 0: 256 */
-    uint32_t max_accesses; /* loads and stores of one nest; 0: what 4096 bytes of slots hold */
+    uint32_t max_nests; /* 0: 256 */
 };
 
 /* NULL, with a diagnostic, when a limit is passed. */

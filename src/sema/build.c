@@ -77,7 +77,9 @@ static void declare_extent(struct sema *s, const struct ast *at, uint16_t input,
     struct ir_dim fixed = {.kind = DIM_CONST, .extent = (int64_t)at->u.integer};
 
     if (at->kind == AST_INT) {
-        check_extent(s, ir_dim(s->ir, fixed), own, at);
+        uint32_t dim = ir_dim(s->ir, fixed);
+        check_extent(s, dim, own, at);
+        share_dim(s, input, axis, dim);
         return;
     }
     while (i < known->n && !str_eq(known->at[i].name, at->name))

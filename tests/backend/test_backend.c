@@ -12,6 +12,7 @@
 #include <llvm-c/IRReader.h>
 #include "backend/backend.h"
 #include "cpu/loader.h"
+#include "codegen/codegen.h"
 #include "plans.h"
 
 static const char *shared_library;

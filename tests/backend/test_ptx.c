@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "codegen/codegen.h"
 #include "plans.h"
 
 static char ptxas[1024];

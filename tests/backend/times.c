@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "codegen/codegen.h"
 #include "plans.h"
 
 enum { ROUNDS = 60 };

@@ -1,7 +1,7 @@
 /* A program's text to a plan with default variants, as the public library does it before code generation. */
 #ifndef TEST_PLANS_H
 #define TEST_PLANS_H
-#include "codegen/codegen.h"
+#include "loop/loop.h"
 
 struct test_plan {
     struct arena arena;
