@@ -420,7 +420,7 @@ static double *numbers(size_t n)
 
 static void test_tree_of_rows(void **state)
 {
-    static const int64_t lengths[] = {0, 1, 2, 63, 64, 65, 127, 129, 1023, 1025, 4095, 4096, 4097, 8192, 100003, 5000000};
+    static const int64_t lengths[] = {0, 1, 2, 63, 64, 65, 127, 129, 1023, 1025, 4095, 4096, 4097, 8192, 100003, 4200000, 4999999, 6000000, 8400000};
     (void)state;
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         double *x = numbers((size_t)lengths[i]), got, want = tree_sum(x, (size_t)lengths[i]);
