@@ -413,7 +413,7 @@ static double *numbers(size_t n)
     uint64_t s = 88172645463325252u;
     for (size_t i = 0; i < n; i++) {
         s ^= s << 13, s ^= s >> 7, s ^= s << 17;
-        x[i] = ((double)(s >> 11) - 4.5e15) * (double)(1 + (s & 1023));
+        x[i] = ((double)(s >> 11) - 4503599627370496.0) * (double)(1 + (s & 1023));
     }
     return x;
 }
