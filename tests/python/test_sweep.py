@@ -123,3 +123,51 @@ def test_reduction(name, dtype, shape, axis, targets):
     assert want.shape == np.shape(theirs)
     if not (name == "prod" and dtype.startswith("float")):
         np.testing.assert_allclose(want, theirs, rtol=1e-5 if dtype == "float32" else 1e-12, atol=1e-3 if dtype == "float32" else 1e-9)
+
+
+NAN_FREE = {"nansum", "nanmean", "nanmin", "nanmax"}
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "float64"])
+@pytest.mark.parametrize("name", ["var", "std", "count_nonzero", "ptp", *sorted(NAN_FREE)])
+@pytest.mark.parametrize("shape, axis", [((9000,), None), ((7, 131), 0), ((7, 131), 1), ((3, 5, 65), (0, 2))])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_statistics(name, dtype, shape, axis, keepdims, targets):
+    rng = np.random.default_rng(5)
+    x = rng.integers(-3, 4, shape).astype(dtype)
+    if dtype.startswith("float"):
+        x += rng.uniform(0, 1, shape).astype(dtype)
+        if name in NAN_FREE:
+            x[rng.random(shape) < 0.3] = np.nan
+    f = f"{name}(x, axis={axis}, keepdims={keepdims})"
+    results = [np.asarray(arex.evaluate(f, {"x": x}, target=t)) for t in targets]
+    theirs = np.asarray(getattr(np, name)(x, axis=axis, keepdims=keepdims))
+    assert all(r.tobytes() == results[0].tobytes() for r in results)
+    assert results[0].shape == theirs.shape and results[0].dtype == theirs.dtype
+    np.testing.assert_allclose(results[0], theirs, rtol=2e-5 if dtype == "float32" else 1e-12, atol=1e-6 if dtype == "float32" else 0)
+
+
+@pytest.mark.parametrize("values, want", [([], "error"), ([-np.inf, -np.inf], -np.inf), ([np.inf, 1.0], np.inf), ([np.nan, 1.0], np.nan), ([1000.0, 1000.0], 1000 + np.log(2)), ([-1e308], -1e308)])
+def test_logsumexp(values, want, targets):
+    for target in targets:
+        if want == "error":
+            with pytest.raises(arex.ValueError_):
+                arex.evaluate("logsumexp(x)", {"x": np.array(values)}, target=target)
+        else:
+            np.testing.assert_equal(arex.evaluate("logsumexp(x)", {"x": np.array(values)}, target=target), want)
+
+
+def test_nothing_but_nan(targets):
+    x = np.full((2, 3), np.nan)
+    x[1, 1] = 4
+    for target in targets:
+        for name in ("nanmin", "nanmax", "nanmean"):
+            np.testing.assert_equal(arex.evaluate(f"{name}(x, 1)", {"x": x}, target=target), [np.nan, 4])
+        np.testing.assert_equal(arex.evaluate("var(x, ddof=5)", {"x": np.array([1.0, 2.0])}, target=target), np.inf)
+
+
+def test_isclose(targets):
+    a = np.array([1, np.inf, np.nan, 1, -np.inf, 0, 1e-9])
+    b = np.array([1 + 1e-6, np.inf, np.nan, 2, np.inf, 1e-9, 0])
+    for target in targets:
+        assert np.array_equal(arex.evaluate("isclose(a, b)", {"a": a, "b": b}, target=target), np.isclose(a, b))
