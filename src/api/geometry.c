@@ -36,6 +36,19 @@ static uint64_t value_bits(const void *host, unsigned size)
     return bits;
 }
 
+/* As the access sees the array: through its view, where it is one. */
+static struct ir_layout layout_of(const struct ir *ir, const struct loop_access *a, const struct geometry_array *array, const int64_t *dim_values)
+{
+    const struct ir_node *n = ir_at(ir, a->value);
+    const struct ir_node *base = a->view ? ir_at(ir, n->args[0]) : n;
+    struct ir_layout l = {.rank = ir->shapes.at[base->shape].rank};
+    memcpy(l.shape, array->shape, l.rank * sizeof *l.shape);
+    memcpy(l.stride, array->stride, l.rank * sizeof *l.stride);
+    if (a->view)
+        ir_view_apply(&ir->views.at[n->attr], dim_values, &l);
+    return l;
+}
+
 static void read_access(struct geometry_access *out, const struct loop_plan *plan, const struct loop_access *a, unsigned n_dims,
                         const int64_t *dim_values, const struct geometry_array *arguments, const struct geometry_array *buffers)
 {
@@ -46,11 +59,12 @@ static void read_access(struct geometry_access *out, const struct loop_plan *pla
         return;
     }
     const struct geometry_array *array = a->source == SOURCE_ARGUMENT ? &arguments[a->index] : &buffers[a->index];
-    out->by_value = a->source == SOURCE_ARGUMENT && a->rank == 0 && !array->on_device;
-    out->pointer = out->by_value ? value_bits(array->data, type_table[a->dtype].size) : (uint64_t)(uintptr_t)array->data;
+    struct ir_layout seen = layout_of(plan->ir, a, array, dim_values);
+    out->by_value = a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0 && !array->on_device;
+    out->pointer = out->by_value ? value_bits(array->data, type_table[a->dtype].size) : (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
     for (unsigned d = 0; d < n_dims; d++)
-        if (a->axis[d] >= 0 && array->shape[a->axis[d]] != 1)
-            out->stride[d] = array->stride[a->axis[d]];
+        if (a->axis[d] >= 0 && seen.shape[a->axis[d]] != 1)
+            out->stride[d] = seen.stride[a->axis[d]];
 }
 
 static struct geometry_access *read_body(struct geometry_access *out, const struct loop_plan *plan, const struct loop_body *b,

@@ -200,12 +200,23 @@ void body_store_element(struct gen *g, const struct body *b, const struct view *
 
 /* ---- rows: where each array's current row starts ---- */
 
+/* At a call dims trade places within the kept ones and within the reduced ones: an array that varies along one of
+ * them may do so along any. */
+static bool may_vary(const struct gen *g, const struct view *v, unsigned d)
+{
+    unsigned n_kept = g->nest->n_kept, from = d < n_kept ? 0 : n_kept, to = d < n_kept ? n_kept : g->nest->rank;
+    for (unsigned k = from; k < to; k++)
+        if (v->access->axis[k] >= 0)
+            return true;
+    return false;
+}
+
 static val row_offset(struct gen *g, const struct view *v, const val *index, unsigned from, unsigned to)
 {
     struct ll *l = &g->l;
     val sum = ll_i64(l, 0);
     for (unsigned d = from; d < to; d++)
-        if (v->access->axis[d] >= 0)
+        if (may_vary(g, v, d))
             sum = ll_add(l, sum, ll_mul(l, index[d], gen_slot(g, v->slot + 1 + d)));
     return sum;
 }

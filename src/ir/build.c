@@ -59,7 +59,7 @@ static void grow(struct ir *ir)
         insert(b, node_hash(ir_at(ir, id)), id);
 }
 
-static ir_id intern(struct ir *ir, struct ir_node n)
+ir_id ir_intern(struct ir *ir, struct ir_node n)
 {
     struct ir_builder *b = ir->builder;
     grow(ir);
@@ -95,9 +95,15 @@ void ir_init(struct ir *ir, struct arena *arena, uint32_t max_nodes)
 
 /* ---- dims and shapes ---- */
 
+static bool slice_equal(const struct ir_slice *a, const struct ir_slice *b)
+{
+    return a->start == b->start && a->stop == b->stop && a->step == b->step && a->flags == b->flags;
+}
+
 static bool dim_equal(const struct ir_dim *a, const struct ir_dim *b)
 {
     return a->kind == b->kind && a->extent == b->extent && a->input == b->input && a->axis == b->axis && a->n_of == b->n_of &&
+           a->base == b->base && a->own == b->own && slice_equal(&a->slice, &b->slice) &&
            (a->n_of == 0 || memcmp(a->of, b->of, a->n_of * sizeof *a->of) == 0);
 }
 
@@ -176,7 +182,7 @@ static uint32_t broadcast(struct ir *ir, uint32_t a, uint32_t b, bool *checked)
 ir_id ir_const(struct ir *ir, enum dtype dtype, uint64_t bits, unsigned flags, struct span span)
 {
     struct ir_node n = {.op = OP_const, .dtype = (uint8_t)dtype, .flags = (uint8_t)flags, .attr = bits, .span = span};
-    return intern(ir, n);
+    return ir_intern(ir, n);
 }
 
 ir_id ir_input_new(struct ir *ir, struct str name, enum dtype dtype, unsigned rank, bool weak, struct span span)
@@ -187,7 +193,7 @@ ir_id ir_input_new(struct ir *ir, struct str name, enum dtype dtype, unsigned ra
         s.dim[a] = ir_dim(ir, (struct ir_dim){.kind = DIM_INPUT, .input = index, .axis = (uint16_t)a});
     struct ir_input in = {.name = name, .span = span, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank, .weak = weak, .shape = ir_shape(ir, &s)};
     struct ir_node n = {.op = OP_input, .dtype = (uint8_t)dtype, .flags = weak ? IR_WEAK : 0, .shape = in.shape, .attr = index, .span = span};
-    in.node = intern(ir, n);
+    in.node = ir_intern(ir, n);
     vec_push(ir->arena, &ir->inputs, in);
     return in.node;
 }
@@ -286,7 +292,7 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
     if ((id = rules_apply(ir, &n)))
         return id;
     uint32_t before = ir->nodes.n;
-    id = intern(ir, n);
+    id = ir_intern(ir, n);
     if (checked && ir->nodes.n > before) /* an equal node was checked when it was made */
         check_broadcast(ir, id, span);
     return id;
@@ -305,7 +311,7 @@ ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span)
         return ir_const(ir, to, out, 0, span);
     }
     struct ir_node n = {.op = OP_cast, .dtype = (uint8_t)to, .n_args = 1, .args = {x}, .shape = a->shape, .span = span};
-    return intern(ir, n);
+    return ir_intern(ir, n);
 }
 
 ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span)
@@ -319,7 +325,7 @@ ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span)
         return ir_const(ir, to, out, 0, span);
     }
     struct ir_node n = {.op = OP_bitcast, .dtype = (uint8_t)to, .n_args = 1, .args = {x}, .shape = a->shape, .span = span};
-    return intern(ir, n);
+    return ir_intern(ir, n);
 }
 
 static uint32_t reduced_shape(struct ir *ir, uint32_t shape, unsigned axes, bool keepdims)
@@ -341,7 +347,7 @@ ir_id ir_reduce(struct ir *ir, enum op op, ir_id x, unsigned axes, bool keepdims
     n.shape = reduced_shape(ir, ir_at(ir, x)->shape, axes, keepdims);
     n.attr = axes | (keepdims ? IR_KEEPDIMS : 0);
     uint32_t before = ir->nodes.n;
-    ir_id id = intern(ir, n);
+    ir_id id = ir_intern(ir, n);
     if (ir->nodes.n > before && (op == OP_min || op == OP_max)) {
         struct ir_check c = {.kind = CHECK_NONEMPTY, .span = span, .node = id};
         vec_push(ir->arena, &ir->checks, c);
@@ -352,7 +358,7 @@ ir_id ir_reduce(struct ir *ir, enum op op, ir_id x, unsigned axes, bool keepdims
 ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span)
 {
     struct ir_node n = {.op = OP_count, .dtype = DT_int64, .n_args = 1, .args = {x}, .attr = axes, .span = span};
-    return x ? intern(ir, n) : 0;
+    return x ? ir_intern(ir, n) : 0;
 }
 
 uint32_t ir_region_begin(struct ir *ir)
@@ -380,7 +386,7 @@ ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fa
     n.shape = broadcast(ir, n.shape, ir_at(ir, fast)->shape, &checked);
     if (checked && clashes(ir, n.shape, span, diags))
         return 0;
-    ir_id id = intern(ir, n);
+    ir_id id = ir_intern(ir, n);
     ir->regions.at[region].owner = id;
     if (checked)
         check_broadcast(ir, id, span);

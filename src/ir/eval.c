@@ -312,6 +312,24 @@ static void reduce(struct evaluation *e, ir_id id)
 
 /* ---- leaves ---- */
 
+static void view(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    const struct value *base = &e->values[n->args[0]];
+    const struct ir_shape *s = &e->ir->shapes.at[ir_at(e->ir, n->args[0])->shape];
+    size_t size = size_of(e, id);
+    struct ir_layout l = {.rank = s->rank};
+    int64_t step = (int64_t)size;
+    for (unsigned d = s->rank; d-- > 0; step *= l.shape[d]) {
+        l.shape[d] = e->dims[s->dim[d]];
+        l.stride[d] = step;
+    }
+    ir_view_apply(&e->ir->views.at[n->attr], e->dims, &l);
+    void *out = e->values[id].data = get(e, (size_t)elements(e, n->shape) * size);
+    if (out)
+        walk(e, n->shape, (const char *)base->data + l.offset, l.stride, size, out);
+}
+
 static void leaf(struct evaluation *e, ir_id id)
 {
     const struct ir_node *n = ir_at(e->ir, id);
@@ -336,6 +354,8 @@ static void node(struct evaluation *e, ir_id id)
         reduce(e, id);
     else if (n->op == OP_const || n->op == OP_input || n->op == OP_count)
         leaf(e, id);
+    else if (n->op == OP_view)
+        view(e, id);
     else if (n->op == OP_cast || n->op == OP_bitcast)
         convert(e, id);
     else

@@ -23,14 +23,43 @@
 
 typedef uint32_t ir_id;
 
-enum ir_dim_kind { DIM_ONE, DIM_CONST, DIM_INPUT, DIM_BROADCAST };
+enum ir_dim_kind { DIM_ONE, DIM_CONST, DIM_INPUT, DIM_BROADCAST, DIM_SLICE };
+
+/* Python's start:stop:step; what is not given is not flagged. step is not 0. */
+struct ir_slice {
+    int64_t start, stop, step;
+    uint8_t flags;
+};
+enum { SLICE_HAS_START = 1, SLICE_HAS_STOP = 2 };
 
 struct ir_dim {
     enum ir_dim_kind kind;
     int64_t extent;       /* CONST */
     uint16_t input, axis; /* INPUT */
-    uint32_t *of;         /* BROADCAST: two or more INPUT or CONST dims, ascending, distinct */
+    uint32_t *of;         /* BROADCAST: two or more dims of other kinds, ascending, distinct */
     uint32_t n_of;
+    uint32_t base, own;    /* SLICE: of `base`; but 1 where an array is stretched along it (`own` is 1 and `base` is not) */
+    struct ir_slice slice; /* SLICE */
+};
+
+/*
+ * A view: an array seen through indexing, without a copy. Steps are applied in order to pointer, shape and strides, at
+ * the call. Indexing an expression is pushed down to the arrays it is made of (src/ir/views.c), so only inputs and
+ * results of reductions have views.
+ */
+enum ir_step_kind { STEP_SLICE, STEP_INDEX, STEP_NEWAXIS, STEP_PERMUTE };
+
+struct ir_step {
+    uint8_t kind, axis;
+    uint8_t order[8];      /* PERMUTE: new axis i is old axis order[i] */
+    uint32_t of;           /* SLICE, INDEX: the dim this axis has in what was indexed; an array stretched along it stays as it is */
+    struct ir_slice slice; /* SLICE */
+    int64_t index;         /* INDEX: the axis goes */
+};
+
+struct ir_view {
+    struct ir_step *steps;
+    uint32_t n;
 };
 
 struct ir_shape {
@@ -50,7 +79,7 @@ struct ir_node {
     ir_id args[3];   /* rarely: condition, slow result, fast result */
     uint32_t shape;  /* index into ir.shapes; shape 0 is rank 0 */
     uint32_t region; /* where it is computed */
-    uint64_t attr;   /* input: index; const: bits; reductions, count: axes; rarely: the region of the slow side */
+    uint64_t attr;   /* input: index; const: bits; reductions, count: axes; rarely: the region of the slow side; view: which */
     struct span span;
 };
 
@@ -64,6 +93,7 @@ enum ir_check_kind {
     CHECK_EXTENT,    /* dim a == dim b (a `param` said so); text names the extent */
     CHECK_NONEMPTY,  /* node reduces at least one element (min, max) */
     CHECK_FITS,      /* weak integer input `input` fits dtype */
+    CHECK_INDEX,     /* index lies within dim_a */
 };
 
 struct ir_check {
@@ -73,6 +103,7 @@ struct ir_check {
     uint32_t dim_a, dim_b;
     uint16_t input;
     uint8_t dtype;
+    int64_t index; /* CHECK_INDEX: into dim_a, which is axis dim_b of what is indexed */
     struct str text;
 };
 
@@ -98,6 +129,7 @@ struct ir {
     VEC(struct ir_shape) shapes;
     VEC(struct ir_region) regions;
     VEC(struct ir_check) checks;
+    VEC(struct ir_view) views;
     VEC(struct ir_input) inputs;
     VEC(struct ir_output) outputs;
     struct ir_builder *builder; /* hash tables and the like; private to src/ir */
@@ -119,6 +151,8 @@ ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_reduce(struct ir *ir, enum op op, ir_id x, unsigned axes, bool keepdims, struct span span);
 ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span);
+/* One step of indexing applied to a value of any kind; axis (and order) in the value's own axes. */
+ir_id ir_view(struct ir *ir, ir_id x, struct ir_step step, struct span span, struct diags *diags);
 uint32_t ir_region_begin(struct ir *ir);
 void ir_region_end(struct ir *ir);
 ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, struct span span, struct diags *diags);
@@ -132,6 +166,7 @@ void ir_live(const struct ir *ir, uint8_t *live);
 /* NULL when sound, else a sentence about the first fault found (in the arena). */
 const char *ir_verify(const struct ir *ir);
 void ir_print(const struct ir *ir, struct strbuf *out);
+void ir_print_dim(const struct ir *ir, uint32_t dim, struct strbuf *out);
 
 /*
  * Gives every dim its value from the shapes of the arguments (extents[input][axis]) and runs the checks.
@@ -140,6 +175,15 @@ void ir_print(const struct ir *ir, struct strbuf *out);
  */
 bool ir_shapes_resolve(const struct ir *ir, const int64_t (*extents)[IR_MAX_RANK], const int64_t *weak_values,
                        int64_t *values, struct diags *diags);
+
+/* An array as views change it: `offset` in bytes from its first element, shape and strides in place. */
+struct ir_layout {
+    unsigned rank;
+    int64_t offset, shape[IR_MAX_RANK], stride[IR_MAX_RANK];
+};
+void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, struct ir_layout *layout);
+/* How many elements a slice of n takes, and the first. */
+int64_t ir_slice_length(const struct ir_slice *slice, int64_t n, int64_t *first);
 
 /* ---- the reference evaluator: plain loops, one array a node, the same bits as every device ---- */
 

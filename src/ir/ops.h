@@ -79,6 +79,7 @@ enum op {
     OP_const, /* attr: the value's bits, in the low bytes */
     OP_cast,  /* to the node's dtype */
     OP_bitcast,
+    OP_view, /* of an input or a reduction; attr: index into ir.views */
     OP_COUNT
 };
 

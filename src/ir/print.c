@@ -3,7 +3,26 @@
 #include <string.h>
 #include "ir/build.h"
 
-static void print_dim(const struct ir *ir, uint32_t dim, struct strbuf *out)
+static void print_slice(const struct ir_slice *s, struct strbuf *out)
+{
+    if (s->flags & SLICE_HAS_START)
+        strbuf_printf(out, "%" PRId64, s->start);
+    strbuf_puts(out, ":");
+    if (s->flags & SLICE_HAS_STOP)
+        strbuf_printf(out, "%" PRId64, s->stop);
+    if (s->step != 1)
+        strbuf_printf(out, ":%" PRId64, s->step);
+}
+
+static void print_slice_dim(const struct ir *ir, const struct ir_dim *d, struct strbuf *out)
+{
+    ir_print_dim(ir, d->base, out);
+    strbuf_puts(out, "[");
+    print_slice(&d->slice, out);
+    strbuf_puts(out, d->own == d->base ? "]" : "]?");
+}
+
+void ir_print_dim(const struct ir *ir, uint32_t dim, struct strbuf *out)
 {
     const struct ir_dim *d = &ir->dims.at[dim];
     if (d->kind == DIM_ONE)
@@ -12,11 +31,27 @@ static void print_dim(const struct ir *ir, uint32_t dim, struct strbuf *out)
         strbuf_printf(out, "%" PRId64, d->extent);
     else if (d->kind == DIM_INPUT)
         strbuf_printf(out, "%.*s.%u", (int)ir->inputs.at[d->input].name.n, ir->inputs.at[d->input].name.s, d->axis);
+    else if (d->kind == DIM_SLICE)
+        print_slice_dim(ir, d, out);
     else
         for (uint32_t i = 0; i < d->n_of; i++) {
             strbuf_puts(out, i ? "|" : "");
-            print_dim(ir, d->of[i], out);
+            ir_print_dim(ir, d->of[i], out);
         }
+}
+
+static void print_step(const struct ir_step *s, struct strbuf *out)
+{
+    if (s->kind == STEP_INDEX)
+        strbuf_printf(out, " index %u at %" PRId64, s->axis, s->index);
+    else if (s->kind == STEP_NEWAXIS)
+        strbuf_printf(out, " new axis %u", s->axis);
+    else if (s->kind == STEP_PERMUTE)
+        strbuf_puts(out, " other order of axes");
+    else {
+        strbuf_printf(out, " axis %u at ", s->axis);
+        print_slice(&s->slice, out);
+    }
 }
 
 static void print_value(const struct ir_node *n, struct strbuf *out)
@@ -54,13 +89,15 @@ static void print_node(const struct ir *ir, ir_id id, struct strbuf *out)
         print_value(n, out);
     if (n->op == OP_input)
         strbuf_printf(out, " %.*s", (int)ir->inputs.at[n->attr].name.n, ir->inputs.at[n->attr].name.s);
+    for (uint32_t i = 0; n->op == OP_view && i < ir->views.at[n->attr].n; i++)
+        print_step(&ir->views.at[n->attr].steps[i], out);
     if (op_table[n->op].kind == OPK_REDUCE || n->op == OP_count)
         print_axes(n, out);
     strbuf_printf(out, " : %s", type_table[n->dtype].name);
     const struct ir_shape *s = &ir->shapes.at[n->shape];
     for (unsigned d = 0; d < s->rank; d++) {
         strbuf_puts(out, d ? ", " : "[");
-        print_dim(ir, s->dim[d], out);
+        ir_print_dim(ir, s->dim[d], out);
     }
     strbuf_puts(out, s->rank ? "]\n" : "\n");
 }

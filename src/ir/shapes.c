@@ -28,6 +28,8 @@ static int64_t value_of(const struct ir *ir, uint32_t dim, const int64_t (*exten
         for (uint32_t i = 0; i < d->n_of && v == 1; i++)
             v = values[d->of[i]];
         return v;
+    case DIM_SLICE:
+        return values[d->own] == 1 && values[d->base] != 1 ? 1 : ir_slice_length(&d->slice, values[d->base], &v);
     }
     return v;
 }
@@ -128,6 +130,12 @@ static bool check(const struct ir *ir, const struct ir_check *c, const int64_t *
         if (!weak_values || value_fits(c, weak_values[c->input]))
             return true;
         diag_add(diags, AX_scalar_range, c->span, "%" PRId64 " does not fit %s", weak_values[c->input], type_table[c->dtype].name);
+        return false;
+    case CHECK_INDEX:
+        if (c->index < values[c->dim_a] && c->index >= -values[c->dim_a])
+            return true;
+        diag_add(diags, AX_index_range, c->span, "index %" PRId64 " is out of range: axis %u has %" PRId64 " element%s", c->index, c->dim_b, values[c->dim_a],
+                 values[c->dim_a] == 1 ? "" : "s");
         return false;
     }
     return true;

@@ -196,12 +196,15 @@ static void add_load(struct fuse *f, struct loop_body *body, ir_id id, const str
 {
     const struct ir_node *n = ir_at(f->ir, id);
     struct loop_access a = access_of(f, id, s);
-    a.source = n->op == OP_input ? SOURCE_ARGUMENT : n->op == OP_count ? SOURCE_COUNT : SOURCE_BUFFER;
+    ir_id base = n->op == OP_view ? n->args[0] : id;
+    const struct ir_node *b = ir_at(f->ir, base);
+    a.view = n->op == OP_view;
+    a.source = b->op == OP_input ? SOURCE_ARGUMENT : n->op == OP_count ? SOURCE_COUNT : SOURCE_BUFFER;
     if (n->op == OP_count) {
         a.rank = 0;
         memset(a.axis, -1, sizeof a.axis);
     }
-    a.index = n->op == OP_input ? (uint32_t)n->attr : n->op == OP_count ? 0 : buffer_for(f, id);
+    a.index = b->op == OP_input ? (uint32_t)b->attr : n->op == OP_count ? 0 : buffer_for(f, base);
     vec_push(f->arena, &body->loads, a);
 }
 
@@ -214,7 +217,7 @@ static void collect(struct fuse *f, struct loop_body *body, ir_id id, const stru
     f->seen[id] = 1;
     if (is_reduce(n) && f->nest_of[id] == nest)
         return;
-    if (n->op == OP_input || n->op == OP_count || is_reduce(n)) {
+    if (n->op == OP_input || n->op == OP_view || n->op == OP_count || is_reduce(n)) {
         add_load(f, body, id, s);
         return;
     }
@@ -252,6 +255,8 @@ static bool needs_other(struct fuse *f, ir_id id, uint32_t level, uint32_t nest)
         return false;
     if (is_reduce(n))
         return f->nest_of[id] != nest;
+    if (n->op == OP_view) /* other elements than the one at hand */
+        return true;
     for (unsigned i = 0; i < n->n_args; i++)
         if (needs_other(f, n->args[i], level, nest))
             return true;

@@ -28,6 +28,7 @@ struct loop_access {
     enum loop_source source;
     uint32_t index; /* argument, or plan buffer */
     ir_id value;    /* the node whose value is read or written */
+    bool view;      /* read through the view that `value` is */
     uint8_t dtype, rank;
     int8_t axis[LOOP_MAX_RANK]; /* for every dim of the space: the array's axis, or -1 (same element all along it) */
 };

@@ -4,28 +4,6 @@
 
 static const char *const kind_names[] = {"map", "lanes", "columns"};
 
-static void print_dim(const struct ir *ir, uint32_t dim, struct strbuf *out)
-{
-    const struct ir_dim *d = &ir->dims.at[dim];
-    switch (d->kind) {
-    case DIM_ONE:
-        strbuf_puts(out, "1");
-        break;
-    case DIM_CONST:
-        strbuf_printf(out, "%" PRId64, d->extent);
-        break;
-    case DIM_INPUT:
-        strbuf_printf(out, "%.*s.%u", (int)ir->inputs.at[d->input].name.n, ir->inputs.at[d->input].name.s, d->axis);
-        break;
-    case DIM_BROADCAST:
-        for (uint32_t i = 0; i < d->n_of; i++) {
-            strbuf_puts(out, i ? "|" : "");
-            print_dim(ir, d->of[i], out);
-        }
-        break;
-    }
-}
-
 static void print_access(const struct loop_plan *plan, const struct loop_access *a, unsigned n_dims, struct strbuf *out)
 {
     const struct ir *ir = plan->ir;
@@ -35,6 +13,8 @@ static void print_access(const struct loop_plan *plan, const struct loop_access 
         strbuf_printf(out, "count");
     else
         strbuf_printf(out, "b%u", a->index);
+    if (a->view)
+        strbuf_printf(out, ".view%" PRIu64, ir_at(ir, a->value)->attr);
     strbuf_puts(out, "[");
     for (unsigned d = 0, first = 1; d < n_dims; d++)
         if (a->axis[d] >= 0) {
@@ -75,7 +55,7 @@ void loop_print(const struct loop_plan *plan, struct strbuf *out)
         for (unsigned d = 0; d < n->rank; d++) {
             strbuf_puts(out, d == n->n_kept && n->kind != NEST_MAP ? " reducing" : "");
             strbuf_printf(out, " i%u < ", d);
-            print_dim(plan->ir, n->dim[d], out);
+            ir_print_dim(plan->ir, n->dim[d], out);
         }
         if (n->kind == NEST_LANES)
             strbuf_printf(out, ", %u lanes", n->lanes);
@@ -113,7 +93,7 @@ void loop_print_plan(const struct loop_plan *plan, struct strbuf *out)
         strbuf_printf(out, "buffer b%u: %s %s[", b, f->role == BUFFER_OUTPUT ? "output" : "temporary", type_table[f->dtype].name);
         for (unsigned d = 0; d < s->rank; d++) {
             strbuf_puts(out, d ? ", " : "");
-            print_dim(plan->ir, s->dim[d], out);
+            ir_print_dim(plan->ir, s->dim[d], out);
         }
         strbuf_printf(out, "] alive from step %u to %u\n", f->first, f->last);
     }

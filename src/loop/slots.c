@@ -40,7 +40,7 @@ static uint8_t default_class(const struct loop_access *a, unsigned n_dims, bool 
     bool varies = false;
     for (unsigned d = 0; d < n_dims; d++)
         varies |= a->axis[d] >= 0;
-    if (a->source == SOURCE_COUNT || (is_load && a->source == SOURCE_ARGUMENT && a->rank == 0))
+    if (a->source == SOURCE_COUNT || (is_load && a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0))
         return CLASS_VALUE;
     if (a->axis[n_dims - 1] >= 0)
         return CLASS_ALIGNED;

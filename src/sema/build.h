@@ -129,6 +129,12 @@ struct value call_library(struct sema *s, struct str name, enum dtype dtype, con
 struct value eval_reduce(struct sema *s, enum op op, const struct value *given, const struct str *keywords,
                          unsigned n, struct span span);
 
+/* index.c */
+struct value eval_index(struct sema *s, const struct ast *e);
+struct value transpose(struct sema *s, const struct value *x, const struct value *axes, struct span span);
+/* The functions that reorder axes: a value a parameter of the signature, None where an optional one is not given. */
+struct value call_axes(struct sema *s, enum op op, const struct value *args, struct span span);
+
 /* library.c */
 struct binding *library_find(struct sema *s, struct str name, enum dtype dtype);
 

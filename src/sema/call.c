@@ -1,6 +1,7 @@
 /*
  * Calls: who is meant, arguments to parameters as Python does it, and inlining.
  */
+#include <string.h>
 #include "sema/build.h"
 
 struct args {
@@ -262,10 +263,73 @@ static struct value call_rarely(struct sema *s, const struct ast *e)
         e->span);
 }
 
+enum { MOST_PARAMETERS = 4 };
+
+struct signature {
+    struct str name[MOST_PARAMETERS];
+    unsigned n, required;
+};
+
+/* From the table's text: "x, axis=None". */
+static struct signature signature_of(enum op op)
+{
+    struct signature sig = {.n = 0};
+    for (const char *at = op_table[op].signature; *at && sig.n < MOST_PARAMETERS;) {
+        size_t length = strcspn(at, ",="), all = strcspn(at, ",");
+        sig.name[sig.n++] = (struct str){at, (uint32_t)length};
+        sig.required += length == all;
+        at += all;
+        at += strspn(at, ", ");
+    }
+    return sig;
+}
+
+/* Each parameter's value by position or name, None where an optional one is not given; false with a diagnostic. */
+static bool bind_parameters(struct sema *s, enum op op, const struct args *a, struct span span, struct value *values, unsigned *n)
+{
+    struct signature sig = signature_of(op);
+    bool given[MOST_PARAMETERS] = {false};
+
+    *n = sig.n;
+    for (unsigned i = 0; i < a->n; i++) {
+        unsigned k = i;
+        for (k = a->keyword[i].n ? 0 : i; a->keyword[i].n && k < sig.n && !str_eq(sig.name[k], a->keyword[i]);)
+            k++;
+        if (k >= sig.n && a->keyword[i].n) {
+            sema_unknown_keyword(s, str_of(op_table[op].name), a->keyword[i], sig.name, sig.n, a->value[i].span);
+            return false;
+        }
+        if (k >= sig.n) {
+            sema_error(s, AX_wrong_argument_count, span, "`%s` takes at most %u arguments, %u given", op_table[op].name, sig.n, a->n);
+            return false;
+        }
+        if (given[k]) {
+            sema_error(s, AX_duplicate_keyword, a->value[i].span, "`%.*s` is given twice", (int)sig.name[k].n, sig.name[k].s);
+            return false;
+        }
+        given[k] = true;
+        values[k] = a->value[i];
+    }
+    for (unsigned k = 0; k < sig.n; k++) {
+        if (!given[k] && k < sig.required) {
+            sema_error(s, AX_wrong_argument_count, span, "`%s` needs its argument `%.*s`", op_table[op].name, (int)sig.name[k].n, sig.name[k].s);
+            return false;
+        }
+        if (!given[k])
+            values[k] = (struct value){.kind = VALUE_NONE, .span = span};
+    }
+    return true;
+}
+
 static struct value call_special(struct sema *s, enum op op, const struct args *a, struct span span)
 {
     if (op == OP_count)
         return eval_reduce(s, op, a->value, a->keyword, a->n, span);
+    if (op >= OP_transpose && op <= OP_ndim) {
+        struct value values[MOST_PARAMETERS];
+        unsigned n;
+        return bind_parameters(s, op, a, span, values, &n) ? call_axes(s, op, values, span) : value_error();
+    }
     if (!positional(s, op, a, op == OP_bits ? 1 : 2, span))
         return value_error();
     if (op == OP_astype)

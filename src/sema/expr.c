@@ -99,6 +99,17 @@ static struct value eval_tuple(struct sema *s, const struct ast *e)
     return (struct value){.kind = VALUE_TUPLE, .items = items, .n_items = e->n_kids, .span = e->span};
 }
 
+static struct value eval_attribute(struct sema *s, const struct ast *e)
+{
+    struct value x = eval(s, e->kid[0]);
+
+    if (x.kind == VALUE_ARRAY && str_is(e->name, "T"))
+        return transpose(s, &x, NULL, e->span);
+    if (x.kind != VALUE_ERROR)
+        sema_error(s, AX_unknown_name, e->name_span, "%s has no attribute `%.*s`", value_words(s, &x), (int)e->name.n, e->name.s);
+    return value_error();
+}
+
 static struct value eval_inner(struct sema *s, const struct ast *e)
 {
     switch (e->kind) {
@@ -127,12 +138,12 @@ static struct value eval_inner(struct sema *s, const struct ast *e)
     case AST_IMAG:
         return refuse(s, e, "complex numbers are");
     case AST_INDEX:
-        return refuse(s, e, "indexing is");
+        return eval_index(s, e);
     case AST_SLICE:
     case AST_ELLIPSIS:
         return refuse(s, e, "slices are");
     case AST_ATTR:
-        return refuse(s, e, "attributes are");
+        return eval_attribute(s, e);
     default:
         return refuse(s, e, "this construct is");
     }

@@ -171,3 +171,13 @@ def test_isclose(targets):
     b = np.array([1 + 1e-6, np.inf, np.nan, 2, np.inf, 1e-9, 0])
     for target in targets:
         assert np.array_equal(arex.evaluate("isclose(a, b)", {"a": a, "b": b}, target=target), np.isclose(a, b))
+
+
+@pytest.mark.parametrize("shape, axis", [((6, 5, 1), (1, 2)), ((6, 1, 5), (0,)), ((1, 6, 1, 5), (1, 3)), ((4, 3, 1, 2), (3,))])
+def test_stretched_results(shape, axis, targets):
+    x = np.random.default_rng(1).random(shape)
+    for order in "CF":
+        x = np.array(x, order=order)
+        results = [arex.evaluate(f"x - sum(x, {axis}, keepdims=True)", {"x": x}, target=t) for t in targets]
+        assert all(np.array_equal(r, results[0]) for r in results)
+        np.testing.assert_allclose(results[0], x - x.sum(axis, keepdims=True), atol=1e-12)

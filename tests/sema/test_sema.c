@@ -144,7 +144,8 @@ static void check_error(const char *text, const struct sema_arg *args, enum diag
     struct job j;
 
     build(&j, text, args);
-    assert_null(j.ir);
+    if (j.ir)
+        fail_msg("%s: no error", text);
     if (!j.diags.n)
         fail_msg("%s: no diagnostic", text);
     if (j.diags.at[0].id != id) {
@@ -395,7 +396,7 @@ static void errors_point_at_their_place(void **state)
     check_error("def f(a) = g(a)\ndef g(a) = a\nf(x)", f4, AX_unknown_function, "g");
     check_error("def f(a) = a", f4, AX_no_output, NULL);
     check_error("9223372036854775807 + 1", NULL, AX_literal_range, NULL);
-    check_error("x[0]", f4, AX_not_supported, "x[0]");
+    check_error("x[0][0][0]", f4, AX_bad_axis, "x[0][0][0]");
     check_error("float16(x)", f4, AX_not_supported, NULL);
     check_error("astype(x, 3)", f4, AX_unknown_type, "3");
     check_error("param x: float64[n, m]\nx", f4, AX_argument_dtype, NULL);

@@ -1,0 +1,301 @@
+/*
+ * Indexing. A step (a slice, an index, a new axis, another order of axes) on an elementwise expression is the same step on
+ * each array it is made of: the expression is built again over views, equal nodes being one. So stencils written with
+ * slices are one nest, and nothing is copied. What is reduced keeps its own order; the step applies to the result.
+ */
+#include <string.h>
+#include "ir/build.h"
+
+/* ---- at the call ---- */
+
+static int64_t clamp(int64_t v, int64_t low, int64_t high)
+{
+    return v < low ? low : v > high ? high : v;
+}
+
+/* As Python's slice.indices. */
+int64_t ir_slice_length(const struct ir_slice *s, int64_t n, int64_t *first)
+{
+    bool up = s->step > 0;
+    int64_t low = up ? 0 : -1, high = up ? n : n - 1, start = up ? low : high, stop = up ? high : low;
+    if (s->flags & SLICE_HAS_START)
+        start = clamp(s->start < 0 ? s->start + n : s->start, low, high);
+    if (s->flags & SLICE_HAS_STOP)
+        stop = clamp(s->stop < 0 ? s->stop + n : s->stop, low, high);
+    *first = start;
+    if (up ? start >= stop : start <= stop)
+        return 0;
+    return up ? (stop - start - 1) / s->step + 1 : (start - stop - 1) / -s->step + 1;
+}
+
+static void remove_axis(struct ir_layout *l, unsigned axis)
+{
+    l->rank--;
+    for (unsigned d = axis; d < l->rank; d++) {
+        l->shape[d] = l->shape[d + 1];
+        l->stride[d] = l->stride[d + 1];
+    }
+}
+
+static void add_axis(struct ir_layout *l, unsigned axis)
+{
+    for (unsigned d = l->rank++; d > axis; d--) {
+        l->shape[d] = l->shape[d - 1];
+        l->stride[d] = l->stride[d - 1];
+    }
+    l->shape[axis] = 1;
+    l->stride[axis] = 0;
+}
+
+static void reorder(struct ir_layout *l, const uint8_t *order)
+{
+    struct ir_layout old = *l;
+    for (unsigned d = 0; d < l->rank; d++) {
+        l->shape[d] = old.shape[order[d]];
+        l->stride[d] = old.stride[order[d]];
+    }
+}
+
+static void apply(const struct ir_step *s, const int64_t *dims, struct ir_layout *l)
+{
+    int64_t first = 0;
+    bool stretched = (s->kind == STEP_SLICE || s->kind == STEP_INDEX) && l->shape[s->axis] == 1 && dims[s->of] != 1;
+    switch ((enum ir_step_kind)s->kind) {
+    case STEP_SLICE:
+        if (stretched)
+            return;
+        l->shape[s->axis] = ir_slice_length(&s->slice, l->shape[s->axis], &first);
+        l->offset += l->shape[s->axis] ? first * l->stride[s->axis] : 0;
+        l->stride[s->axis] = l->shape[s->axis] > 1 ? l->stride[s->axis] * s->slice.step : 0; /* one element: no step, which may be huge */
+        return;
+    case STEP_INDEX:
+        if (!stretched)
+            l->offset += (s->index < 0 ? s->index + l->shape[s->axis] : s->index) * l->stride[s->axis];
+        remove_axis(l, s->axis);
+        return;
+    case STEP_NEWAXIS:
+        add_axis(l, s->axis);
+        return;
+    case STEP_PERMUTE:
+        reorder(l, s->order);
+        return;
+    }
+}
+
+void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, struct ir_layout *layout)
+{
+    for (uint32_t i = 0; i < view->n; i++)
+        apply(&view->steps[i], dim_values, layout);
+}
+
+/* ---- building ---- */
+
+struct rebuild {
+    struct ir *ir;
+    const struct ir_step *step;
+    unsigned rank; /* of the whole expression: the step's axes are its */
+    ir_id *made;   /* per node that was there before */
+    uint32_t n;
+    struct span span;
+    struct diags *diags;
+};
+
+static bool from_the_front(const struct ir_slice *s)
+{
+    return s->step == 1 && !(s->flags & SLICE_HAS_STOP && s->stop >= 0) && !(s->flags & SLICE_HAS_START && s->start < 0);
+}
+
+/* a[s:-t] is as long as a[s + t:]: written so, slices of equal length share a dim and need no check. */
+static struct ir_slice shortest_form(struct ir_slice s)
+{
+    if (!from_the_front(&s))
+        return s;
+    int64_t less = (s.flags & SLICE_HAS_START ? s.start : 0) + (s.flags & SLICE_HAS_STOP ? -s.stop : 0);
+    return (struct ir_slice){.start = less, .step = 1, .flags = less ? SLICE_HAS_START : 0};
+}
+
+static uint32_t slice_dim(struct ir *ir, const struct ir_step *step, uint32_t own)
+{
+    const struct ir_dim *base = &ir->dims.at[step->of];
+    struct ir_dim d = {.kind = DIM_SLICE, .base = step->of, .own = own, .slice = step->slice};
+    int64_t first;
+    if (own != step->of)
+        return ir_dim(ir, d);
+    if (base->kind == DIM_ONE || base->kind == DIM_CONST)
+        return ir_dim(ir, (struct ir_dim){.kind = DIM_CONST, .extent = ir_slice_length(&step->slice, base->kind == DIM_ONE ? 1 : base->extent, &first)});
+    d.slice = shortest_form(d.slice);
+    if (!d.slice.flags && (d.slice.step == 1 || d.slice.step == -1))
+        return step->of;
+    if (base->kind == DIM_SLICE && base->own == base->base && from_the_front(&base->slice) && from_the_front(&d.slice)) {
+        d.base = d.own = base->base;
+        d.slice.start += base->slice.start;
+    }
+    return ir_dim(ir, d);
+}
+
+static struct ir_shape stepped_shape(struct ir *ir, struct ir_shape s, const struct ir_step *step)
+{
+    struct ir_shape old = s;
+    switch ((enum ir_step_kind)step->kind) {
+    case STEP_SLICE:
+        s.dim[step->axis] = slice_dim(ir, step, s.dim[step->axis]);
+        break;
+    case STEP_INDEX:
+        s.rank--;
+        for (unsigned d = step->axis; d < s.rank; d++)
+            s.dim[d] = old.dim[d + 1];
+        s.dim[s.rank] = 0;
+        break;
+    case STEP_NEWAXIS:
+        s.rank++;
+        for (unsigned d = step->axis + 1u; d < s.rank; d++)
+            s.dim[d] = old.dim[d - 1];
+        s.dim[step->axis] = 0;
+        break;
+    case STEP_PERMUTE:
+        for (unsigned d = 0; d < s.rank; d++)
+            s.dim[d] = old.dim[step->order[d]];
+        break;
+    }
+    return s;
+}
+
+static bool same_steps(const struct ir_view *a, const struct ir_view *b)
+{
+    return a->n == b->n && memcmp(a->steps, b->steps, a->n * sizeof *a->steps) == 0;
+}
+
+static uint32_t view_number(struct ir *ir, const struct ir_view *v)
+{
+    for (uint32_t i = 0; i < ir->views.n; i++)
+        if (same_steps(&ir->views.at[i], v))
+            return i;
+    vec_push(ir->arena, &ir->views, *v);
+    return ir->views.n - 1;
+}
+
+/* One more step on an input, a reduction, or a view of one. */
+static ir_id step_leaf(struct rebuild *r, ir_id id, struct ir_step step)
+{
+    struct ir *ir = r->ir;
+    struct ir_node n = *ir_at(ir, id);
+    const struct ir_view *before = n.op == OP_view ? &ir->views.at[n.attr] : NULL;
+    struct ir_view v = {.n = (before ? before->n : 0) + 1};
+    v.steps = arena_array(ir->arena, struct ir_step, v.n);
+    if (before)
+        memcpy(v.steps, before->steps, before->n * sizeof *v.steps);
+    memset(&v.steps[v.n - 1], 0, sizeof step); /* padding too: steps are compared as bytes */
+    struct ir_step *last = &v.steps[v.n - 1];
+    last->kind = step.kind;
+    last->axis = step.axis;
+    memcpy(last->order, step.order, sizeof step.order);
+    last->of = step.of;
+    last->slice.start = step.slice.start;
+    last->slice.stop = step.slice.stop;
+    last->slice.step = step.slice.step;
+    last->slice.flags = step.slice.flags;
+    last->index = step.index;
+    struct ir_shape shape = stepped_shape(ir, ir->shapes.at[n.shape], &step);
+    struct ir_node view = {.op = OP_view, .dtype = n.dtype, .n_args = 1, .args = {before ? n.args[0] : id}, .shape = ir_shape(ir, &shape), .attr = view_number(ir, &v), .span = r->span};
+    return ir_intern(ir, view);
+}
+
+static ir_id widen(struct rebuild *r, ir_id id, unsigned by)
+{
+    for (; by; by--)
+        id = step_leaf(r, id, (struct ir_step){.kind = STEP_NEWAXIS});
+    return id;
+}
+
+/* The step as it meets an array of lower rank, lined up at the last axis. */
+static ir_id rebuild_leaf(struct rebuild *r, ir_id id)
+{
+    const struct ir_shape *s = &r->ir->shapes.at[ir_at(r->ir, id)->shape];
+    struct ir_step step = *r->step;
+    unsigned missing = r->rank - s->rank;
+    if (step.kind == STEP_PERMUTE)
+        return step_leaf(r, widen(r, id, missing), step);
+    if (step.axis < missing || (step.kind == STEP_NEWAXIS && missing && step.axis == missing))
+        return id;
+    step.axis = (uint8_t)(step.axis - missing);
+    if (step.kind == STEP_SLICE && s->dim[step.axis] == 0 && step.of != 0)
+        return id;
+    return step_leaf(r, id, step);
+}
+
+static ir_id rebuild(struct rebuild *r, ir_id id);
+
+/* What the slow side uses from around it is made first: inside its region it would not be seen outside. */
+static void rebuild_outer(struct rebuild *r, uint32_t region)
+{
+    for (ir_id id = 1; id < r->n; id++) {
+        const struct ir_node *n = ir_at(r->ir, id);
+        uint32_t at = n->region;
+        while (at && at != region)
+            at = r->ir->regions.at[at].parent;
+        for (unsigned k = 0; at == region && k < n->n_args; k++) {
+            ir_id arg = ir_at(r->ir, id)->args[k];
+            uint32_t of = ir_at(r->ir, arg)->region;
+            while (of && of != region)
+                of = r->ir->regions.at[of].parent;
+            if (of != region)
+                rebuild(r, arg);
+        }
+    }
+}
+
+static ir_id rebuild_rarely(struct rebuild *r, ir_id id)
+{
+    struct ir_node n = *ir_at(r->ir, id);
+    ir_id cond = rebuild(r, n.args[0]), fast = rebuild(r, n.args[2]);
+    rebuild_outer(r, (uint32_t)n.attr);
+    uint32_t region = ir_region_begin(r->ir);
+    ir_id slow = rebuild(r, n.args[1]);
+    ir_region_end(r->ir);
+    return ir_rarely(r->ir, cond, region, slow, fast, n.span, r->diags);
+}
+
+static ir_id rebuild_inner(struct rebuild *r, ir_id id)
+{
+    struct ir_node n = *ir_at(r->ir, id);
+    ir_id args[3];
+    if (r->ir->shapes.at[n.shape].rank == 0)
+        return id;
+    if (n.op == OP_input || n.op == OP_view || op_table[n.op].kind == OPK_REDUCE)
+        return rebuild_leaf(r, id);
+    if (n.op == OP_rarely)
+        return rebuild_rarely(r, id);
+    for (unsigned k = 0; k < n.n_args; k++)
+        args[k] = rebuild(r, n.args[k]);
+    if (n.op == OP_cast)
+        return ir_cast(r->ir, args[0], (enum dtype)n.dtype, n.span);
+    if (n.op == OP_bitcast)
+        return ir_bitcast(r->ir, args[0], (enum dtype)n.dtype, n.span);
+    return ir_elem(r->ir, (enum op)n.op, (enum dtype)n.dtype, args, n.n_args, n.flags, n.span, r->diags);
+}
+
+static ir_id rebuild(struct rebuild *r, ir_id id)
+{
+    if (id == 0)
+        return 0;
+    if (!r->made[id])
+        r->made[id] = rebuild_inner(r, id);
+    return r->made[id];
+}
+
+ir_id ir_view(struct ir *ir, ir_id x, struct ir_step step, struct span span, struct diags *diags)
+{
+    struct rebuild r = {.ir = ir, .step = &step, .n = ir->nodes.n, .span = span, .diags = diags};
+    if (x == 0)
+        return 0;
+    struct ir_shape s = ir->shapes.at[ir_at(ir, x)->shape];
+    r.rank = s.rank;
+    r.made = arena_array(ir->arena, ir_id, r.n);
+    if (step.kind == STEP_SLICE || step.kind == STEP_INDEX)
+        step.of = s.dim[step.axis];
+    if (step.kind == STEP_INDEX) {
+        struct ir_check c = {.kind = CHECK_INDEX, .span = span, .dim_a = step.of, .dim_b = step.axis, .index = step.index};
+        vec_push(ir->arena, &ir->checks, c);
+    }
+    return rebuild(&r, x);
+}

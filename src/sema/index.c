@@ -1,0 +1,278 @@
+/*
+ * Indexing with what is known when compiling: integers, slices, None, `...`; and the functions that reorder axes.
+ */
+#include "sema/build.h"
+
+struct indexing {
+    struct sema *s;
+    struct value x;
+    unsigned axis; /* of x, that the next item is for */
+    struct span span;
+    struct ir_step picks[IR_MAX_RANK]; /* integers: applied last, so that an array is left to give new axes to */
+    struct span pick_spans[IR_MAX_RANK];
+    unsigned n_picks;
+};
+
+static unsigned rank_of(struct sema *s, const struct value *x)
+{
+    return s->ir->shapes.at[ir_at(s->ir, x->id)->shape].rank;
+}
+
+static bool apply_step(struct indexing *at, struct ir_step step, struct span span)
+{
+    struct sema *s = at->s;
+    ir_id id = ir_view(s->ir, at->x.id, step, sema_span(s, span), s->diags);
+    at->x = value_array(s, id, false, at->span);
+    return id != 0;
+}
+
+static bool new_axis(struct indexing *at, struct span span)
+{
+    if (rank_of(at->s, &at->x) == IR_MAX_RANK) {
+        sema_error(at->s, AX_rank_too_large, span, "arrays have at most %d axes", IR_MAX_RANK);
+        return false;
+    }
+    return apply_step(at, (struct ir_step){.kind = STEP_NEWAXIS, .axis = (uint8_t)at->axis++}, span);
+}
+
+/* A bound of a slice: an integer that is known, or nothing. */
+static bool bound(struct sema *s, const struct ast *e, int64_t *out, bool *given)
+{
+    *given = false;
+    if (!e)
+        return true;
+    struct value v = eval(s, e);
+    if (v.kind == VALUE_NONE || v.kind == VALUE_ERROR)
+        return v.kind == VALUE_NONE;
+    if (v.kind != VALUE_INT) {
+        sema_error(s, v.kind == VALUE_ARRAY ? AX_not_constant : AX_type_mismatch, e->span, "a bound of a slice is an integer known when compiling, not %s", value_words(s, &v));
+        return false;
+    }
+    *out = v.i;
+    *given = true;
+    return true;
+}
+
+static bool slice_axis(struct indexing *at, const struct ast *e)
+{
+    struct ir_slice sl = {.step = 1};
+    bool start, stop, step;
+    if (!bound(at->s, e->kid[0], &sl.start, &start) || !bound(at->s, e->kid[1], &sl.stop, &stop) || !bound(at->s, e->kid[2], &sl.step, &step))
+        return false;
+    if (sl.step == 0) {
+        sema_error(at->s, AX_type_mismatch, e->kid[2]->span, "the step of a slice cannot be 0");
+        return false;
+    }
+    if (sl.step < -INT64_MAX)
+        sl.step = -INT64_MAX;
+    sl.flags = (uint8_t)((start ? SLICE_HAS_START : 0) | (stop ? SLICE_HAS_STOP : 0));
+    unsigned axis = at->axis++;
+    if (!start && !stop && sl.step == 1)
+        return true;
+    return apply_step(at, (struct ir_step){.kind = STEP_SLICE, .axis = (uint8_t)axis, .slice = sl}, e->span);
+}
+
+static bool pick(struct indexing *at, const struct ast *e)
+{
+    struct value v = eval(at->s, e);
+    if (v.kind == VALUE_INT) {
+        at->pick_spans[at->n_picks] = e->span;
+        at->picks[at->n_picks++] = (struct ir_step){.kind = STEP_INDEX, .axis = (uint8_t)at->axis++, .index = v.i};
+        return true;
+    }
+    if (v.kind == VALUE_NONE)
+        return new_axis(at, e->span);
+    if (v.kind == VALUE_ARRAY)
+        sema_error(at->s, AX_not_supported, e->span, "indexing with values that are not known when compiling is not in this version");
+    else if (v.kind != VALUE_ERROR)
+        sema_error(at->s, AX_type_mismatch, e->span, "an index is an integer, a slice, None or ..., not %s", value_words(at->s, &v));
+    return false;
+}
+
+/* Axes of x that the items take up; -1 with a diagnostic when there are two ellipses. */
+static int axes_taken(struct sema *s, const struct ast *e)
+{
+    int taken = 0, ellipses = 0;
+    for (uint32_t i = 1; i < e->n_kids; i++) {
+        ellipses += e->kid[i]->kind == AST_ELLIPSIS;
+        taken += e->kid[i]->kind != AST_ELLIPSIS && e->kid[i]->kind != AST_NONE;
+        if (ellipses > 1) {
+            sema_error(s, AX_syntax, e->kid[i]->span, "an index holds one `...` at most");
+            return -1;
+        }
+    }
+    return taken;
+}
+
+static struct value index_tuple(struct sema *s, const struct value *t, const struct ast *e)
+{
+    struct value v = e->n_kids == 2 ? eval(s, e->kid[1]) : value_error();
+    if (v.kind == VALUE_INT && v.i < (int64_t)t->n_items && v.i >= -(int64_t)t->n_items)
+        return t->items[v.i < 0 ? v.i + t->n_items : v.i];
+    if (v.kind != VALUE_ERROR)
+        sema_error(s, AX_index_range, e->span, "a tuple of %u is indexed with an integer from %d to %d", t->n_items, -(int)t->n_items, (int)t->n_items - 1);
+    return value_error();
+}
+
+struct value eval_index(struct sema *s, const struct ast *e)
+{
+    struct indexing at = {.s = s, .x = eval(s, e->kid[0]), .span = e->span};
+    int taken = axes_taken(s, e);
+    if (at.x.kind == VALUE_TUPLE)
+        return index_tuple(s, &at.x, e);
+    if (at.x.kind != VALUE_ARRAY || taken < 0) {
+        if (at.x.kind != VALUE_ERROR && taken >= 0)
+            sema_error(s, AX_type_mismatch, e->span, "%s cannot be indexed", value_words(s, &at.x));
+        return value_error();
+    }
+    unsigned rank = rank_of(s, &at.x);
+    if ((unsigned)taken > rank || rank == 0) {
+        sema_error(s, AX_bad_axis, e->span, rank ? "too many indices: %d for an array with %u ax%s" : "a scalar cannot be indexed", taken, rank, rank == 1 ? "is" : "es");
+        return value_error();
+    }
+    for (uint32_t i = 1; i < e->n_kids; i++) {
+        const struct ast *item = e->kid[i];
+        if (item->kind == AST_ELLIPSIS)
+            at.axis += rank - (unsigned)taken;
+        else if (!(item->kind == AST_SLICE ? slice_axis(&at, item) : item->kind == AST_NONE ? new_axis(&at, item->span) : pick(&at, item)))
+            return value_error();
+    }
+    while (at.n_picks && apply_step(&at, at.picks[at.n_picks - 1], at.pick_spans[at.n_picks - 1]))
+        at.n_picks--;
+    return at.n_picks ? value_error() : at.x;
+}
+
+/* ---- functions of axes ---- */
+
+static bool axis_of(struct sema *s, const struct value *v, unsigned rank, const char *function, unsigned *out)
+{
+    int64_t axis = v->kind == VALUE_INT ? (v->i < 0 ? v->i + (int64_t)rank : v->i) : -1;
+    if (v->kind == VALUE_INT && axis >= 0 && axis < (int64_t)rank) {
+        *out = (unsigned)axis;
+        return true;
+    }
+    if (v->kind == VALUE_INT)
+        sema_error(s, AX_bad_axis, v->span, "axis %lld is out of range for `%s`: there are %u axes", (long long)v->i, function, rank);
+    else if (v->kind != VALUE_ERROR)
+        sema_error(s, v->kind == VALUE_ARRAY ? AX_not_constant : AX_type_mismatch, v->span, "an axis is an integer known when compiling, not %s", value_words(s, v));
+    return false;
+}
+
+static struct value in_order(struct indexing *at, const uint8_t *order, unsigned rank)
+{
+    struct ir_step step = {.kind = STEP_PERMUTE};
+    bool moved = false;
+    for (unsigned d = 0; d < rank; d++) {
+        step.order[d] = order[d];
+        moved |= order[d] != d;
+    }
+    if (moved && !apply_step(at, step, at->span))
+        return value_error();
+    return at->x;
+}
+
+struct value transpose(struct sema *s, const struct value *x, const struct value *axes, struct span span)
+{
+    struct indexing at = {.s = s, .x = *x, .span = span};
+    uint8_t order[IR_MAX_RANK];
+    unsigned rank = rank_of(s, x), seen = 0;
+    if (!axes || axes->kind == VALUE_NONE) {
+        for (unsigned d = 0; d < rank; d++)
+            order[d] = (uint8_t)(rank - 1 - d);
+        return in_order(&at, order, rank);
+    }
+    if (axes->kind != VALUE_TUPLE || axes->n_items != rank) {
+        sema_error(s, AX_type_mismatch, axes->span, "transpose takes a tuple of %u axes here", rank);
+        return value_error();
+    }
+    for (unsigned d = 0; d < rank; d++) {
+        unsigned axis;
+        if (!axis_of(s, &axes->items[d], rank, "transpose", &axis))
+            return value_error();
+        if (seen >> axis & 1) {
+            sema_error(s, AX_duplicate_axis, axes->items[d].span, "axis %u is given twice", axis);
+            return value_error();
+        }
+        seen |= 1u << axis;
+        order[d] = (uint8_t)axis;
+    }
+    return in_order(&at, order, rank);
+}
+
+static struct value swap_axes(struct sema *s, const struct value *x, const struct value *a, const struct value *b, struct span span)
+{
+    struct indexing at = {.s = s, .x = *x, .span = span};
+    uint8_t order[IR_MAX_RANK];
+    unsigned rank = rank_of(s, x), i, j;
+    if (!axis_of(s, a, rank, "swapaxes", &i) || !axis_of(s, b, rank, "swapaxes", &j))
+        return value_error();
+    for (unsigned d = 0; d < rank; d++)
+        order[d] = (uint8_t)(d == i ? j : d == j ? i : d);
+    return in_order(&at, order, rank);
+}
+
+static bool flip_axis(struct indexing *at, unsigned axis)
+{
+    return apply_step(at, (struct ir_step){.kind = STEP_SLICE, .axis = (uint8_t)axis, .slice = {.step = -1}}, at->span);
+}
+
+static struct value flip(struct sema *s, const struct value *x, const struct value *axis, struct span span)
+{
+    struct indexing at = {.s = s, .x = *x, .span = span};
+    unsigned rank = rank_of(s, x), one;
+    if (axis->kind != VALUE_NONE)
+        return axis_of(s, axis, rank, "flip", &one) && flip_axis(&at, one) ? at.x : value_error();
+    for (unsigned d = 0; d < rank; d++)
+        if (!flip_axis(&at, d))
+            return value_error();
+    return at.x;
+}
+
+static struct value expand_dims(struct sema *s, const struct value *x, const struct value *axis, struct span span)
+{
+    struct indexing at = {.s = s, .x = *x, .span = span};
+    if (!rank_of(s, x)) {
+        sema_error(s, AX_bad_axis, span, "a scalar needs no more axes: it broadcasts as it is");
+        return value_error();
+    }
+    return axis_of(s, axis, rank_of(s, x) + 1, "expand_dims", &at.axis) && new_axis(&at, span) ? at.x : value_error();
+}
+
+/* x[1:] - x[:-1] along the axis. */
+static struct value differences(struct sema *s, const struct value *x, const struct value *axis, struct span span)
+{
+    struct indexing later = {.s = s, .x = *x, .span = span}, sooner = later;
+    unsigned d;
+    if (!axis_of(s, axis, rank_of(s, x), "diff", &d) ||
+        !apply_step(&later, (struct ir_step){.kind = STEP_SLICE, .axis = (uint8_t)d, .slice = {.start = 1, .step = 1, .flags = SLICE_HAS_START}}, span) ||
+        !apply_step(&sooner, (struct ir_step){.kind = STEP_SLICE, .axis = (uint8_t)d, .slice = {.stop = -1, .step = 1, .flags = SLICE_HAS_STOP}}, span))
+        return value_error();
+    struct value both[] = {later.x, sooner.x};
+    return apply_op(s, ir_at(s->ir, x->id)->dtype == DT_bool ? OP_not_equal : OP_subtract, both, 2, span);
+}
+
+struct value call_axes(struct sema *s, enum op op, const struct value *args, struct span span)
+{
+    struct value x = args[0], last = value_int(-1, span);
+    if (value_is_numeric(&x) && x.kind != VALUE_ARRAY)
+        x = value_array(s, value_to_ir(s, &x), false, x.span);
+    if (x.kind != VALUE_ARRAY) {
+        if (x.kind != VALUE_ERROR)
+            sema_error(s, AX_type_mismatch, x.span, "`%s` takes an array, not %s", op_table[op].name, value_words(s, &x));
+        return value_error();
+    }
+    switch (op) {
+    case OP_transpose:
+        return transpose(s, &x, &args[1], span);
+    case OP_swapaxes:
+        return swap_axes(s, &x, &args[1], &args[2], span);
+    case OP_flip:
+        return flip(s, &x, &args[1], span);
+    case OP_expand_dims:
+        return expand_dims(s, &x, &args[1], span);
+    case OP_diff:
+        return differences(s, &x, args[1].kind == VALUE_NONE ? &last : &args[1], span);
+    default:
+        return value_int(rank_of(s, &x), span); /* ndim */
+    }
+}
