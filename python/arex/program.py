@@ -1,5 +1,6 @@
 """Programs: text compiled once, called on NumPy arrays in place."""
 import collections
+import math
 import threading
 import warnings
 
@@ -36,23 +37,28 @@ def context(threads=0, device=0):
 
 
 def _empty(shape, dtype):
-    """C-contiguous memory on a boundary of 64 bytes."""
-    n = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    """C-contiguous memory, on a boundary of 64 bytes where that pays."""
+    n = math.prod(shape) * dtype.itemsize
+    if n < 4096:
+        return np.empty(shape, dtype)
     raw = np.empty(n + 64, np.uint8)
     skip = -raw.ctypes.data % 64
     return raw[skip:skip + n].view(dtype).reshape(shape)
 
 
 def _view(a, array, name):
-    if array.dtype not in _CODES or not array.dtype.isnative:
+    code, rank = _CODES.get(array.dtype), array.ndim
+    if not code or not array.dtype.isnative:
         why = "its bytes are not in this machine's order" if not array.dtype.isnative else "this type is not supported"
         fail("AX0306", f"`{name}` has dtype {array.dtype!r}: {why}; convert it with astype")
-    if array.ndim > 8:
-        fail("AX0308", f"`{name}` has {array.ndim} axes; arrays have at most 8")
-    a.data = ffi.cast("void *", array.ctypes.data)
-    a.dtype, a.rank, a.device, a.flags = _CODES[array.dtype], array.ndim, -1, 0
-    for k in range(array.ndim):
-        a.shape[k], a.strides[k] = array.shape[k], array.strides[k]
+    if rank > 8:
+        fail("AX0308", f"`{name}` has {rank} axes; arrays have at most 8")
+    a.data = ffi.cast("void *", array.__array_interface__["data"][0])
+    a.dtype, a.rank, a.device, a.flags = code, rank, -1, 0
+    if rank == 1:
+        a.shape[0], a.strides[0] = array.shape[0], array.strides[0]
+    elif rank:
+        a.shape[0:rank], a.strides[0:rank] = array.shape, array.strides
     return array
 
 
@@ -83,6 +89,20 @@ def _input(a, value, name):
     return _view(a, array, name)
 
 
+_KNOWN = 256  # shapes of results that a program remembers
+
+
+class _Call:
+    """What one thread's calls of one program are made with, again and again."""
+
+    def __init__(self, place, n, m):
+        self.input_array, self.output_array = ffi.new("arex_array[]", n + 1), ffi.new("arex_array[]", m + 1)
+        self.inputs, self.outputs = [self.input_array[i] for i in range(n)], [self.output_array[i] for i in range(m)]
+        self.options, self.slot = ffi.new("arex_call_options *"), ffi.new("arex_diagnostics **")
+        lib.arex_call_options_init(self.options)
+        place.call = self
+
+
 class Program:
     """A compiled program. Call it with its inputs by position or by name."""
 
@@ -98,6 +118,7 @@ class Program:
         for d in check(lib.arex_program_new(self._context, source, len(source), name.encode(), options, out, slot), slot):
             warnings.warn(d.text.rstrip(), ArexWarning, stacklevel=3)
         self._program = ffi.gc(out[0], lib.arex_program_free)
+        self._calls, self._known = threading.local(), {}
         self.source = expr
         self.inputs = self._names(lib.arex_program_inputs, lib.arex_program_input)
         self.outputs = self._names(lib.arex_program_outputs, lib.arex_program_output)
@@ -127,8 +148,6 @@ class Program:
         return [values[name] for name in self.inputs]
 
     def _given(self, out):
-        if out is None:
-            return [None] * len(self.outputs)
         given = list(out) if isinstance(out, (tuple, list)) else [out]
         if len(given) != len(self.outputs):
             fail("AX0309", f"{len(given)} outputs given; the program has {len(self.outputs)}")
@@ -139,26 +158,43 @@ class Program:
 
     def __call__(self, *args, out=None, target=None, threads=None, **named):
         n, m = len(self.inputs), len(self.outputs)
-        inputs, outputs = ffi.new("arex_array[]", n + 1), ffi.new("arex_array[]", m + 1)
-        alive = [_input(inputs[i], v, self.inputs[i]) for i, v in enumerate(self._bind(args, named))]
-        given, slot = self._given(out), ffi.new("arex_diagnostics **")
-        results = []
-        check(lib.arex_infer(self._program, inputs, n, outputs, m, slot), slot)
-        for i, g in enumerate(given):
-            dtype, shape = _DTYPES[outputs[i].dtype], tuple(outputs[i].shape[k] for k in range(outputs[i].rank))
-            if g is not None and (g.dtype != dtype or g.shape != shape):
-                fail("AX0309", f"out has {g.dtype} {g.shape}; the result has {dtype} {shape}")
-            results.append(_view(outputs[i], _empty(shape, dtype) if g is None else g, "out"))
-        options = ffi.new("arex_call_options *")
-        lib.arex_call_options_init(options)
-        options.target = self._target if target is None else _target(target)
-        options.threads = self._threads if threads is None else threads
-        check(lib.arex_call(self._program, inputs, n, outputs, m, options, slot), slot)
-        del alive
-        results = [r if g is not None or r.ndim else r[()] for r, g in zip(results, given)]
+        values = args if not named and len(args) == n else self._bind(args, named)
+        call = getattr(self._calls, "call", None) or _Call(self._calls, n, m)
+        arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
+        results = self._results(call, arrays) if out is None else self._check_given(call, arrays, self._given(out))
+        for a, r in zip(call.outputs, results):
+            _view(a, r, "out")
+        call.options.target = self._target if target is None else _target(target)
+        call.options.threads = self._threads if threads is None else threads
+        status = lib.arex_call(self._program, call.input_array, n, call.output_array, m, call.options, call.slot)
+        if status or call.slot[0]:
+            check(status, call.slot)
+        if out is None:
+            results = [r if r.ndim else r[()] for r in results]
         if m == 1:
             return results[0]
         return self._tuple(*results) if self._tuple else tuple(results)
+
+    def _shapes(self, call, arrays):
+        """Dtype and shape of each output for these arrays: asked for once."""
+        key = tuple((a.dtype.num, a.shape, c.flags) for a, c in zip(arrays, call.inputs))
+        known = self._known.get(key)
+        if known is None:
+            check(lib.arex_infer(self._program, call.input_array, len(self.inputs), call.output_array, len(self.outputs), call.slot), call.slot)
+            known = [(_DTYPES[o.dtype], tuple(o.shape[k] for k in range(o.rank))) for o in call.outputs]
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[key] = known
+        return known
+
+    def _results(self, call, arrays):
+        return [_empty(shape, dtype) for dtype, shape in self._shapes(call, arrays)]
+
+    def _check_given(self, call, arrays, given):
+        for g, (dtype, shape) in zip(given, self._shapes(call, arrays)):
+            if g.dtype != dtype or g.shape != shape:
+                fail("AX0309", f"out has {g.dtype} {g.shape}; the result has {dtype} {shape}")
+        return given
 
     def stats(self):
         """What compiling cost and gave: a dict of the fields of arex_stats."""

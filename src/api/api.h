@@ -23,6 +23,7 @@ struct arex_context {
     void (*log)(void *user, int level, const char *message);
     void *log_user;
     struct device *cpu, *cuda[MAX_DEVICES];
+    bool no_gpu; /* looked for once and not found: AUTO means the CPU */
     void *llvm_handle;
     const struct codegen_api *llvm;
 };

@@ -190,14 +190,15 @@ static bool elements_apart(const arex_array *a)
 {
     bool taken[AREX_MAX_RANK] = {false};
     uint64_t reach = type_table[a->dtype].size;
+    for (int d = 0; d < a->rank; d++)
+        if (a->shape[d] == 0)
+            return true;
     for (int k = 0; k < a->rank; k++) {
         int next = -1;
         for (int d = 0; d < a->rank; d++)
             if (!taken[d] && (next < 0 || llabs(a->strides[d]) < llabs(a->strides[next])))
                 next = d;
         taken[next] = true;
-        if (a->shape[next] == 0)
-            return true;
         if (a->shape[next] == 1)
             continue;
         uint64_t step = (uint64_t)llabs(a->strides[next]);

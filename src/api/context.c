@@ -76,10 +76,26 @@ struct device *context_cuda(struct arex_context *c, int ordinal, struct diags *d
     return d;
 }
 
+static struct device *automatic_gpu(struct arex_context *c)
+{
+    struct diags quiet;
+    pthread_mutex_lock(&c->lock);
+    bool none = c->no_gpu;
+    pthread_mutex_unlock(&c->lock);
+    if (none)
+        return NULL;
+    diags_init(&quiet);
+    struct device *d = context_cuda(c, c->device, &quiet);
+    diags_fini(&quiet);
+    pthread_mutex_lock(&c->lock);
+    c->no_gpu = !d;
+    pthread_mutex_unlock(&c->lock);
+    return d;
+}
+
 /* AUTO: where the arrays are; with all of them on the host, a GPU if there is one. */
 bool context_target(struct arex_context *c, int target, int near, struct device **device, struct diags *diags)
 {
-    struct diags quiet;
     *device = NULL;
     switch (target) {
     case AREX_TARGET_REFERENCE:
@@ -93,9 +109,7 @@ bool context_target(struct arex_context *c, int target, int near, struct device 
     case AREX_TARGET_AUTO:
         if (near >= 0)
             return context_target(c, AREX_TARGET_CUDA, near, device, diags);
-        diags_init(&quiet);
-        *device = context_cuda(c, c->device, &quiet);
-        diags_fini(&quiet);
+        *device = automatic_gpu(c);
         return *device || context_target(c, AREX_TARGET_CPU, near, device, diags);
     }
     diag_add(diags, AX_usage, NO_SPAN, "unknown target %d", target);
