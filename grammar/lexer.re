@@ -8,29 +8,78 @@
 #include "ast/parse.h"
 #include "parser.h"
 
-/* A block inside an open ( or [ means that those were never closed: the lines of the block end all the same. */
+uint32_t parse_level(const struct parse *p, uint32_t n)
+{
+    while (n && p->brackets.at[n - 1].open != '{')
+        n--;
+    return n;
+}
+
+uint32_t parse_closers(const struct parse *p, uint32_t at, uint32_t wanted)
+{
+    uint32_t depth = 0, found = 0;
+    for (uint32_t i = at; i < p->n && found < wanted; i++) {
+        char c = p->text[i];
+        if (c == '#')
+            i += (uint32_t)strcspn(p->text + i, "\n");
+        else if (c == '(' || c == '[')
+            depth++;
+        else if ((c == ')' || c == ']') && depth)
+            depth--;
+        else if (c == ')' || c == ']')
+            found++;
+    }
+    return found;
+}
+
+void parse_skip_statement(struct parse *p, uint32_t level)
+{
+    p->skipping = true;
+    p->level = level;
+}
+
+static struct bracket innermost(const struct parse *p)
+{
+    return p->brackets.n ? p->brackets.at[p->brackets.n - 1] : (struct bracket){0, 0};
+}
+
+/* A block inside a ( or [ that nothing closes: the lines of the block end all the same. */
 static int push(struct parse *p, char open, uint32_t at, int token)
 {
     struct bracket b = {open, at};
-    while (open == '{' && p->brackets.n && p->brackets.at[p->brackets.n - 1].open != '{')
-        p->brackets.n--;
+    uint32_t level = parse_level(p, p->brackets.n), inside = p->brackets.n - level;
+    p->wrong = (struct bracket){0, 0};
+    if (open == '{' && inside && (p->skipping || parse_closers(p, at, inside) < inside)) {
+        p->wrong = innermost(p);
+        p->brackets.n = level;
+    }
     vec_push(p->arena, &p->brackets, b);
     return token;
 }
 
-/* A bracket that does not fit the innermost open one closes nothing; the grammar says so. */
+/* A ) for a ] closes what it can; a brace only a brace. The grammar refuses both. */
 static int pop(struct parse *p, char open, int token)
 {
-    struct bracket none = {0, 0}, top = p->brackets.n ? p->brackets.at[p->brackets.n - 1] : none;
-    p->wrong = top;
-    if (top.open == open)
+    if (p->skipping && open == '{')
+        p->brackets.n = parse_level(p, p->brackets.n);
+    p->wrong = innermost(p);
+    if (p->wrong.open && (p->wrong.open == '{') == (open == '{'))
         p->brackets.n--;
     return token;
 }
 
 static bool inside_expression(const struct parse *p)
 {
-    return p->brackets.n && p->brackets.at[p->brackets.n - 1].open != '{';
+    return parse_level(p, p->brackets.n) < p->brackets.n;
+}
+
+/* A token may be read twice, when the statement before it was given up; what is wrong with it is said once. */
+static bool unheard(struct parse *p, uint32_t begin)
+{
+    if (begin < p->heard)
+        return false;
+    p->heard = begin + 1;
+    return true;
 }
 
 static struct span span_from(const struct parse *p, uint32_t begin)
@@ -48,15 +97,27 @@ static char *digits(struct parse *p, uint32_t begin, uint32_t end)
     return s;
 }
 
+/* Python's rule: only zero itself begins with 0. */
+static void check_leading_zero(struct parse *p, const char *s, uint32_t begin)
+{
+    const char *value = s + strspn(s, "0");
+    if (s[0] != '0' || !*value || !unheard(p, begin))
+        return;
+    if (strspn(value, "01234567") == strlen(value))
+        diag_add(p->diags, AX_bad_number, span_from(p, begin), "a number does not begin with 0: write %s, or 0o%s in octal", value, value);
+    else
+        diag_add(p->diags, AX_bad_number, span_from(p, begin), "a number does not begin with 0: write %s", value);
+}
+
 static int integer(struct parse *p, union token_value *v, uint32_t begin, int base)
 {
     char *s = digits(p, begin, p->at);
-    if (base == 10 && s[0] == '0' && strspn(s, "0") < strlen(s))
-        diag_add(p->diags, AX_bad_number, span_from(p, begin), "a number does not begin with 0: write %s, or 0o%s in octal", s + strspn(s, "0"), s + 1);
+    if (base == 10)
+        check_leading_zero(p, s, begin);
     errno = 0;
     v->number.integer = strtoull(base == 10 ? s : s + 2, NULL, base);
     /* 2^63 itself is let through: a minus may stand before it */
-    if (errno == ERANGE || v->number.integer > UINT64_C(1) << 63)
+    if ((errno == ERANGE || v->number.integer > UINT64_C(1) << 63) && unheard(p, begin))
         diag_add(p->diags, AX_number_too_large, span_from(p, begin), "the integer %s is too large", s);
     return INT;
 }
@@ -70,11 +131,21 @@ static double real(struct parse *p, uint32_t begin, uint32_t end)
     return v;
 }
 
+static int malformed(struct parse *p, union token_value *v, uint32_t begin)
+{
+    if (unheard(p, begin))
+        diag_add(p->diags, AX_bad_number, span_from(p, begin), "malformed number '%.*s'", (int)(p->at - begin), p->text + begin);
+    v->number.integer = 0;
+    return INT;
+}
+
 static int unexpected(struct parse *p, uint32_t begin)
 {
     unsigned char c = (unsigned char)p->text[begin];
     while ((p->text[p->at] & 0xc0) == 0x80)
         p->at++;
+    if (!unheard(p, begin))
+        return BAD;
     if (c < 32 || c == 127)
         diag_add(p->diags, AX_unexpected_character, span_from(p, begin), "unexpected control character 0x%02x", c);
     else
@@ -90,17 +161,10 @@ static int end_of_text(struct parse *p)
     return NEWLINE;
 }
 
-int parse_token(union token_value *value, struct span *span, struct parse *p)
+static int scan(union token_value *value, struct span *span, struct parse *p)
 {
     const char *YYCURSOR, *YYMARKER;
     uint32_t begin;
-    if (p->over_limit)
-        return 0;
-    if (p->line_ends) {
-        p->line_ends = false;
-        *span = (struct span){p->at, p->at};
-        return NEWLINE;
-    }
 again:
     begin = p->at;
     YYCURSOR = p->text + p->at;
@@ -120,7 +184,7 @@ again:
         "#" [^\n\x00]*      { p->at = (uint32_t)(YYCURSOR - p->text); goto again; }
         "\\" "\r"? "\n"     { p->at = (uint32_t)(YYCURSOR - p->text); goto again; }
         "\n"                { (void)TOKEN(0); if (inside_expression(p)) goto again; return NEWLINE; }
-        ";"                 { return TOKEN(SEMICOLON); }
+        ";"                 { return TOKEN(inside_expression(p) ? INNER_SEMICOLON : SEMICOLON); }
         "\x00"              {
             if (begin < p->n) { (void)TOKEN(0); return unexpected(p, begin); }
             *span = (struct span){p->n, p->n};
@@ -135,9 +199,7 @@ again:
         (dec | float) [jJ]  { (void)TOKEN(0); value->number.real = real(p, begin, p->at - 1); return IMAG; }
         (dec | float) [A-Za-z_] [A-Za-z0-9_]* {
             (void)TOKEN(0);
-            diag_add(p->diags, AX_bad_number, *span, "malformed number '%.*s'", (int)(p->at - begin), p->text + begin);
-            value->number.integer = 0;
-            return INT;
+            return malformed(p, value, begin);
         }
 
         "and"               { return KEYWORD(AND, OP_logical_and); }
@@ -194,4 +256,26 @@ again:
         "!="                { return KEYWORD(COMPARE, OP_not_equal); }
         *                   { (void)TOKEN(0); return unexpected(p, begin); }
     */
+}
+
+static bool ends_statement(const struct parse *p, int token)
+{
+    bool end = token == NEWLINE || token == SEMICOLON;
+    return token == 0 || (end && p->brackets.n <= p->level) || (token == '}' && p->brackets.n < p->level);
+}
+
+int parse_token(union token_value *value, struct span *span, struct parse *p)
+{
+    if (p->over_limit)
+        return 0;
+    if (p->line_ends) {
+        p->line_ends = false;
+        *span = (struct span){p->at, p->at};
+        return NEWLINE;
+    }
+    int token = scan(value, span, p);
+    while (p->skipping && !ends_statement(p, token))
+        token = scan(value, span, p);
+    p->skipping = false;
+    return token;
 }

@@ -82,6 +82,9 @@ static struct ast *let(struct parse *p, const ast_list *targets, struct ast *val
 
 static struct ast *def(struct parse *p, struct str name, struct span name_span, const ast_list *params, const ast_list *body, struct span span)
 {
+    for (uint32_t i = 1; i < params->n; i++)
+        if (!params->at[i]->n_kids && params->at[i - 1]->n_kids)
+            diag_add(p->diags, AX_syntax, params->at[i]->span, "a parameter without a default stands after one that has one");
     struct ast *n = node_list(p, AST_DEF, span, body);
     n->name = name;
     n->name_span = name_span;
@@ -120,13 +123,14 @@ static struct ast *slice(struct parse *p, struct span span, struct ast *begin, s
 static void later(struct parse *p, struct span span, struct str word)
 {
     diag_add(p->diags, AX_not_supported, span, "'%.*s' is not supported yet", (int)word.n, word.s);
-    p->said = true;
+    parse_skip_statement(p, parse_level(p, p->brackets.n));
 }
 }
 
 %token <number> INT "a number" FLOAT "a decimal number" IMAG "an imaginary number"
 %token <name> NAME "a name" LATER "a reserved word"
 %token NEWLINE "the end of the line" SEMICOLON "';'"
+%token INNER_SEMICOLON "a ';' in brackets" /* in no rule */
 %token <op> AND "'and'" OR "'or'" NOT "'not'"
 %token IF "'if'" ELSE "'else'" DEF "'def'" PARAM "'param'" RETURN "'return'"
 %token TRUE_ "'True'" FALSE_ "'False'" NONE "'None'" BAD "a stray character"
@@ -170,7 +174,8 @@ statement:
     | PARAM NAME ':' NAME '[' extents ']' {
           $$ = node_list(p, AST_PARAM, @$, &$6); $$->name = $2; $$->type_name = $4; $$->name_span = @4;
       }
-    | LATER { later(p, @1, $1); } error { $$ = NULL; }
+    | LATER { later(p, @1, $1); $$ = NULL; }
+    | IF { later(p, @1, str_of("if")); $$ = NULL; }
     ;
 
 block: '{' statement_list '}' { $$ = $2; }
@@ -304,13 +309,7 @@ static enum expected kind_of_expected(const yypcontext_t *ctx)
     return kind;
 }
 
-static const struct bracket *open_bracket(const struct parse *p)
-{
-    const struct bracket *b = p->brackets.n ? &p->brackets.at[p->brackets.n - 1] : NULL;
-    return b && b->open != '{' ? b : NULL;
-}
-
-static void add_expected(struct parse *p, const yypcontext_t *ctx, struct strbuf *m)
+static void add_expected(const yypcontext_t *ctx, const struct bracket *b, struct strbuf *m)
 {
     enum { MOST = 4 };
     yysymbol_kind_t some[MOST];
@@ -319,7 +318,6 @@ static void add_expected(struct parse *p, const yypcontext_t *ctx, struct strbuf
         strbuf_printf(m, "%s%s", i == 0 ? ": expected " : i + 1 < n ? ", " : " or ", yysymbol_name(some[i]));
     if (n > 0)
         return;
-    const struct bracket *b = open_bracket(p);
     enum expected kind = kind_of_expected(ctx);
     if (kind == EXPECTED_OPERAND)
         strbuf_puts(m, ": expected an expression");
@@ -329,94 +327,144 @@ static void add_expected(struct parse *p, const yypcontext_t *ctx, struct strbuf
         strbuf_puts(m, ": expected an operator or the end of the statement");
 }
 
-/* Do the brackets open at `at` close later in the text? */
-static bool closes(const struct parse *p, uint32_t at)
+/* The innermost bracket of the statement that is open before `at`: NULL when there is none. */
+static const struct bracket *open_bracket(const struct parse *p, uint32_t at)
 {
-    uint32_t depth = 0;
-    for (uint32_t i = at; i < p->n; i++) {
-        char c = p->text[i];
-        if (c == '#')
-            i += (uint32_t)strcspn(p->text + i, "\n");
-        else if (c == '(' || c == '[')
-            depth++;
-        else if (c == ')' || c == ']') {
-            if (!depth)
-                return true;
-            depth--;
-        }
-    }
-    return false;
+    uint32_t n = p->brackets.n;
+    while (n && p->brackets.at[n - 1].at >= at)
+        n--;
+    return parse_level(p, n) < n ? &p->brackets.at[n - 1] : NULL;
 }
 
-static bool first_on_its_line(const struct parse *p, struct span at)
+static bool line_between(const struct parse *p, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = p->last.end; i < at.begin; i++)
-        if (p->text[i] == '\n')
-            return true;
-    return false;
+    return from < to && memchr(p->text + from, '\n', to - from);
 }
 
-/* An open bracket that nothing closes: the rest of the text is not inside it. */
-static bool report_unclosed(struct parse *p, struct span at, bool ends)
+static void report_never_closed(struct parse *p, struct bracket b)
 {
-    const struct bracket *b = open_bracket(p);
-    bool new_line = first_on_its_line(p, at);
-    if (!b || closes(p, at.begin))
+    diag_add(p->diags, AX_unclosed_bracket, (struct span){b.at, b.at + 1}, "'%c' is never closed", b.open);
+}
+
+/* Where the error stands: its token, the bracket around it. */
+struct where {
+    struct span at;
+    yysymbol_kind_t token;
+    char c;    /* the token's first character, 0 for the end of the statement */
+    bool ends;     /* the statement ends here */
+    bool new_line; /* it is the first on its line, or a ; and may begin a statement of its own */
+    const struct bracket *in;
+};
+
+/* A bracket that nothing closes is what is wrong when the statement ends inside it, or errs on a later line. */
+static bool report_unclosed(struct parse *p, const struct where *w)
+{
+    if (!w->in)
         return false;
-    if (ends || new_line)
-        diag_add(p->diags, AX_unclosed_bracket, (struct span){b->at, b->at + 1}, "'%c' is never closed", b->open);
-    while (open_bracket(p))
-        p->brackets.n--;
-    if (new_line && !ends) {
-        p->at = at.begin;
-        p->line_ends = true;
-    }
-    return ends || new_line;
-}
-
-static bool report_wrong_bracket(struct parse *p, struct span at)
-{
-    char c = p->text[at.begin], open = c == ')' ? '(' : c == ']' ? '[' : c == '}' ? '{' : 0;
-    if (!open || at.end != at.begin + 1 || p->wrong.open == open)
+    uint32_t n = (uint32_t)(w->in - p->brackets.at) + 1, wanted = n - parse_level(p, n), closed = parse_closers(p, w->at.end, wanted);
+    if (closed == wanted)
         return false;
-    if (!p->wrong.open) {
-        diag_add(p->diags, AX_syntax, at, "'%c' closes nothing", c);
-        return true;
-    }
-    diag_add(p->diags, AX_syntax, at, "'%c' does not close '%c'", c, p->wrong.open);
-    diag_note(p->diags, (struct span){p->wrong.at, p->wrong.at + 1}, "opened here");
-    while (open_bracket(p))
-        p->brackets.n--;
+    struct bracket open = p->brackets.at[n - 1 - closed];
+    if (!w->ends && !w->new_line && !line_between(p, open.at, w->at.begin))
+        return false;
+    report_never_closed(p, open);
+    p->line_ends = w->new_line;
     return true;
 }
 
-static void report_token(struct parse *p, const yypcontext_t *ctx, struct span at, bool ends)
+/* A { that cuts off a ( or [, and the end of the text inside a block. */
+static bool report_block(struct parse *p, const struct where *w)
+{
+    if (w->c == '{' && p->wrong.open)
+        report_never_closed(p, p->wrong);
+    else if (w->token == YYSYMBOL_YYEOF && p->brackets.n)
+        report_never_closed(p, p->brackets.at[p->brackets.n - 1]);
+    else
+        return false;
+    return true;
+}
+
+static bool report_wrong_bracket(struct parse *p, const struct where *w)
+{
+    char open = w->c == ')' ? '(' : w->c == ']' ? '[' : w->c == '}' ? '{' : 0;
+    if (!open || p->wrong.open == open)
+        return false;
+    if (!p->wrong.open || p->wrong.open == '{') {
+        diag_add(p->diags, AX_syntax, w->at, "'%c' closes nothing", w->c);
+        return true;
+    }
+    diag_add(p->diags, AX_syntax, w->at, "'%c' does not close '%c'", w->c, p->wrong.open);
+    diag_note(p->diags, (struct span){p->wrong.at, p->wrong.at + 1}, "opened here");
+    return true;
+}
+
+static void report_token(struct parse *p, const yypcontext_t *ctx, const struct where *w)
 {
     struct strbuf m = {0};
-    if (ends)
+    if (w->ends)
         strbuf_puts(&m, "the statement ends too soon");
     else
-        strbuf_printf(&m, "unexpected '%.*s'", (int)(at.end - at.begin), p->text + at.begin);
-    add_expected(p, ctx, &m);
-    diag_add(p->diags, ends ? AX_unexpected_end : AX_syntax, at, "%s", m.s ? m.s : "syntax error");
+        strbuf_printf(&m, "unexpected '%.*s'", (int)(w->at.end - w->at.begin), p->text + w->at.begin);
+    add_expected(ctx, w->in, &m);
+    diag_add(p->diags, w->ends ? AX_unexpected_end : AX_syntax, w->at, "%s", m.s ? m.s : "syntax error");
     strbuf_fini(&m);
+}
+
+static void report(struct parse *p, const yypcontext_t *ctx, const struct where *w)
+{
+    if (w->token == YYSYMBOL_BAD || report_unclosed(p, w)) /* a stray character has its own message */
+        return;
+    if (w->token == YYSYMBOL_LATER)
+        diag_add(p->diags, AX_not_supported, w->at, "'%.*s' is not supported here yet", (int)(w->at.end - w->at.begin), p->text + w->at.begin);
+    else if (!report_block(p, w) && !report_wrong_bracket(p, w))
+        report_token(p, ctx, w);
+}
+
+/* Brackets that nothing closes are given up: what follows is not inside them. A { at hand has seen to those before it. */
+static void give_up_brackets(struct parse *p, const struct where *w)
+{
+    uint32_t level = parse_level(p, p->brackets.n), open = p->brackets.n - level;
+    if (p->line_ends || parse_closers(p, w->at.end, open) < open)
+        p->brackets.n = level;
+}
+
+/* A } ends the block around the statement, also from within a ( of the statement. */
+static bool ends_block(struct parse *p, const struct where *w)
+{
+    uint32_t level = parse_level(p, p->brackets.n);
+    if (w->c != '}' || !p->wrong.open)
+        return false;
+    if (p->wrong.open == '{')
+        return true;
+    if (level)
+        p->brackets.n = level - 1;
+    return level > 0;
+}
+
+/* The parser goes on after the statement: with a token of a new line that was read as a part of it, or past its end. */
+static void recover(struct parse *p, const struct where *w)
+{
+    if (ends_block(p, w))
+        return;
+    give_up_brackets(p, w);
+    if (p->line_ends)
+        p->at = w->at.begin;
+    else if (!w->ends)
+        parse_skip_statement(p, parse_level(p, p->brackets.n - (w->c == '{')));
 }
 
 static int yyreport_syntax_error(const yypcontext_t *ctx, struct parse *p)
 {
     enum { ENOUGH = 100 }; /* errors: a text with more is not read to its end */
-    yysymbol_kind_t token = yypcontext_token(ctx);
-    struct span at = *yypcontext_location(ctx);
-    bool ends = token == YYSYMBOL_NEWLINE || token == YYSYMBOL_YYEOF || token == YYSYMBOL_SEMICOLON, said = p->said || p->over_limit;
-    p->said = false;
-    p->over_limit |= ++p->n_errors > ENOUGH;
-    if (said || token == YYSYMBOL_BAD) /* a stray character has its own message */
+    struct where w = {.at = *yypcontext_location(ctx), .token = yypcontext_token(ctx)};
+    w.ends = w.token == YYSYMBOL_NEWLINE || w.token == YYSYMBOL_YYEOF || w.token == YYSYMBOL_SEMICOLON;
+    w.c = w.ends ? 0 : p->text[w.at.begin];
+    w.new_line = w.token == YYSYMBOL_INNER_SEMICOLON || (!w.ends && line_between(p, p->last.end, w.at.begin) && !strchr(")]}", w.c) && w.token != YYSYMBOL_BAD);
+    w.in = open_bracket(p, w.at.begin);
+    if (p->over_limit)
         return 0;
-    if (token == YYSYMBOL_LATER) {
-        diag_add(p->diags, AX_not_supported, at, "'%.*s' is not supported here yet", (int)(at.end - at.begin), p->text + at.begin);
-        return 0;
-    }
-    if (!report_unclosed(p, at, ends) && !report_wrong_bracket(p, at))
-        report_token(p, ctx, at, ends);
+    p->over_limit = ++p->n_errors > ENOUGH;
+    report(p, ctx, &w);
+    recover(p, &w);
     return 0;
 }

@@ -22,12 +22,14 @@ struct parse {
     VEC(struct bracket) brackets; /* open ones; a newline inside ( or [ is no token */
     struct ast *program;
     struct span last; /* the token before the one at hand */
-    struct bracket wrong; /* what the closing bracket at hand does not close; at 0 open when there is nothing to close */
+    struct bracket wrong; /* what the closing bracket at hand does not close, or a { cuts off; open is 0: nothing is open */
+    uint32_t level;       /* while skipping: brackets open around the statement */
+    uint32_t heard;       /* what stands before this place has had its message from the lexer */
     unsigned n_errors;
     bool over_limit;      /* nothing more is read */
     bool at_end_of_line;
     bool line_ends;       /* a newline is put before the next token: the statement was given up there */
-    bool said;            /* the error to come has its message already */
+    bool skipping;        /* the next token is the statement's end: a newline or ; outside its brackets, or the block's } */
 };
 
 struct number {
@@ -47,6 +49,13 @@ union token_value {
 struct ast_yypstate;
 /* Feeds the grammar to the end of the text: 0, or 1 for syntax errors, 2 for no memory. */
 int parse_tokens(struct parse *p, struct ast_yypstate *state);
+
+/* Brackets that are open around the statement which the first n open ones belong to. */
+uint32_t parse_level(const struct parse *p, uint32_t n);
+/* How many of `wanted` open brackets the text closes from `at` on. */
+uint32_t parse_closers(const struct parse *p, uint32_t at, uint32_t wanted);
+/* Nothing of this statement is parsed any more, nor anything of the blocks in it. */
+void parse_skip_statement(struct parse *p, uint32_t level);
 
 /* A token's number in the grammar; its value and span. */
 int parse_token(union token_value *value, struct span *span, struct parse *p);
