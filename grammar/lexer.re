@@ -44,15 +44,21 @@ static struct bracket innermost(const struct parse *p)
 }
 
 /* A block inside a ( or [ that nothing closes: the lines of the block end all the same. */
-static int push(struct parse *p, char open, uint32_t at, int token)
+static void cut_off(struct parse *p, uint32_t at)
 {
-    struct bracket b = {open, at};
     uint32_t level = parse_level(p, p->brackets.n), inside = p->brackets.n - level;
-    p->wrong = (struct bracket){0, 0};
-    if (open == '{' && inside && (p->skipping || parse_closers(p, at, inside) < inside)) {
+    if (inside && (p->skipping || parse_closers(p, at, inside) < inside)) {
         p->wrong = innermost(p);
         p->brackets.n = level;
     }
+}
+
+static int push(struct parse *p, char open, uint32_t at, int token)
+{
+    struct bracket b = {open, at};
+    p->wrong = (struct bracket){0, 0};
+    if (open == '{')
+        cut_off(p, at);
     vec_push(p->arena, &p->brackets, b);
     return token;
 }
@@ -70,7 +76,8 @@ static int pop(struct parse *p, char open, int token)
 
 static bool inside_expression(const struct parse *p)
 {
-    return parse_level(p, p->brackets.n) < p->brackets.n;
+    char open = innermost(p).open;
+    return open && open != '{';
 }
 
 /* A token may be read twice, when the statement before it was given up; what is wrong with it is said once. */

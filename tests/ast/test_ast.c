@@ -208,6 +208,8 @@ static const struct {
     {"a = \xed\xa0\x80", {{AX_not_utf8, 4, 5, "byte 4"}}}, /* a surrogate */
     {"a = \xf4\x90\x80\x80", {{AX_not_utf8, 4, 5, "byte 4"}}}, /* past U+10FFFF */
     {"a = \xe2\x82", {{AX_not_utf8, 4, 5, "byte 4"}}},     /* cut short */
+    {"a = \xf0\x8f\xbf\xbf", {{AX_not_utf8, 4, 5, "byte 4"}}}, /* overlong */
+    {"a = \xf5\x80\x80\x80", {{AX_not_utf8, 4, 5, "byte 4"}}},
     {"a = \x80", {{AX_not_utf8, 4, 5, "byte 4"}}},
 };
 
@@ -330,6 +332,25 @@ static void test_many_errors(void **state)
     free(text);
 }
 
+/* What is passed over after an error is read in one go, however many brackets are open. */
+static void test_long_rests(void **state)
+{
+    enum { N = 250000 };
+    static const char *const units[][2] = {{"(", "\n"}, {"{(", "}"}, {"({", "\n"}, {"(", ")\n"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        struct parsed p;
+        char *tail = repeated(units[i][1], N, ""), *rest = repeated(units[i][0], N, tail), *text = repeated("a b ", 1, rest);
+        parse(&p, text, strlen(text), (struct ast_limits){.max_source = UINT32_MAX}, 64 << 20);
+        assert_null(p.tree);
+        assert_false(p.jumped);
+        done(&p);
+        free(text);
+        free(rest);
+        free(tail);
+    }
+}
+
 /* ---- mutated programs ---- */
 
 static const char *const corpus[] = {
@@ -407,7 +428,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trees),      cmocka_unit_test(test_spans),       cmocka_unit_test(test_errors),      cmocka_unit_test(test_nul_byte),    cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_long_chain), cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_many_errors), cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_long_chain), cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_many_errors), cmocka_unit_test(test_long_rests), cmocka_unit_test(test_mutations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
