@@ -42,8 +42,12 @@ static struct ir_layout layout_of(const struct ir *ir, const struct loop_access 
     const struct ir_node *n = ir_at(ir, a->value);
     const struct ir_node *base = a->view ? ir_at(ir, n->args[0]) : n;
     struct ir_layout l = {.rank = ir->shapes.at[base->shape].rank};
-    memcpy(l.shape, array->shape, l.rank * sizeof *l.shape);
-    memcpy(l.stride, array->stride, l.rank * sizeof *l.stride);
+    if (a->source == SOURCE_PLACE) {
+        ir_place_layout(ir, base, dim_values, &l);
+    } else {
+        memcpy(l.shape, array->shape, l.rank * sizeof *l.shape);
+        memcpy(l.stride, array->stride, l.rank * sizeof *l.stride);
+    }
     if (a->view)
         ir_view_apply(&ir->views.at[n->attr], dim_values, &l);
     return l;
@@ -58,7 +62,8 @@ static void read_access(struct geometry_access *out, const struct loop_plan *pla
         out->pointer = (uint64_t)count_value(plan->ir, a->value, dim_values);
         return;
     }
-    const struct geometry_array *array = a->source == SOURCE_ARGUMENT ? &arguments[a->index] : &buffers[a->index];
+    static const struct geometry_array nowhere = {0};
+    const struct geometry_array *array = a->source == SOURCE_ARGUMENT ? &arguments[a->index] : a->source == SOURCE_BUFFER ? &buffers[a->index] : &nowhere;
     struct ir_layout seen = layout_of(plan->ir, a, array, dim_values);
     out->by_value = a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0 && !array->on_device;
     out->pointer = out->by_value ? value_bits(array->data, type_table[a->dtype].size) : (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;

@@ -88,6 +88,14 @@ unsigned body_width(struct gen *g, const struct body *b)
     return g->target->vector_bits / 8 / size;
 }
 
+bool body_has_places(const struct body *b)
+{
+    for (uint32_t i = 0; i < b->n_loads; i++)
+        if (b->loads[i].access->source == SOURCE_PLACE)
+            return true;
+    return false;
+}
+
 unsigned body_cost(struct gen *g, const struct body *b)
 {
     unsigned cost = b->n_loads;
@@ -99,8 +107,25 @@ unsigned body_cost(struct gen *g, const struct body *b)
 
 /* ---- memory ---- */
 
+/* An address is the value: see SOURCE_PLACE. */
+static val place_at(struct gen *g, val at)
+{
+    return LLVMBuildAShr(g->l.b, LLVMBuildPtrToInt(g->l.b, at, g->l.i64, ""), ll_i64(&g->l, 3), "");
+}
+
+static val places_at(struct gen *g, val at, unsigned w)
+{
+    struct ll *l = &g->l;
+    val counts[64];
+    for (unsigned i = 0; i < w; i++)
+        counts[i] = ll_i64(l, i);
+    return ll_add(l, ll_splat(l, place_at(g, at), w), LLVMConstVector(counts, w));
+}
+
 static val load_scalar(struct gen *g, const struct view *v, val at)
 {
+    if (v->access->source == SOURCE_PLACE)
+        return place_at(g, at);
     enum dtype t = v->access->dtype;
     val raw = LLVMBuildLoad2(g->l.b, gen_memory_type(g, t), at, "");
     LLVMSetAlignment(raw, type_table[t].size);
@@ -147,6 +172,8 @@ static val load_vector(struct gen *g, const struct body *b, const struct view *v
     struct ll *l = &g->l;
     if (w == 1)
         return load_scalar(g, v, address(g, b, v, at, 0));
+    if (v->access->source == SOURCE_PLACE && (v->cls == CLASS_UNIT || v->cls == CLASS_ALIGNED))
+        return places_at(g, address(g, b, v, at, 0), w);
     if (v->cls == CLASS_UNIT || v->cls == CLASS_ALIGNED) {
         val raw = LLVMBuildLoad2(l->b, ll_vec(gen_memory_type(g, v->access->dtype), w), address(g, b, v, at, 0), "");
         LLVMSetAlignment(raw, vector_alignment(g, v, w));

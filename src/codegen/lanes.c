@@ -343,7 +343,7 @@ static void one_item(struct lanes *s, val item)
     body_row_values(g, &s->body);
     start_lanes(s);
     if (!g->gpu && body_cost(g, &s->body) * s->n_vectors > UNROLL_BUDGET)
-        (g->variant->flags & VARIANT_FLAT ? block_in_memory : block_of_rows_in_memory)(s);
+        ((g->variant->flags & VARIANT_FLAT) && !body_has_places(&s->body) ? block_in_memory : block_of_rows_in_memory)(s);
     else
         block_in_registers(s);
     for (unsigned r = 0; r < s->n_reduces; r++) {

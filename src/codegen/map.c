@@ -112,7 +112,7 @@ static void map_cpu(struct map *m)
     val to = ll_min(l, n, ll_add(l, from, ll_sub(l, g->end, loop.i)));
     body_rows(g, &m->body, row, 0, m->inner, true);
     body_row_values(g, &m->body);
-    if (body_cost(g, &m->body) > ONCE_COST)
+    if (body_cost(g, &m->body) > ONCE_COST && !body_has_places(&m->body))
         walk_row_once(m, from, to);
     else
         walk_row(m, from, to);

@@ -355,6 +355,16 @@ ir_id ir_reduce(struct ir *ir, enum op op, ir_id x, unsigned axes, bool keepdims
     return id;
 }
 
+ir_id ir_place(struct ir *ir, uint32_t shape, unsigned axes, struct span span)
+{
+    struct ir_shape s = ir->shapes.at[shape];
+    for (unsigned d = 0; d < s.rank; d++)
+        if (!(axes >> d & 1))
+            s.dim[d] = 0;
+    struct ir_node n = {.op = OP_place, .dtype = DT_int64, .shape = ir_shape(ir, &s), .attr = axes, .span = span};
+    return ir_intern(ir, n);
+}
+
 ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span)
 {
     struct ir_node n = {.op = OP_count, .dtype = DT_int64, .n_args = 1, .args = {x}, .attr = axes, .span = span};

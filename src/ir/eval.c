@@ -312,6 +312,19 @@ static void reduce(struct evaluation *e, ir_id id)
 
 /* ---- leaves ---- */
 
+static void places(const struct evaluation *e, uint32_t shape, const struct ir_layout *l, int64_t *out)
+{
+    int64_t index[IR_MAX_RANK] = {0}, n = elements(e, shape);
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = l->offset;
+        for (unsigned d = 0; d < l->rank; d++)
+            out[i] += index[d] * l->stride[d];
+        out[i] >>= 3;
+        for (unsigned d = l->rank; d-- > 0 && ++index[d] == l->shape[d];)
+            index[d] = 0;
+    }
+}
+
 static void view(struct evaluation *e, ir_id id)
 {
     const struct ir_node *n = ir_at(e->ir, id);
@@ -342,6 +355,10 @@ static void leaf(struct evaluation *e, ir_id id)
         struct axes a = axes_of(e, ir_at(e->ir, n->args[0])->shape, (unsigned)n->attr);
         int64_t count = count_of(&a);
         memcpy(out, &count, sizeof count);
+    } else if (n->op == OP_place) {
+        struct ir_layout l;
+        ir_place_layout(e->ir, n, e->dims, &l);
+        places(e, n->shape, &l, out);
     } else {
         walk(e, n->shape, e->inputs[n->attr].data, e->inputs[n->attr].stride, size_of(e, id), out);
     }
@@ -352,7 +369,7 @@ static void node(struct evaluation *e, ir_id id)
     const struct ir_node *n = ir_at(e->ir, id);
     if (op_table[n->op].kind == OPK_REDUCE)
         reduce(e, id);
-    else if (n->op == OP_const || n->op == OP_input || n->op == OP_count)
+    else if (n->op == OP_const || n->op == OP_input || n->op == OP_place || n->op == OP_count)
         leaf(e, id);
     else if (n->op == OP_view)
         view(e, id);

@@ -150,6 +150,8 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
 ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_reduce(struct ir *ir, enum op op, ir_id x, unsigned axes, bool keepdims, struct span span);
+/* int64: where in C order along `axes` of the shape each element stands; extents of the other axes are 1. */
+ir_id ir_place(struct ir *ir, uint32_t shape, unsigned axes, struct span span);
 ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span);
 /* One step of indexing applied to a value of any kind; axis (and order) in the value's own axes. */
 ir_id ir_view(struct ir *ir, ir_id x, struct ir_step step, struct span span, struct diags *diags);
@@ -182,6 +184,8 @@ struct ir_layout {
     int64_t offset, shape[IR_MAX_RANK], stride[IR_MAX_RANK];
 };
 void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, struct ir_layout *layout);
+/* The place of OP_place as memory has it: strides in multiples of 8 bytes, from address 0. */
+void ir_place_layout(const struct ir *ir, const struct ir_node *place, const int64_t *dim_values, struct ir_layout *layout);
 /* How many elements a slice of n takes, and the first. */
 int64_t ir_slice_length(const struct ir_slice *slice, int64_t n, int64_t *first);
 

@@ -82,6 +82,20 @@ static void apply(const struct ir_step *s, const int64_t *dims, struct ir_layout
     }
 }
 
+void ir_place_layout(const struct ir *ir, const struct ir_node *place, const int64_t *dim_values, struct ir_layout *layout)
+{
+    const struct ir_shape *s = &ir->shapes.at[place->shape];
+    int64_t step = 8;
+    *layout = (struct ir_layout){.rank = s->rank};
+    for (unsigned d = s->rank; d-- > 0;) {
+        layout->shape[d] = dim_values[s->dim[d]];
+        if (place->attr >> d & 1) {
+            layout->stride[d] = step;
+            step *= layout->shape[d];
+        }
+    }
+}
+
 void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, struct ir_layout *layout)
 {
     for (uint32_t i = 0; i < view->n; i++)
@@ -174,7 +188,7 @@ static uint32_t view_number(struct ir *ir, const struct ir_view *v)
     return ir->views.n - 1;
 }
 
-/* One more step on an input, a reduction, or a view of one. */
+/* One more step on an input, a reduction, a place, or a view of one. */
 static ir_id step_leaf(struct rebuild *r, ir_id id, struct ir_step step)
 {
     struct ir *ir = r->ir;
@@ -261,7 +275,7 @@ static ir_id rebuild_inner(struct rebuild *r, ir_id id)
     ir_id args[3];
     if (r->ir->shapes.at[n.shape].rank == 0)
         return id;
-    if (n.op == OP_input || n.op == OP_view || op_table[n.op].kind == OPK_REDUCE)
+    if (n.op == OP_input || n.op == OP_place || n.op == OP_view || op_table[n.op].kind == OPK_REDUCE)
         return rebuild_leaf(r, id);
     if (n.op == OP_rarely)
         return rebuild_rarely(r, id);

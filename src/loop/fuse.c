@@ -199,12 +199,12 @@ static void add_load(struct fuse *f, struct loop_body *body, ir_id id, const str
     ir_id base = n->op == OP_view ? n->args[0] : id;
     const struct ir_node *b = ir_at(f->ir, base);
     a.view = n->op == OP_view;
-    a.source = b->op == OP_input ? SOURCE_ARGUMENT : n->op == OP_count ? SOURCE_COUNT : SOURCE_BUFFER;
+    a.source = b->op == OP_input ? SOURCE_ARGUMENT : b->op == OP_place ? SOURCE_PLACE : n->op == OP_count ? SOURCE_COUNT : SOURCE_BUFFER;
     if (n->op == OP_count) {
         a.rank = 0;
         memset(a.axis, -1, sizeof a.axis);
     }
-    a.index = b->op == OP_input ? (uint32_t)b->attr : n->op == OP_count ? 0 : buffer_for(f, base);
+    a.index = b->op == OP_input ? (uint32_t)b->attr : a.source == SOURCE_BUFFER ? buffer_for(f, base) : 0;
     vec_push(f->arena, &body->loads, a);
 }
 
@@ -217,7 +217,7 @@ static void collect(struct fuse *f, struct loop_body *body, ir_id id, const stru
     f->seen[id] = 1;
     if (is_reduce(n) && f->nest_of[id] == nest)
         return;
-    if (n->op == OP_input || n->op == OP_view || n->op == OP_count || is_reduce(n)) {
+    if (n->op == OP_input || n->op == OP_place || n->op == OP_view || n->op == OP_count || is_reduce(n)) {
         add_load(f, body, id, s);
         return;
     }

@@ -19,6 +19,7 @@ enum loop_kind { NEST_MAP, NEST_LANES, NEST_COLUMNS };
 enum loop_source {
     SOURCE_ARGUMENT,
     SOURCE_BUFFER,
+    SOURCE_PLACE, /* no memory: an address from 0 on is the value, times 8; what strides and merged dims do to one fits the other */
     SOURCE_COUNT /* no memory: the int64 a count node stands for, put into the slot by the executor */
 };
 

@@ -9,6 +9,8 @@ static void print_access(const struct loop_plan *plan, const struct loop_access 
     const struct ir *ir = plan->ir;
     if (a->source == SOURCE_ARGUMENT)
         strbuf_printf(out, "%.*s", (int)ir->inputs.at[a->index].name.n, ir->inputs.at[a->index].name.s);
+    else if (a->source == SOURCE_PLACE)
+        strbuf_puts(out, "place");
     else if (a->source == SOURCE_COUNT)
         strbuf_printf(out, "count");
     else

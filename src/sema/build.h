@@ -121,6 +121,8 @@ struct value eval(struct sema *s, const struct ast *e);
 struct value eval_call(struct sema *s, const struct ast *e);
 struct value inline_call(struct sema *s, struct binding *f, const struct value *given,
                          const struct str *keywords, unsigned n, struct span span);
+bool known_dtype(struct sema *s, const struct value *v); /* a dtype that works; else false with a diagnostic */
+struct value convert(struct sema *s, const struct value *x, const struct value *to, struct span span);
 /* Expands the library's function on values; `dtype` picks name_dtype where there is one. */
 struct value call_library(struct sema *s, struct str name, enum dtype dtype, const struct value *args,
                           const struct str *keywords, unsigned n, struct span span);
@@ -134,6 +136,9 @@ struct value eval_index(struct sema *s, const struct ast *e);
 struct value transpose(struct sema *s, const struct value *x, const struct value *axes, struct span span);
 /* The functions that reorder axes: a value a parameter of the signature, None where an optional one is not given. */
 struct value call_axes(struct sema *s, enum op op, const struct value *args, struct span span);
+
+/* making.c: values as for call_axes */
+struct value call_making(struct sema *s, enum op op, const struct value *args, struct span span);
 
 /* library.c */
 struct binding *library_find(struct sema *s, struct str name, enum dtype dtype);

@@ -155,7 +155,7 @@ static bool positional(struct sema *s, enum op op, const struct args *a, unsigne
     return false;
 }
 
-static bool known_dtype(struct sema *s, const struct value *v)
+bool known_dtype(struct sema *s, const struct value *v)
 {
     if (v->kind != VALUE_DTYPE) {
         if (v->kind != VALUE_ERROR)
@@ -179,7 +179,7 @@ static bool numeric(struct sema *s, const char *what, const struct value *v)
 }
 
 /* Conversions wrap or saturate, so a literal of any size may be converted. */
-static struct value convert(struct sema *s, const struct value *x, const struct value *to, struct span span)
+struct value convert(struct sema *s, const struct value *x, const struct value *to, struct span span)
 {
     ir_id id;
 
@@ -285,12 +285,11 @@ static struct signature signature_of(enum op op)
 }
 
 /* Each parameter's value by position or name, None where an optional one is not given; false with a diagnostic. */
-static bool bind_parameters(struct sema *s, enum op op, const struct args *a, struct span span, struct value *values, unsigned *n)
+static bool bind_parameters(struct sema *s, enum op op, const struct args *a, struct span span, struct value *values)
 {
     struct signature sig = signature_of(op);
     bool given[MOST_PARAMETERS] = {false};
 
-    *n = sig.n;
     for (unsigned i = 0; i < a->n; i++) {
         unsigned k = i;
         for (k = a->keyword[i].n ? 0 : i; a->keyword[i].n && k < sig.n && !str_eq(sig.name[k], a->keyword[i]);)
@@ -323,12 +322,13 @@ static bool bind_parameters(struct sema *s, enum op op, const struct args *a, st
 
 static struct value call_special(struct sema *s, enum op op, const struct args *a, struct span span)
 {
-    if (op == OP_count)
+    if (op == OP_count || op == OP_iota)
         return eval_reduce(s, op, a->value, a->keyword, a->n, span);
-    if (op >= OP_transpose && op <= OP_ndim) {
+    if (op >= OP_transpose && op <= OP_ones_like) {
         struct value values[MOST_PARAMETERS];
-        unsigned n;
-        return bind_parameters(s, op, a, span, values, &n) ? call_axes(s, op, values, span) : value_error();
+        if (!bind_parameters(s, op, a, span, values))
+            return value_error();
+        return op <= OP_ndim ? call_axes(s, op, values, span) : call_making(s, op, values, span);
     }
     if (!positional(s, op, a, op == OP_bits ? 1 : 2, span))
         return value_error();

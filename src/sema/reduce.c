@@ -13,7 +13,7 @@ static bool bind_reduction(struct sema *s, enum op op, const struct value *given
                            unsigned n, struct span span, struct reduction *r)
 {
     const struct str names[3] = {str_of("x"), str_of("axis"), str_of("keepdims")};
-    unsigned known = op == OP_count ? 2 : 3, seen = 0;
+    unsigned known = op == OP_count || op == OP_iota ? 2 : 3, seen = 0;
     struct value *to[3] = {&r->x, &r->axis, &r->keepdims};
     struct str self = str_of(op_table[op].name);
 
@@ -150,10 +150,12 @@ struct value eval_reduce(struct sema *s, enum op op, const struct value *given, 
                    value_words(s, &r.x));
         return value_error();
     }
-    x = op == OP_count ? value_to_ir(s, &r.x) : operand(s, op, &r.x);
+    x = op == OP_count || op == OP_iota ? value_to_ir(s, &r.x) : operand(s, op, &r.x);
     if (!x || !find_axes(s, op, &r, s->ir->shapes.at[ir_at(s->ir, x)->shape].rank) ||
         !check_keepdims(s, &r.keepdims))
         return value_error();
+    if (op == OP_iota)
+        return value_array(s, ir_place(s->ir, ir_at(s->ir, x)->shape, r.axes, sema_span(s, span)), false, span);
     if (op == OP_count)
         return value_array(s, ir_count(s->ir, x, r.axes, sema_span(s, span)), false, span);
     return value_array(s, ir_reduce(s->ir, op, x, r.axes, r.keepdims.i != 0, sema_span(s, span)), false,
