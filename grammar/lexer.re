@@ -123,8 +123,8 @@ static int integer(struct parse *p, union token_value *v, uint32_t begin, int ba
         check_leading_zero(p, s, begin);
     errno = 0;
     v->number.integer = strtoull(base == 10 ? s : s + 2, NULL, base);
-    /* 2^63 itself is let through: a minus may stand before it */
-    if ((errno == ERANGE || v->number.integer > UINT64_C(1) << 63) && unheard(p, begin))
+    /* what fits uint64 alone is for those who know its type and sign */
+    if (errno == ERANGE && unheard(p, begin))
         diag_add(p->diags, AX_number_too_large, span_from(p, begin), "the integer %s is too large", s);
     return INT;
 }

@@ -10,9 +10,10 @@ from ._lib import ffi, lib
 from .errors import ArexWarning, check, fail
 
 TARGETS = {"auto": 0, "cpu": 1, "cuda": 2, "reference": 3}
-_CODES = {np.dtype(name): i for i, name in enumerate(
-    ["", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "",
-     "float32", "float64", "complex64", "complex128"]) if name}
+_NAMES = ["", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "bfloat16",
+          "float32", "float64", "complex64", "complex128"]
+_BFLOAT16 = _NAMES.index("bfloat16")
+_CODES = {np.dtype(name): i for i, name in enumerate(_NAMES) if name and i != _BFLOAT16}
 _DTYPES = {i: d for d, i in _CODES.items()}
 _contexts = {}
 _lock = threading.Lock()
@@ -36,6 +37,23 @@ def context(threads=0, device=0):
         return _contexts[threads, device]
 
 
+def _bfloat16(dtype):
+    """The library's number for the bfloat16 of ml_dtypes, known by its name so that nothing is imported for it; else None."""
+    return _BFLOAT16 if dtype.name == "bfloat16" and dtype.itemsize == 2 else None
+
+
+def _dtype(code):
+    """The NumPy dtype of a result."""
+    if code != _BFLOAT16:
+        return _DTYPES[code]
+    try:
+        import ml_dtypes
+    except ImportError:
+        fail("AX0306", "the result is bfloat16, which NumPy has only with the package ml_dtypes: install it, or convert the "
+             "result in the program, as in float32(x)")
+    return np.dtype(ml_dtypes.bfloat16)
+
+
 def _empty(shape, dtype):
     """C-contiguous memory, on a boundary of 64 bytes where that pays."""
     n = math.prod(shape) * dtype.itemsize
@@ -47,9 +65,11 @@ def _empty(shape, dtype):
 
 
 def _view(a, array, name):
-    code, rank = _CODES.get(array.dtype), array.ndim
+    code, rank = _CODES.get(array.dtype) or _bfloat16(array.dtype), array.ndim
     if not code or not array.dtype.isnative:
         why = "its bytes are not in this machine's order" if not array.dtype.isnative else "this type is not supported"
+        if array.dtype == np.dtype("V2"):
+            why = "two bytes of no type; for bfloat16 install ml_dtypes and view it as ml_dtypes.bfloat16"
         fail("AX0306", f"`{name}` has dtype {array.dtype!r}: {why}; convert it with astype")
     if rank > 8:
         fail("AX0308", f"`{name}` has {rank} axes; arrays have at most 8")
@@ -181,7 +201,7 @@ class Program:
         known = self._known.get(key)
         if known is None:
             check(lib.arex_infer(self._program, call.input_array, len(self.inputs), call.output_array, len(self.outputs), call.slot), call.slot)
-            known = [(_DTYPES[o.dtype], tuple(o.shape[k] for k in range(o.rank))) for o in call.outputs]
+            known = [(_dtype(o.dtype), tuple(o.shape[k] for k in range(o.rank))) for o in call.outputs]
             if len(self._known) >= _KNOWN:
                 self._known.clear()
             self._known[key] = known

@@ -410,10 +410,10 @@ static void grid_of_rows(struct device_launch *l, int64_t inner, int64_t rows, u
     l->grid[1] = at_most(up(rows, l->block[1]), GRID_HEIGHT);
 }
 
-static void shape_main(const struct geometry *geo, struct device_launch *l)
+static void shape_main(const struct ir *ir, const struct geometry *geo, struct device_launch *l)
 {
     const struct loop_nest *n = geo->nest;
-    unsigned width = loop_gpu_width(n);
+    unsigned width = loop_gpu_width(ir, n);
     int64_t inner = geo->extent[n->n_kept - 1], rows = inner ? geo->kept / inner : 0;
     switch (n->kind) {
     case NEST_MAP:
@@ -455,7 +455,7 @@ static bool launch(struct run *r, struct variant_code *v, unsigned entry, const 
     if (join)
         shape_join(geo, &l);
     else
-        shape_main(geo, &l);
+        shape_main(r->code->plan->ir, geo, &l);
     if (l.items == 0)
         return true;
     if (is_gpu(r))

@@ -126,6 +126,7 @@ static bool gpu_target(struct backend_target *t, const struct codegen_options *o
     t->emit.sm = found->sm;
     t->emit.vector_bits = 128;
     t->emit.has_fma = true;
+    t->emit.has_half = true;
     t->owned_by_us = true;
     t->triple = LLVMCreateMessage("nvptx64-nvidia-cuda");
     t->cpu = strdup(cpu);
@@ -157,6 +158,7 @@ bool backend_target_init(struct backend_target *t, const struct codegen_options 
     if (o->target == TARGET_CPU) {
         t->emit.vector_bits = vector_bits(t->features);
         t->emit.has_fma = has(t->features, "fma");
+        t->emit.has_half = has(t->features, "f16c");
     }
     return true;
 }

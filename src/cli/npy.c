@@ -25,6 +25,7 @@ struct descr {
 static const struct descr descrs[] = {
     {"b1", AREX_BOOL}, {"i1", AREX_INT8}, {"i2", AREX_INT16}, {"i4", AREX_INT32}, {"i8", AREX_INT64},
     {"u1", AREX_UINT8}, {"u2", AREX_UINT16}, {"u4", AREX_UINT32}, {"u8", AREX_UINT64}, {"f2", AREX_FLOAT16},
+    {"V2", AREX_BFLOAT16}, /* as NumPy writes the one of ml_dtypes */
     {"f4", AREX_FLOAT32}, {"f8", AREX_FLOAT64}, {"c8", AREX_COMPLEX64}, {"c16", AREX_COMPLEX128},
 };
 

@@ -18,27 +18,81 @@ struct printer {
     bool negative_inf, special;
 };
 
-static double float_at(const struct arex_array *a, const char *p)
+enum kind { FLOATING, SIGNED, UNSIGNED };
+
+/* What the printer must know of a type: `fraction` is of floats, the bits stored of it. */
+static const struct form {
+    int dtype;
+    enum kind kind;
+    int fraction;
+} forms[] = {
+    {AREX_INT8, SIGNED, 0}, {AREX_INT16, SIGNED, 0}, {AREX_INT32, SIGNED, 0}, {AREX_INT64, SIGNED, 0},
+    {AREX_UINT8, UNSIGNED, 0}, {AREX_UINT16, UNSIGNED, 0}, {AREX_UINT32, UNSIGNED, 0}, {AREX_UINT64, UNSIGNED, 0},
+    {AREX_FLOAT16, FLOATING, 10}, {AREX_BFLOAT16, FLOATING, 7}, {AREX_FLOAT32, FLOATING, 23}, {AREX_FLOAT64, FLOATING, 52},
+};
+
+static const struct form *form_of(int dtype)
 {
-    float f;
-    double d;
-    if (a->dtype == AREX_FLOAT32)
-        return memcpy(&f, p, 4), f;
-    return memcpy(&d, p, 8), d;
+    size_t i = 0;
+    while (i + 1 < sizeof forms / sizeof *forms && forms[i].dtype != dtype)
+        i++;
+    return &forms[i];
 }
 
-static long long int_at(const struct arex_array *a, const char *p)
+/* Of any float: an exponent of what the fraction leaves beside the sign. */
+static double float_from(uint64_t bits, int size, int fraction)
 {
-    int32_t i;
-    int64_t l;
-    if (a->dtype == AREX_INT32)
-        return memcpy(&i, p, 4), i;
-    return memcpy(&l, p, 8), l;
+    int exponent_bits = 8 * size - 1 - fraction, bias = (1 << (exponent_bits - 1)) - 1;
+    uint64_t mantissa = bits & ((UINT64_C(1) << fraction) - 1);
+    int exponent = (int)(bits >> fraction & ((1u << exponent_bits) - 1));
+    double v = (double)(exponent ? mantissa | UINT64_C(1) << fraction : mantissa);
+    if (exponent == 2 * bias + 1)
+        v = mantissa ? NAN : INFINITY;
+    else
+        v = ldexp(v, (exponent ? exponent : 1) - bias - fraction);
+    return bits >> (8 * size - 1) ? -v : v;
+}
+
+static uint64_t bits_at(const struct arex_array *a, const char *p)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, p, arex_dtype_size(a->dtype));
+    return bits;
+}
+
+static double float_at(const struct arex_array *a, const char *p)
+{
+    return float_from(bits_at(a, p), (int)arex_dtype_size(a->dtype), form_of(a->dtype)->fraction);
+}
+
+static int int_text(const struct arex_array *a, const char *p, int width, char *out)
+{
+    uint64_t bits = bits_at(a, p);
+    unsigned above = 64 - 8 * (unsigned)arex_dtype_size(a->dtype);
+    if (form_of(a->dtype)->kind == UNSIGNED)
+        return snprintf(out, WORD, "%*llu", width, (unsigned long long)bits);
+    return snprintf(out, WORD, "%*lld", width, (long long)((int64_t)(bits << above) >> above));
 }
 
 static bool is_float(int dtype)
 {
-    return dtype == AREX_FLOAT32 || dtype == AREX_FLOAT64;
+    return form_of(dtype)->kind == FLOATING;
+}
+
+/* Does `text` lie nearest to x among the numbers of the type: within half of the step to either neighbour. */
+static bool reads_back(int dtype, const char *text, double x)
+{
+    int fraction = form_of(dtype)->fraction, exponent;
+    double read = strtod(text, NULL);
+    if (dtype == AREX_FLOAT64 || dtype == AREX_FLOAT32)
+        return dtype == AREX_FLOAT32 ? strtof(text, NULL) == (float)x : read == x;
+    int bias = (1 << (14 - fraction)) - 1;
+    frexp(x, &exponent);
+    exponent = exponent - 1 < 1 - bias ? 1 - bias : exponent - 1;
+    double half = ldexp(0.5, exponent - fraction), off = fabs(read) - fabs(x);
+    bool even = fmod(ldexp(fabs(x), fraction - exponent), 2) == 0, power = ldexp(1, exponent) == fabs(x) && exponent > 1 - bias;
+    double below = power ? half / 2 : half;
+    return off >= 0 ? off < half || (off == half && even) : -off < below || (-off == below && even);
 }
 
 /* Digits after the first that are needed to read the same value back. */
@@ -48,7 +102,7 @@ static int shortest(int dtype, double x)
     int n = 0;
     for (; n < 17; n++) {
         snprintf(text, sizeof text, "%.*e", n, x);
-        if (dtype == AREX_FLOAT32 ? strtof(text, NULL) == (float)x : strtod(text, NULL) == x)
+        if (reads_back(dtype, text, x))
             break;
     }
     return n;
@@ -145,7 +199,7 @@ static void measure(struct printer *p, const char *at)
         return;
     }
     if (!is_float(p->a->dtype)) {
-        most(&p->width, snprintf(text, sizeof text, "%lld", int_at(p->a, at)));
+        most(&p->width, int_text(p->a, at, 0, text));
         return;
     }
     double x = float_at(p->a, at), size = fabs(x);
@@ -172,7 +226,7 @@ static void element_text(struct printer *p, const char *at, char *out)
     if (p->a->dtype == AREX_BOOL) {
         snprintf(out, WORD, "%5s", *at ? "True" : "False");
     } else if (!is_float(p->a->dtype)) {
-        snprintf(out, WORD, "%*lld", p->width, int_at(p->a, at));
+        int_text(p->a, at, p->width, out);
     } else if (print_special(text, float_at(p->a, at))) {
         snprintf(out, WORD, "%*s", p->left + 1 + p->right + p->width, text);
     } else if (p->exponent) {
@@ -272,7 +326,7 @@ static void print_scalar(FILE *to, const struct arex_array *a)
     if (a->dtype == AREX_BOOL)
         fputs(*(uint8_t *)a->data ? "True" : "False", to);
     else if (!is_float(a->dtype))
-        fprintf(to, "%lld", int_at(a, a->data));
+        int_text(a, a->data, 0, text), fputs(text, to);
     else
         scalar_text(text, a->dtype, float_at(a, a->data)), fputs(text, to);
     fputc('\n', to);

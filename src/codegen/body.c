@@ -79,12 +79,14 @@ unsigned body_width(struct gen *g, const struct body *b)
     for (uint32_t i = 0; i < b->n_loads; i++)
         if (b->level[b->loads[i].access->value] == LEVEL_LANE && size_of_node(g, b->loads[i].access->value) > size)
             size = size_of_node(g, b->loads[i].access->value);
+    for (uint32_t i = 0; i < b->n_stores; i++)
+        if (size_of_node(g, b->stores[i].access->value) > size)
+            size = size_of_node(g, b->stores[i].access->value);
     for (uint32_t i = 0; i < b->source->order.n; i++) {
         ir_id id = b->source->order.at[i];
         if (b->level[id] == LEVEL_LANE && ir_at(g->ir, id)->region == 0 && size_of_node(g, id) > size)
             size = size_of_node(g, id);
     }
-    size = size < 4 ? 4 : size;
     return g->target->vector_bits / 8 / size;
 }
 
@@ -321,7 +323,7 @@ void body_set(struct body *b, ir_id id, enum level level, val v, val fault)
 static val bitcast(struct gen *g, val v, const struct ir_node *n, enum dtype from)
 {
     if (type_table[from].cls == CLASS_FLOAT)
-        v = gen_canonical_nan(g, v);
+        v = gen_canonical_nan(g, v, from);
     return LLVMBuildBitCast(g->l.b, v, ll_vec(gen_type(g, n->dtype), ll_width(v)), "");
 }
 
@@ -498,7 +500,7 @@ void body_stores(struct gen *g, struct body *b, const struct where *at)
         ir_id id = v->access->value;
         val x = body_value(g, b, id);
         if (type_table[v->access->dtype].cls == CLASS_FLOAT)
-            x = gen_canonical_nan(g, x);
+            x = gen_canonical_nan(g, x, (enum dtype)v->access->dtype);
         if (!at->sequence)
             store_vector(g, b, v, at, x, b->w);
         else

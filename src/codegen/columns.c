@@ -190,7 +190,7 @@ void columns_emit(struct gen *g, unsigned index)
     body_init(g, &c.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
     c.body.inner = c.inner;
     body_plan_levels(g, &c.body);
-    c.width = g->gpu ? loop_gpu_width(g->nest) : body_width(g, &c.body);
+    c.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : body_width(g, &c.body);
     gen_begin(g, index, "main");
     c.extent = gen_slot(g, g->slots.extents + c.inner);
     c.rows = ll_i64(&g->l, 1);

@@ -80,13 +80,19 @@ void gen_if_end(struct gen *g, struct branch *b);
 val gen_alloca(struct gen *g, type t, unsigned n); /* in `entry`, aligned for vectors */
 
 /* ---- types.c ---- */
-type gen_type(struct gen *g, enum dtype t);        /* of a value: bool is i1 */
+type gen_type(struct gen *g, enum dtype t);        /* of a value: bool is i1; types that are storage only are their bits */
 type gen_memory_type(struct gen *g, enum dtype t); /* in memory: bool is i8 */
 val gen_from_memory(struct gen *g, val v, enum dtype t);
 val gen_to_memory(struct gen *g, val v, enum dtype t);
 val gen_const(struct gen *g, enum dtype t, uint64_t bits);
-val gen_canonical_nan(struct gen *g, val v);
+val gen_canonical_nan(struct gen *g, val v, enum dtype t);
 val gen_cast(struct gen *g, val v, enum dtype from, enum dtype to);
+
+/* ---- half.c: floats of 16 bits, the integers in which they are kept, and float32 ---- */
+val half_widen(struct gen *g, val v, enum dtype from);
+val half_narrow(struct gen *g, val v, enum dtype to); /* of float32; to nearest, ties to even */
+val half_canonical_nan(struct gen *g, val v, enum dtype t);
+val half_odd(struct gen *g, val v); /* float64 to float32 such that rounding that once more is rounding once */
 
 /* ---- prims.c ---- */
 /* fault: per lane a byte of FAULT_ bits, or NULL; or-ed with what the operation raises. */

@@ -386,7 +386,7 @@ void lanes_emit(struct gen *g, unsigned index)
     struct lanes s = {.g = g, .n_reduces = g->nest->reduces.n};
     body_init(g, &s.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
     body_plan_levels(g, &s.body);
-    s.width = g->gpu ? loop_gpu_width(g->nest) : at_most(body_width(g, &s.body), g->nest->lanes);
+    s.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : at_most(body_width(g, &s.body), g->nest->lanes);
     s.n_vectors = g->nest->lanes / (g->gpu ? WARP : 1) / s.width;
     s.acc = arena_array(g->arena, val, s.n_reduces * s.n_vectors + 1);
     s.memory = arena_array(g->arena, val, s.n_reduces + 1);

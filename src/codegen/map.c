@@ -150,7 +150,7 @@ void map_emit(struct gen *g, unsigned index)
     struct map m = {.g = g, .inner = g->nest->rank - 1u};
     body_init(g, &m.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
     body_plan_levels(g, &m.body);
-    m.width = g->gpu ? loop_gpu_width(g->nest) : body_width(g, &m.body);
+    m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : body_width(g, &m.body);
     gen_begin(g, index, "main");
     body_uniform(g, &m.body);
     if (g->gpu)

@@ -277,6 +277,27 @@ struct quotient {
     val by_zero, by_minus_one;
 };
 
+/* The CPU divides vectors of floats, not of integers: float32 holds 16 bits, and their quotients lie further from the next
+ * integer than its rounding reaches, so cut off they are right. */
+static val quotient_of_short(struct prim_args *p, val divisor)
+{
+    LLVMBuilderRef b = builder(p);
+    type wide = ll_vec(p->g->l.f32, ll_width(p->a));
+    if (is_signed(p)) {
+        val q = LLVMBuildFDiv(b, LLVMBuildSIToFP(b, p->a, wide, ""), LLVMBuildSIToFP(b, divisor, wide, ""), "");
+        return LLVMBuildFPToSI(b, q, type_of(p), "");
+    }
+    val q = LLVMBuildFDiv(b, LLVMBuildUIToFP(b, p->a, wide, ""), LLVMBuildUIToFP(b, divisor, wide, ""), "");
+    return LLVMBuildFPToUI(b, q, type_of(p), "");
+}
+
+static val quotient_towards_zero(struct prim_args *p, val divisor)
+{
+    if (!p->g->gpu && bits_of(p) <= 16)
+        return quotient_of_short(p, divisor);
+    return is_signed(p) ? LLVMBuildSDiv(builder(p), p->a, divisor, "") : LLVMBuildUDiv(builder(p), p->a, divisor, "");
+}
+
 static struct quotient divide(struct prim_args *p)
 {
     struct quotient d;
@@ -284,7 +305,7 @@ static struct quotient divide(struct prim_args *p)
     d.by_zero = icmp(p, LLVMIntEQ, p->b, zero(p));
     d.by_minus_one = is_signed(p) ? icmp(p, LLVMIntEQ, p->b, integer(p, UINT64_MAX)) : LLVMConstNull(LLVMTypeOf(d.by_zero));
     val safe = pick(p, LLVMBuildOr(builder(p), d.by_zero, d.by_minus_one, ""), one, p->b);
-    d.q = is_signed(p) ? LLVMBuildSDiv(builder(p), p->a, safe, "") : LLVMBuildUDiv(builder(p), p->a, safe, "");
+    d.q = quotient_towards_zero(p, safe);
     d.r = LLVMBuildSub(builder(p), p->a, LLVMBuildMul(builder(p), d.q, safe, ""), "");
     raise_where(p, d.by_zero, FAULT_DIVIDE);
     return d;

@@ -7,6 +7,8 @@ type gen_type(struct gen *g, enum dtype t)
     case CLASS_BOOL:
         return g->l.i1;
     case CLASS_FLOAT:
+        if (type_is_storage(t))
+            return LLVMIntTypeInContext(g->l.ctx, 8u * type_table[t].size);
         return type_table[t].size == 4 ? g->l.f32 : g->l.f64;
     default:
         return LLVMIntTypeInContext(g->l.ctx, 8u * type_table[t].size);
@@ -37,7 +39,7 @@ val gen_to_memory(struct gen *g, val v, enum dtype t)
 
 val gen_const(struct gen *g, enum dtype t, uint64_t bits)
 {
-    if (type_table[t].cls != CLASS_FLOAT)
+    if (type_table[t].cls != CLASS_FLOAT || type_is_storage(t))
         return LLVMConstInt(gen_type(g, t), t == DT_bool ? bits & 1 : bits, 0);
     type raw = LLVMIntTypeInContext(g->l.ctx, 8u * type_table[t].size);
     return LLVMConstBitCast(LLVMConstInt(raw, bits, 0), gen_type(g, t));
@@ -50,8 +52,10 @@ static val nan_of(struct gen *g, val v)
     return ll_splat(&g->l, one, ll_width(v));
 }
 
-val gen_canonical_nan(struct gen *g, val v)
+val gen_canonical_nan(struct gen *g, val v, enum dtype t)
 {
+    if (type_is_storage(t))
+        return half_canonical_nan(g, v, t);
     val is = LLVMBuildFCmp(g->l.b, LLVMRealUNO, v, v, "");
     return ll_select(&g->l, is, nan_of(g, v), v);
 }
@@ -83,6 +87,12 @@ val gen_cast(struct gen *g, val v, enum dtype from, enum dtype to)
     bool from_float = type_table[from].cls == CLASS_FLOAT, to_float = type_table[to].cls == CLASS_FLOAT;
     if (from == to)
         return v;
+    if (type_is_storage(from))
+        return gen_cast(g, half_widen(g, v, from), DT_float32, to);
+    if (type_is_storage(to) && from == DT_float64)
+        return half_narrow(g, half_odd(g, v), to);
+    if (type_is_storage(to))
+        return half_narrow(g, gen_cast(g, v, from, DT_float32), to);
     if (to == DT_bool)
         return to_bool(g, v, from);
     if (from_float && to_float)

@@ -298,6 +298,12 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
     return id;
 }
 
+/* Back from `compute` to the type of storage a value came from: nothing was rounded, so it is that value. */
+static bool undoes_widening(const struct ir *ir, const struct ir_node *a, enum dtype to)
+{
+    return type_is_storage(to) && a->op == OP_cast && a->dtype == type_table[to].compute && ir_at(ir, a->args[0])->dtype == to;
+}
+
 ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span)
 {
     const struct ir_node *a = ir_at(ir, x);
@@ -305,6 +311,8 @@ ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span)
         return 0;
     if (a->dtype == to && !(a->flags & IR_WEAK))
         return x;
+    if (undoes_widening(ir, a, to))
+        return a->args[0];
     if (a->op == OP_const) {
         uint64_t out = 0, in = a->attr;
         eval_cast(to, &out, a->dtype, &in, 1);

@@ -3,13 +3,13 @@
 #include "ir/ops.h"
 
 const struct type_info type_table[DT_COUNT] = {
-    [DT_none] = {"none", "", CLASS_NONE, 0, false},
-#define TYPE(name, cls, size, ctype, npy, works) [DT_##name] = {#name, npy, CLASS_##cls, size, works},
+    [DT_none] = {"none", "", CLASS_NONE, 0, DT_none, 0, false},
+#define TYPE(name, cls, size, ctype, npy, compute, mantissa, works) [DT_##name] = {#name, npy, CLASS_##cls, size, DT_##compute, mantissa, works},
 #include "types.def"
 #undef TYPE
 };
 
-#define TYPE(name, cls, size, ctype, npy, works) static_assert(sizeof(ctype) <= size, "the C type of " #name);
+#define TYPE(name, cls, size, ctype, npy, compute, mantissa, works) static_assert(sizeof(ctype) <= size, "the C type of " #name);
 #include "types.def"
 #undef TYPE
 
@@ -69,6 +69,14 @@ enum dtype type_by_name(struct str name)
     return DT_none;
 }
 
+enum dtype type_bits(enum dtype t)
+{
+    for (enum dtype i = DT_none + 1; i < DT_COUNT; i++)
+        if (type_table[i].cls == CLASS_INT && type_table[i].size == type_table[t].size)
+            return i;
+    return DT_none;
+}
+
 enum op op_by_name(struct str name)
 {
     for (enum op op = OP_none + 1; op < OP_COUNT; op++)
@@ -89,6 +97,8 @@ enum prim op_prim(enum op op, enum dtype arg)
     case CLASS_UINT:
         return op_table[op].on_int;
     case CLASS_FLOAT:
+        if (type_is_storage(arg) && prim_table[op_table[op].on_float].cls != 'A')
+            return PRIM_none;
         return op_table[op].on_float;
     default:
         return PRIM_none;

@@ -9,7 +9,7 @@
 
 enum dtype {
     DT_none,
-#define TYPE(name, cls, size, ctype, npy, works) DT_##name,
+#define TYPE(name, cls, size, ctype, npy, compute, mantissa, works) DT_##name,
 #include "types.def"
 #undef TYPE
     DT_COUNT
@@ -21,10 +21,19 @@ struct type_info {
     const char *name, *npy;
     enum type_class cls;
     uint8_t size;
+    uint8_t compute;  /* enum dtype: where operations run */
+    uint8_t mantissa; /* of floats */
     bool works;
 };
 extern const struct type_info type_table[DT_COUNT];
 enum dtype type_by_name(struct str name); /* DT_none when unknown */
+/* Kept in memory only: operations widen to the type of `compute` and round back. */
+static inline bool type_is_storage(enum dtype t)
+{
+    return type_table[t].compute != t;
+}
+/* The signed integer that holds a float's bits, or a value's. */
+enum dtype type_bits(enum dtype t);
 
 enum prim {
     PRIM_none, /* not defined for this class */
@@ -45,11 +54,12 @@ extern const struct prim_info prim_table[PRIM_COUNT];
 /* How argument dtypes make the result's; every rule promotes first (NumPy 2, NEP 50). */
 enum type_rule {
     RULE_ARITH,    /* the promoted dtype */
-    RULE_FLOATING, /* the promoted dtype; bool and integers become float64 */
+    RULE_FLOATING, /* the promoted dtype; bool and integers become the float that holds their width: 16, 32 or 64 bits */
+    RULE_DIVIDE,   /* the promoted dtype; bool and integers become float64 */
     RULE_COMPARE,  /* promote, give bool */
     RULE_LOGIC,    /* bool only, give bool */
     RULE_BITWISE,  /* the promoted dtype; floats are an error */
-    RULE_SHIFT,    /* as BITWISE; bool becomes int64 */
+    RULE_SHIFT,    /* as BITWISE; bool becomes int8 */
     RULE_SELECT,   /* first bool, the others promoted */
     RULE_SAME,     /* the promoted dtype, bool included */
     RULE_TEST,     /* any dtype, give bool */
@@ -101,7 +111,8 @@ struct op_info {
 extern const struct op_info op_table[OP_COUNT];
 /* A function of the language by name or alias; OP_none when unknown. Symbols are not names. */
 enum op op_by_name(struct str name);
-/* The primitive that computes an ELEM on arguments of a dtype (after its rule has promoted them). */
+/* The primitive that computes an ELEM on arguments of a dtype (after its rule has promoted them). Types that are storage only
+ * have those that move values, no others: their operations are made of conversions and the ones of their `compute`. */
 enum prim op_prim(enum op op, enum dtype arg);
 
 #endif

@@ -199,10 +199,50 @@ struct number {
     uint64_t natural;
 };
 
+/* Floats of 16 bits, whatever the split between exponent and fraction: of `mantissa` bits; the bias follows. */
+static int half_bias(unsigned mantissa)
+{
+    return (1 << (14 - mantissa)) - 1;
+}
+
+static double half_value(unsigned mantissa, uint16_t bits)
+{
+    int fraction = bits & ((1 << mantissa) - 1), exponent = (bits & 0x7fff) >> mantissa, bias = half_bias(mantissa);
+    double v = fraction;
+    if (exponent == 2 * bias + 1)
+        v = fraction ? NAN : INFINITY;
+    else
+        v = ldexp(exponent ? fraction + (1 << mantissa) : fraction, (exponent ? exponent : 1) - bias - (int)mantissa);
+    return bits & 0x8000 ? -v : v;
+}
+
+/* Rounded once, to nearest even: in units of the last place the result will have. */
+static uint16_t half_bits(unsigned mantissa, double x)
+{
+    int bias = half_bias(mantissa), exponent = 0;
+    uint16_t sign = signbit(x) ? 0x8000 : 0, infinite = (uint16_t)((2 * bias + 1) << mantissa);
+    if (x != x)
+        return (uint16_t)(infinite | 1u << (mantissa - 1));
+    if (isinf(x))
+        return sign | infinite;
+    frexp(x, &exponent);
+    exponent = exponent - 1 < 1 - bias || x == 0 ? 1 - bias : exponent - 1;
+    long units = lrint(ldexp(fabs(x), (int)mantissa - exponent));
+    /* a subnormal has no implied bit; rounding up to the next power of two carries into the exponent */
+    long magnitude = units + ((long)(exponent + bias - 1) << mantissa);
+    return sign | (uint16_t)(magnitude < infinite ? magnitude : infinite);
+}
+
 static struct number read_number(enum dtype t, const void *p)
 {
     struct number v = {.cls = type_table[t].cls};
+    uint16_t half;
     switch (t) {
+    case DT_float16:
+    case DT_bfloat16:
+        memcpy(&half, p, sizeof half);
+        v.real = half_value(type_table[t].mantissa, half);
+        break;
 #define READ(type, ctype, field) case DT_##type: { ctype x; memcpy(&x, p, sizeof x); v.field = x; break; }
         READ(bool, uint8_t, natural)
         READ(int8, int8_t, integer) READ(int16, int16_t, integer) READ(int32, int32_t, integer) READ(int64, int64_t, integer)
@@ -258,6 +298,10 @@ static void write_number(enum dtype t, void *p, const struct number *v)
     } else if (t == DT_float64) {
         double x = double_of(v);
         memcpy(p, &x, sizeof x);
+    } else if (type_is_storage(t)) {
+        /* integers pass through `compute`, as they do on every device */
+        uint16_t x = half_bits(type_table[t].mantissa, v->cls == CLASS_FLOAT ? v->real : (double)float_of(v));
+        memcpy(p, &x, sizeof x);
     } else {
         uint64_t x = integer_of(v, t);
         memcpy(p, &x, type_table[t].size); /* little-endian: the low bytes */
@@ -272,12 +316,20 @@ void eval_cast(enum dtype to, void *out, enum dtype from, const void *x, size_t 
     }
 }
 
+static uint16_t canonical_half(unsigned mantissa, uint16_t bits)
+{
+    uint16_t infinite = (uint16_t)((2 * half_bias(mantissa) + 1) << mantissa);
+    return (bits & 0x7fff) > infinite ? (uint16_t)(infinite | 1u << (mantissa - 1)) : bits;
+}
+
 void eval_canonical(enum dtype t, void *x, size_t n)
 {
     for (size_t i = 0; t == DT_float32 && i < n; i++)
         ((float *)x)[i] = canonical_float(((float *)x)[i]);
     for (size_t i = 0; t == DT_float64 && i < n; i++)
         ((double *)x)[i] = canonical_double(((double *)x)[i]);
+    for (size_t i = 0; type_is_storage(t) && i < n; i++)
+        ((uint16_t *)x)[i] = canonical_half(type_table[t].mantissa, ((uint16_t *)x)[i]);
 }
 
 void eval_bitcast(enum dtype to, void *out, enum dtype from, const void *x, size_t n)

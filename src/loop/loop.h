@@ -113,8 +113,8 @@ struct loop_variant *loop_default_variants(struct arena *arena, const struct loo
 
 /* ---- slots ---- */
 
-/* Elements a GPU thread takes at a time: as many as 16 bytes hold of the widest array, 4 at most. */
-unsigned loop_gpu_width(const struct loop_nest *nest);
+/* Elements a GPU thread takes at a time: as many as 16 bytes hold of the widest array, at most 4, or 8 of the smallest types. */
+unsigned loop_gpu_width(const struct ir *ir, const struct loop_nest *nest);
 #define LOOP_COLUMN_TILE 2048 /* kept elements a CPU worker accumulates at a time in a COLUMNS nest */
 
 struct loop_slots {

@@ -25,9 +25,18 @@ static unsigned widest(const struct loop_access *a, uint32_t n, unsigned size)
     return size;
 }
 
-unsigned loop_gpu_width(const struct loop_nest *nest)
+/* Threads take 4 elements, or 8 where everything that is computed has 2 bytes or fewer: registers have 4. */
+static unsigned least_size(const struct ir *ir, const struct loop_nest *nest)
 {
-    unsigned size = widest(nest->main.loads.at, nest->main.loads.n, 4);
+    for (uint32_t i = 0; i < nest->main.order.n; i++)
+        if (type_table[ir_at(ir, nest->main.order.at[i])->dtype].size > 2)
+            return 4;
+    return 2;
+}
+
+unsigned loop_gpu_width(const struct ir *ir, const struct loop_nest *nest)
+{
+    unsigned size = widest(nest->main.loads.at, nest->main.loads.n, least_size(ir, nest));
     size = widest(nest->main.stores.at, nest->main.stores.n, size);
     unsigned width = 16 / size;
     if (nest->kind == NEST_LANES && width > nest->lanes / 32u)

@@ -113,6 +113,8 @@ enum dtype value_dtype(const struct value *v);
 
 /* operator.c */
 struct value apply_op(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span);
+/* What was computed for values of a type that is storage only, rounded to it; other values, and tuples' other items, as they are. */
+struct value narrow(struct sema *s, struct value v, enum dtype t);
 
 /* expr.c */
 struct value eval(struct sema *s, const struct ast *e);

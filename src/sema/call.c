@@ -197,13 +197,11 @@ static struct value call_bits(struct sema *s, const struct value *x, struct span
 
     if (!numeric(s, "bits", x))
         return value_error();
-    if (t != DT_float32 && t != DT_float64) {
-        sema_error(s, AX_type_mismatch, span, "`bits` takes float32 or float64, not %s", value_words(s, x));
+    if (type_table[t].cls != CLASS_FLOAT) {
+        sema_error(s, AX_type_mismatch, span, "`bits` takes floats, not %s", value_words(s, x));
         return value_error();
     }
-    return value_array(
-        s, ir_bitcast(s->ir, value_to_ir(s, x), t == DT_float32 ? DT_int32 : DT_int64, sema_span(s, span)),
-        false, span);
+    return value_array(s, ir_bitcast(s->ir, value_to_ir(s, x), type_bits(t), sema_span(s, span)), false, span);
 }
 
 static struct value call_frombits(struct sema *s, const struct value *i, const struct value *to,
@@ -214,10 +212,10 @@ static struct value call_frombits(struct sema *s, const struct value *i, const s
 
     if (!known_dtype(s, to) || !numeric(s, "frombits", i))
         return value_error();
-    want = to->dtype == DT_float32 ? DT_int32 : DT_int64;
-    if ((to->dtype != DT_float32 && to->dtype != DT_float64) || (!weak && value_dtype(i) != want)) {
+    want = type_bits((enum dtype)to->dtype);
+    if (type_table[to->dtype].cls != CLASS_FLOAT || (!weak && value_dtype(i) != want)) {
         sema_error(s, AX_type_mismatch, span,
-                   "`frombits` makes float32 of int32, or float64 of int64, not %s of %s",
+                   "`frombits` makes a float of the signed integer of its width, such as float32 of int32, not %s of %s",
                    type_table[to->dtype].name, value_words(s, i));
         return value_error();
     }
@@ -356,7 +354,30 @@ static enum dtype first_dtype(const struct args *a)
     return a->n ? value_dtype(&a->value[0]) : DT_none;
 }
 
-static struct value call_builtin(struct sema *s, enum op op, const struct args *a, struct span span)
+/* The dtype that arrays among the arguments meet in. */
+static enum dtype arrays_dtype(const struct args *a)
+{
+    enum dtype t = DT_none;
+
+    for (unsigned i = 0; i < a->n; i++)
+        if (a->value[i].kind == VALUE_ARRAY && !a->value[i].weak)
+            t = t ? promote_pair(t, (enum dtype)a->value[i].dtype) : (enum dtype)a->value[i].dtype;
+    return t;
+}
+
+/* Of types that are storage only, such a function is one operation: computed throughout in the wider type, rounded once. */
+static struct value call_composed(struct sema *s, enum op op, struct args *a, struct span span)
+{
+    enum dtype t = arrays_dtype(a);
+
+    for (unsigned i = 0; type_is_storage(t) && i < a->n; i++)
+        if (a->value[i].kind == VALUE_ARRAY && !a->value[i].weak)
+            a->value[i] = value_array(s, value_as(s, &a->value[i], (enum dtype)type_table[t].compute), false,
+                                      a->value[i].span);
+    return narrow(s, call_library(s, str_of(op_table[op].name), first_dtype(a), a->value, a->keyword, a->n, span), t);
+}
+
+static struct value call_builtin(struct sema *s, enum op op, struct args *a, struct span span)
 {
     switch (op_table[op].kind) {
     case OPK_ELEM:
@@ -366,7 +387,7 @@ static struct value call_builtin(struct sema *s, enum op op, const struct args *
     case OPK_REDUCE:
         return eval_reduce(s, op, a->value, a->keyword, a->n, span);
     case OPK_COMPOSE:
-        return call_library(s, str_of(op_table[op].name), first_dtype(a), a->value, a->keyword, a->n, span);
+        return call_composed(s, op, a, span);
     default:
         return call_special(s, op, a, span);
     }

@@ -65,7 +65,7 @@ static void guess_tables(struct guess *g, struct str name)
 #define COMPOSE(id, signature, doc)                                                       #id,
 #define SPECIAL(id, signature, doc)                                                       #id,
 #define ALIAS(alias, id)                                                                  #alias,
-#define TYPE(id, cls, size, ctype, npy, works)                                            #id,
+#define TYPE(id, cls, size, ctype, npy, compute, mantissa, works)                         #id,
     static const char *const names[] = {
 #include "ops.def"
 #include "types.def"

@@ -32,10 +32,12 @@ static struct value eval_int(struct sema *s, const struct ast *e, bool negative)
 {
     uint64_t limit = (uint64_t)INT64_MAX + negative;
 
-    if (e->u.integer > limit) {
+    if (e->u.integer > limit && negative) {
         sema_error(s, AX_number_too_large, e->span, "the integer does not fit int64; write a float for more");
         return value_error();
     }
+    if (e->u.integer > limit)
+        return value_array(s, ir_const(s->ir, DT_uint64, e->u.integer, IR_WEAK, sema_span(s, e->span)), true, e->span);
     return value_int((int64_t)(negative ? 0 - e->u.integer : e->u.integer), e->span);
 }
 

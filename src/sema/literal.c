@@ -246,6 +246,19 @@ static void check_weak_input(struct sema *s, const struct value *v, enum dtype t
     vec_push(s->arena, &s->ir->checks, check);
 }
 
+/* A literal above int64, which is a constant of uint64 that is weak. */
+static bool natural_fits(struct sema *s, const struct value *v, enum dtype to)
+{
+    const struct ir_node *n = ir_at(s->ir, v->id);
+
+    if (!v->weak || n->op != OP_const || n->dtype != DT_uint64 || !is_integer(to) || to == DT_uint64 ||
+        (n->attr <= INT64_MAX && int_fits((int64_t)n->attr, to)))
+        return true;
+    sema_error(s, AX_literal_range, v->span, "%llu does not fit %s; convert the other operand first",
+               (unsigned long long)n->attr, type_table[to].name);
+    return false;
+}
+
 ir_id value_as(struct sema *s, const struct value *v, enum dtype dtype)
 {
     if (v->kind == VALUE_INT && is_integer(dtype)) {
@@ -257,6 +270,8 @@ ir_id value_as(struct sema *s, const struct value *v, enum dtype dtype)
         return ir_const(s->ir, dtype, (uint64_t)v->i & (UINT64_MAX >> (64 - 8 * type_table[dtype].size)), 0,
                         sema_span(s, v->span));
     }
+    if (v->kind == VALUE_ARRAY && !natural_fits(s, v, dtype))
+        return 0;
     if (v->kind == VALUE_ARRAY)
         check_weak_input(s, v, dtype);
     ir_id id = value_to_ir(s, v);

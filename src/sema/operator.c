@@ -64,13 +64,15 @@ static enum dtype rule_dtype(enum type_rule rule, enum dtype t)
 
     switch (rule) {
     case RULE_FLOATING:
+        return cls >= CLASS_FLOAT ? t : promote_pair(t, DT_float16);
+    case RULE_DIVIDE:
         return cls >= CLASS_FLOAT ? t : DT_float64;
     case RULE_LOGIC:
         return t == DT_bool ? t : DT_none;
     case RULE_BITWISE:
         return cls >= CLASS_FLOAT ? DT_none : t;
     case RULE_SHIFT:
-        return cls >= CLASS_FLOAT ? DT_none : t == DT_bool ? DT_int64 : t;
+        return cls >= CLASS_FLOAT ? DT_none : t == DT_bool ? DT_int8 : t;
     default:
         return t;
     }
@@ -121,6 +123,21 @@ static bool negative_exponent(struct sema *s, const struct value *args, enum dty
     return true;
 }
 
+struct value narrow(struct sema *s, struct value v, enum dtype t)
+{
+    struct value *items;
+
+    if (v.kind == VALUE_ARRAY && v.dtype == type_table[t].compute && v.dtype != t)
+        return value_array(s, ir_cast(s->ir, v.id, t, sema_span(s, v.span)), false, v.span);
+    if (v.kind != VALUE_TUPLE)
+        return v;
+    items = arena_array(s->arena, struct value, v.n_items + 1);
+    for (uint32_t i = 0; i < v.n_items; i++)
+        items[i] = narrow(s, v.items[i], t);
+    v.items = items;
+    return v;
+}
+
 static struct value make_node(struct sema *s, enum op op, const struct value *args, unsigned n,
                               unsigned first, enum dtype t, bool weak, struct span span)
 {
@@ -134,6 +151,8 @@ static struct value make_node(struct sema *s, enum op op, const struct value *ar
             return value_error();
         cast[i] = value_array(s, ids[i], weak && i >= first, args[i].span);
     }
+    if (op_prim(op, t) == PRIM_none) /* storage only: compute in the wider type, round the result */
+        return narrow(s, make_node(s, op, cast, n, first, (enum dtype)type_table[t].compute, false, span), t);
     weak = weak && result != DT_bool;
     if (op_prim(op, t) != PRIM_math)
         return value_array(s, ir_elem(s->ir, op, result, ids, n, 0, sema_span(s, span), s->diags), weak,
@@ -143,6 +162,28 @@ static struct value make_node(struct sema *s, enum op op, const struct value *ar
         (v = value_array(s, value_as(s, &v, result), weak, span)).kind == VALUE_ARRAY)
         v.weak = weak;
     return v;
+}
+
+/* int64 with uint64: no type holds both, and comparisons are still exact (as NumPy's). */
+static bool signs_meet(const struct value *args)
+{
+    return (value_dtype(&args[0]) == DT_int64 && value_dtype(&args[1]) == DT_uint64) ||
+           (value_dtype(&args[0]) == DT_uint64 && value_dtype(&args[1]) == DT_int64);
+}
+
+/* Bits are compared without a sign where the signed one is not negative; where it is, -1 stands for it, and 0 for the other. */
+static struct value compare_signs(struct sema *s, enum op op, const struct value *args, struct span span)
+{
+    unsigned k = value_dtype(&args[0]) == DT_int64 ? 0 : 1;
+    struct value choice[3], pair[2] = {args[0], args[1]}, zero = value_int(0, span);
+    struct value below[2] = {args[k], zero}, apart[2] = {zero, zero};
+
+    apart[k] = value_int(-1, span);
+    pair[k] = value_array(s, ir_cast(s->ir, value_to_ir(s, &args[k]), DT_uint64, sema_span(s, span)), false, span);
+    choice[0] = apply_op(s, OP_less, below, 2, span);
+    choice[1] = apply_op(s, op, apart, 2, span);
+    choice[2] = apply_op(s, op, pair, 2, span);
+    return apply_op(s, OP_where, choice, 3, span);
 }
 
 struct value apply_op(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span)
@@ -164,7 +205,7 @@ struct value apply_op(struct sema *s, enum op op, const struct value *args, unsi
     }
     t = promote_values(args + first, n - first, &weak);
     at = rule_dtype(info->rule, t);
-    if (at == DT_none || op_prim(op, at) == PRIM_none)
+    if (at == DT_none || op_prim(op, (enum dtype)type_table[at].compute) == PRIM_none)
         return mismatch(s, op, args, n, span, t);
     if (op == OP_power) {
         if (negative_exponent(s, args, at))
@@ -172,5 +213,7 @@ struct value apply_op(struct sema *s, enum op op, const struct value *args, unsi
         if (simple_power(s, args, at, span, &out))
             return out;
     }
+    if (info->rule == RULE_COMPARE && t == DT_float64 && signs_meet(args))
+        return compare_signs(s, op, args, span);
     return make_node(s, op, args, n, first, at, weak, span);
 }

@@ -85,13 +85,21 @@ static bool is_weak(const struct value *v)
     return v->kind == VALUE_INT || v->kind == VALUE_FLOAT || (v->kind == VALUE_ARRAY && v->weak);
 }
 
+/* Literals: int64 ones fit uint64 where another does not fit int64, or are an error when converted. */
+static enum dtype soft_pair(enum dtype a, enum dtype b)
+{
+    if (type_table[a].cls >= CLASS_FLOAT || type_table[b].cls >= CLASS_FLOAT)
+        return promote_pair(a, b);
+    return a == DT_uint64 || b == DT_uint64 ? DT_uint64 : promote_pair(a, b);
+}
+
 enum dtype promote_values(const struct value *args, unsigned n, bool *weak)
 {
     enum dtype strong = DT_none, soft = DT_none;
 
     for (unsigned i = 0; i < n; i++) {
         enum dtype t = value_dtype(&args[i]), *side = is_weak(&args[i]) ? &soft : &strong;
-        *side = *side == DT_none ? t : promote_pair(*side, t);
+        *side = *side == DT_none ? t : side == &soft ? soft_pair(*side, t) : promote_pair(*side, t);
     }
     *weak = strong == DT_none;
     if (strong == DT_none)

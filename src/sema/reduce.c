@@ -127,13 +127,13 @@ static ir_id operand(struct sema *s, enum op op, const struct value *x)
     case RULE_SUM:
         if (cls == CLASS_BOOL || cls == CLASS_INT)
             return value_as(s, x, DT_int64);
-        return value_as(s, x, cls == CLASS_UINT ? DT_uint64 : t);
+        return value_as(s, x, cls == CLASS_UINT ? DT_uint64 : (enum dtype)type_table[t].compute);
     case RULE_BOOL:
         if (t != DT_bool)
             pair[0] = apply_op(s, OP_not_equal, pair, 2, x->span);
         return value_to_ir(s, &pair[0]);
     default:
-        return value_to_ir(s, x);
+        return value_as(s, x, (enum dtype)type_table[t].compute);
     }
 }
 
@@ -158,6 +158,8 @@ struct value eval_reduce(struct sema *s, enum op op, const struct value *given, 
         return value_array(s, ir_place(s->ir, ir_at(s->ir, x)->shape, r.axes, sema_span(s, span)), false, span);
     if (op == OP_count)
         return value_array(s, ir_count(s->ir, x, r.axes, sema_span(s, span)), false, span);
-    return value_array(s, ir_reduce(s->ir, op, x, r.axes, r.keepdims.i != 0, sema_span(s, span)), false,
-                       span);
+    return narrow(s,
+                  value_array(s, ir_reduce(s->ir, op, x, r.axes, r.keepdims.i != 0, sema_span(s, span)), false,
+                              span),
+                  value_dtype(&r.x));
 }
