@@ -7,7 +7,24 @@ import arex
 LENGTHS = [0, 1, 2, 3, 15, 16, 17, 63, 64, 65, 127, 129, 4095, 4096, 4097, 9000]
 DTYPES = ["bool", "int32", "int64", "float32", "float64"]
 ROWS = [r for r in arex.list("ops") if r["kind"] == "elementwise"]
-NUMPY = {"where": np.where, "rint": np.rint, "remainder": np.remainder}
+
+
+def by_math(function):
+    """A function of Python's math module on arrays: computed in float64, then of the arguments' dtype."""
+    def one(*args):
+        try:
+            return function(*args)
+        except OverflowError:
+            return np.inf
+        except ValueError:
+            return np.nan
+    return lambda *args: np.array([one(*map(float, a)) for a in zip(*args)]).astype(np.result_type(*args))
+
+
+NUMPY = {
+    "where": np.where, "rint": np.rint, "remainder": np.remainder,
+    "exp10": lambda x: np.power(np.exp(x).dtype.type(10), x),
+}
 # NumPy has no such function, or means something else there by our own rules (docs/language.md)
 OURS = {"fma", "sign"}
 
