@@ -195,6 +195,12 @@ class Program:
             return results[0]
         return self._tuple(*results) if self._tuple else tuple(results)
 
+    def result_type(self, *args, **named):
+        """[(dtype, shape)] of the outputs for these inputs; compiles no code."""
+        call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
+        arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, self._bind(args, named), self.inputs)]
+        return self._shapes(call, arrays)
+
     def _shapes(self, call, arrays):
         """Dtype and shape of each output for these arrays: asked for once."""
         key = tuple((a.dtype.num, a.shape, c.flags) for a, c in zip(arrays, call.inputs))

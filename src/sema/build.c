@@ -46,6 +46,9 @@ static void bind_input(struct sema *s, const struct sema_name *name, const struc
 struct extent {
     struct str name;
     uint32_t dim;
+    uint16_t input; /* where it was named first */
+    uint32_t axis;
+    struct span span;
 };
 
 typedef VEC(struct extent) extents_vec;
@@ -82,14 +85,25 @@ static void declare_extent(struct sema *s, const struct ast *at, uint16_t input,
         share_dim(s, input, axis, dim);
         return;
     }
+    if (at->kind != AST_NAME) /* `:`, any extent */
+        return;
     while (i < known->n && !str_eq(known->at[i].name, at->name))
         i++;
     if (i == known->n) {
-        vec_push(s->arena, known, ((struct extent){at->name, own}));
+        vec_push(s->arena, known, ((struct extent){at->name, own, input, axis, at->span}));
         return;
     }
     check_extent(s, known->at[i].dim, own, at);
     share_dim(s, input, axis, known->at[i].dim);
+}
+
+/* The name of an extent is its value, as int64, unless an input has the name. */
+static void bind_extent(struct sema *s, const struct extent *e)
+{
+    if (scope_find(s->scope, e->name, false))
+        return;
+    ir_id id = ir_count(s->ir, s->ir->inputs.at[e->input].node, 1u << e->axis, e->span);
+    scope_bind(s->arena, s->scope, e->name, e->span)->value = value_array(s, id, false, e->span);
 }
 
 static void declare_params(struct sema *s)
@@ -105,6 +119,8 @@ static void declare_params(struct sema *s)
             declare_extent(s, param->kid[k], input, k, &known);
         input++;
     }
+    for (uint32_t i = 0; i < known.n; i++)
+        bind_extent(s, &known.at[i]);
 }
 
 static bool take_args(struct sema *s, const struct sema_interface *interface, const struct sema_arg *args)

@@ -18,6 +18,16 @@ static void add_input(struct walk *w, struct sema_name name)
     vec_push(w->s.arena, &w->out->inputs, name);
 }
 
+/* Is it the name of an extent in a param line? */
+static bool is_extent(const struct ast *program, struct str name)
+{
+    for (uint32_t i = 0; i < program->n_kids; i++)
+        for (uint32_t k = 0; program->kid[i]->kind == AST_PARAM && k < program->kid[i]->n_kids; k++)
+            if (program->kid[i]->kid[k]->kind == AST_NAME && str_eq(program->kid[i]->kid[k]->name, name))
+                return true;
+    return false;
+}
+
 static void walk_name(struct walk *w, const struct ast *e)
 {
     struct value unused;
@@ -29,7 +39,7 @@ static void walk_name(struct walk *w, const struct ast *e)
         w->out->inputs.at[input->seq].used = true;
         return;
     }
-    if (constant_value(e->name, &unused) || type_by_name(e->name) != DT_none)
+    if (constant_value(e->name, &unused) || type_by_name(e->name) != DT_none || is_extent(w->s.program, e->name))
         return;
     if (scope_find(w->s.scope, e->name, true)) {
         sema_error(&w->s, AX_unknown_name, e->span,

@@ -144,3 +144,16 @@ def test_lists_and_config(capsys):
 def test_warning():
     with pytest.warns(arex.ArexWarning, match="`gain` is declared and not used"):
         arex.compile("param gain: float64\nx*2")
+
+
+def test_extents_are_values(targets):
+    source = "param x: float64[n, m]\nparam y: float64[m]\nreturn sum(x, 0) / n + y, n * m"
+    x, y = np.arange(12.0).reshape(3, 4), np.ones(4)
+    for target in targets:
+        a, b = arex.compile(source, target=target)(x, y)
+        assert np.allclose(a, x.mean(0) + 1) and b == 12 and b.dtype == np.int64
+    with pytest.raises(arex.ShapeError) as e:
+        arex.compile(source)(x, np.ones(3))
+    assert e.value.code == "AX0302"
+    assert arex.compile("param x: float64[n]\nparam n: float64\nsum(x)*n")(y, 0.5) == 2  # an input of the name comes first
+    assert arex.compile("param x: float64[:, :]\nsum(x, 0)")(x).shape == (4,)  # each `:` is an extent of its own

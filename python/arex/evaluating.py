@@ -1,0 +1,119 @@
+"""Programs evaluated on the spot, with numexpr's functions and arguments: `import arex as ne` works for numeric expressions."""
+import collections
+import sys
+import threading
+
+import numpy as np
+
+from .errors import ArexError, fail
+from .program import Program
+
+_CACHE = 256
+_programs = collections.OrderedDict()
+_lock = threading.Lock()
+_threads = 0
+_last = threading.local()
+
+
+def _cached(expr, **options):
+    key = (expr, *sorted(options.items()))
+    with _lock:
+        program = _programs.get(key)
+        if program is not None:
+            _programs.move_to_end(key)
+            return program
+    program = Program(expr, **options)
+    with _lock:
+        _programs[key] = program
+        if len(_programs) > _CACHE:
+            _programs.popitem(last=False)
+    return program
+
+
+def _look_up(names, here, there):
+    values = []
+    for name in names:
+        if name not in here and name not in there:
+            fail("AX0304", f"no value for the name `{name}`")
+        values.append(here[name] if name in here else there[name])
+    return values
+
+
+def _scopes(frame, local_dict, global_dict):
+    here = frame.f_locals if local_dict is None else local_dict
+    there = (frame.f_globals if local_dict is None else {}) if global_dict is None else global_dict
+    return here, there
+
+
+def _fortran(order, values):
+    """Should a new result lie in Fortran's order? As NumPy's `order` has it: K and A keep what all inputs agree on."""
+    if order not in ("K", "A", "C", "F"):
+        fail("AX0701", f"order is 'K', 'A', 'C' or 'F', not {order!r}")
+    if order in "CF":
+        return order == "F"
+    several = [v for v in values if isinstance(v, np.ndarray) and v.ndim > 1]
+    return bool(several) and all(v.flags.f_contiguous and not v.flags.c_contiguous for v in several)
+
+
+def _run(program, values, out, order, casting, threads):
+    fortran = _fortran(order, values)
+    if isinstance(out, np.ndarray) and casting != "no" and len(program.outputs) == 1:
+        dtype, shape = program.result_type(*values)[0]
+        if (out.dtype, out.shape) != (dtype, shape):
+            try:
+                np.copyto(out, program(*values, threads=threads), casting=casting)
+            except (TypeError, ValueError) as error:
+                fail("AX0309", f"out does not fit: {error}")
+            return out
+    result = program(*values, out=out, threads=threads)
+    if not fortran or out is not None:
+        return result
+    return np.asfortranarray(result) if len(program.outputs) == 1 else type(result)(*map(np.asfortranarray, result)) if hasattr(result, "_fields") else tuple(map(np.asfortranarray, result))
+
+
+def evaluate(expr, local_dict=None, global_dict=None, out=None, order="K", casting="safe", *, target="auto", threads=0, device=0, fast=False):
+    """Evaluates a program once; its names are looked up in local_dict, global_dict, or where evaluate is called.
+
+    out: an array for the result; one of another dtype takes it under NumPy's `casting` rule. order: layout of a new result.
+    threads: CPU threads, 0 for the number of set_num_threads. Raises ArexError.
+    """
+    if not isinstance(expr, str):
+        raise TypeError(f"a program is text, not {type(expr).__name__}")
+    program = _cached(expr, target=target, device=device, fast=fast)
+    here, there = _scopes(sys._getframe(1), local_dict, global_dict)
+    _last.call = (program, out, order, casting, threads)
+    return _run(program, _look_up(program.inputs, here, there), out, order, casting, threads or _threads)
+
+
+def re_evaluate(local_dict=None, global_dict=None):
+    """The last evaluate of this thread again, with the values its names have now."""
+    call = getattr(_last, "call", None)
+    if call is None:
+        fail("AX0701", "there was no evaluate before this re_evaluate")
+    program, out, order, casting, threads = call
+    here, there = _scopes(sys._getframe(1), local_dict, global_dict)
+    return _run(program, _look_up(program.inputs, here, there), out, order, casting, threads or _threads)
+
+
+def validate(expr, local_dict=None, global_dict=None, out=None, order="K", casting="safe", *, target="auto", device=0, fast=False):
+    """Checks what evaluate would, without computing: None when it would work, else the exception it would raise."""
+    try:
+        program = _cached(expr, target=target, device=device, fast=fast)
+        values = _look_up(program.inputs, *_scopes(sys._getframe(1), local_dict, global_dict))
+        _fortran(order, values)
+        results = program.result_type(*values)
+        if out is not None and not np.can_cast(results[0][0], out.dtype, casting):
+            fail("AX0309", f"{results[0][0]} cannot be cast to {out.dtype} under the rule {casting!r}")
+    except (ArexError, TypeError) as error:
+        return error
+    _last.call = (program, out, order, casting, 0)
+    return None
+
+
+def set_num_threads(n):
+    """CPU threads of evaluate from now on, 0 for all; returns the number before. Results do not depend on it."""
+    global _threads
+    if not isinstance(n, int) or n < 0:
+        fail("AX0701", f"a number of threads is an integer from 0 on, not {n!r}")
+    _threads, before = n, _threads
+    return before
