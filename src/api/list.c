@@ -94,9 +94,9 @@ static void list_errors(struct strbuf *out, bool json)
 {
     for (enum diag_id id = 0; id < AX_COUNT; id++) {
         const struct diag_info *d = &diag_table[id];
-        struct field f[] = {{"code", d->code}, {"id", d->id}, {"title", d->title}, {"help", d->help}};
+        struct field f[] = {{"code", d->code}, {"id", d->id}, {"severity", d->severity == SEVERITY_ERROR ? "error" : "warning"}, {"title", d->title}, {"help", d->help}};
         if (json)
-            json_row(out, id == 0, f, 4, "");
+            json_row(out, id == 0, f, sizeof f / sizeof *f, "");
         else
             strbuf_printf(out, "%s  %s\n        %s\n", d->code, d->title, d->help);
     }
