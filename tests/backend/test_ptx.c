@@ -68,6 +68,20 @@ static void one(const char *program, enum dtype dtype, const char *arch)
     plan_fini(&p);
 }
 
+/* Every type that works, on the oldest and the newest GPU that ptxas knows: casts to all, arithmetic, reductions. */
+static void test_types_assemble(void **state)
+{
+    static const char *const archs[] = {"sm_75", "sm_120"};
+    static const char program[] = "int8(x), int16(x), int32(x), int64(x), uint8(x), uint16(x), uint32(x), uint64(x), float16(x), bfloat16(x), float32(x), float64(x), "
+                                  "x + y * x - x / y, max(x), sum(y), x < y, where(x > y, x, y), min(m, 0), prod(m, 1), x // y, minimum(x, y)";
+    (void)state;
+    if (!find_ptxas())
+        skip();
+    for (unsigned a = 0; a < sizeof archs / sizeof *archs; a++)
+        for (enum dtype t = DT_int8; knows(archs[a]) && t <= DT_float64; t++)
+            one(program, t, archs[a]);
+}
+
 static void test_assembles(void **state)
 {
     static const char *const archs[] = {"sm_75", "sm_80", "sm_86", "sm_87", "sm_88", "sm_89", "sm_90", "sm_100", "sm_101", "sm_103", "sm_110", "sm_120", "sm_121"};
@@ -92,6 +106,6 @@ static void test_assembles(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_assembles)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_assembles), cmocka_unit_test(test_types_assemble)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,8 @@ static const char *read_number(const char *p, struct number *out, bool *integral
         *out = (struct number){*p == 'T', *p == 'T'};
         return p + (*p == 'T' ? 4 : 5);
     }
-    out->i = strtoll(p, &end, 0);
+    /* what is above int64 is kept as the bits of a uint64 */
+    out->i = *p == '-' ? strtoll(p, &end, 0) : (int64_t)strtoull(p, &end, 0);
     const char *int_end = end;
     out->f = strtod(p, &end);
     if (end == p)
@@ -151,16 +152,44 @@ static bool read_made(const char *p, struct literal *l)
     return true;
 }
 
+static bool is_integer(int dtype)
+{
+    return dtype >= AREX_INT8 && dtype <= AREX_UINT64;
+}
+
+/* The value of 16 bits; the exponent has what the fraction leaves beside the sign. */
+static double half_value(int dtype, unsigned bits)
+{
+    int fraction = dtype == AREX_FLOAT16 ? 10 : 7, bias = (1 << (14 - fraction)) - 1, exponent = (int)(bits >> fraction) & (2 * bias + 1);
+    double v = bits & ((1u << fraction) - 1);
+    if (exponent == 2 * bias + 1)
+        v = v != 0 ? NAN : INFINITY;
+    else
+        v = ldexp(v + (exponent ? 1 << fraction : 0), (exponent ? exponent : 1) - bias - fraction);
+    return bits & 0x8000 ? -v : v;
+}
+
+/* Files give numbers that the type holds: the bits are looked for. */
+static uint16_t half_bits(int dtype, double v)
+{
+    uint16_t bits = 0;
+    for (unsigned i = 0; i < 0x10000; i++)
+        if (isnan(v) ? i == (dtype == AREX_FLOAT16 ? 0x7e00 : 0x7fc0) : half_value(dtype, i) == v && !signbit(v) == (i < 0x8000))
+            bits = (uint16_t)i;
+    return bits;
+}
+
 static void store(char *to, int dtype, struct number x)
 {
     float f = (float)x.f;
-    int32_t i = (int32_t)x.i;
+    uint16_t half;
     switch (dtype) {
     case AREX_BOOL: *to = x.f != 0; break;
-    case AREX_INT32: memcpy(to, &i, 4); break;
-    case AREX_INT64: memcpy(to, &x.i, 8); break;
+    case AREX_FLOAT16:
+    case AREX_BFLOAT16: half = half_bits(dtype, x.f); memcpy(to, &half, 2); break;
     case AREX_FLOAT32: memcpy(to, &f, 4); break;
-    default: memcpy(to, &x.f, 8);
+    case AREX_FLOAT64: memcpy(to, &x.f, 8); break;
+    default: memcpy(to, &x.i, arex_dtype_size(dtype)); /* little-endian: the low bytes */
     }
 }
 
@@ -303,20 +332,26 @@ static struct number load(const struct arex_array *a, int64_t i)
     const char *p = (const char *)a->data + (size_t)i * arex_dtype_size(a->dtype);
     float f;
     double d;
-    int32_t n;
-    int64_t l;
+    uint16_t half;
+    uint64_t bits = 0;
+    unsigned above = 64 - 8 * (unsigned)arex_dtype_size(a->dtype);
     switch (a->dtype) {
     case AREX_BOOL: return (struct number){*p, *p};
-    case AREX_INT32: memcpy(&n, p, 4); return (struct number){n, n};
-    case AREX_INT64: memcpy(&l, p, 8); return (struct number){(double)l, l};
+    case AREX_FLOAT16:
+    case AREX_BFLOAT16: memcpy(&half, p, 2); return (struct number){half_value(a->dtype, half), 0};
     case AREX_FLOAT32: memcpy(&f, p, 4); return (struct number){(double)f, 0};
-    default: memcpy(&d, p, 8); return (struct number){d, 0};
+    case AREX_FLOAT64: memcpy(&d, p, 8); return (struct number){d, 0};
+    default: break;
     }
+    memcpy(&bits, p, arex_dtype_size(a->dtype));
+    if (a->dtype <= AREX_INT64)
+        bits = (uint64_t)((int64_t)(bits << above) >> above);
+    return (struct number){(double)(int64_t)bits, (int64_t)bits};
 }
 
 static bool near(const struct arex_array *a, struct number got, struct number want, double ulp)
 {
-    if (a->dtype == AREX_BOOL || a->dtype == AREX_INT32 || a->dtype == AREX_INT64)
+    if (a->dtype == AREX_BOOL || is_integer(a->dtype))
         return got.i == want.i;
     double w = a->dtype == AREX_FLOAT32 ? (double)(float)want.f : want.f;
     if (isnan(w) || isnan(got.f))
