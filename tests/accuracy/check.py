@@ -213,6 +213,7 @@ static double sized(void) { return copysign(ldexp(1 + unit(), (int)(rnd() % 40) 
 # Where float64 is looked at most, beside all bit patterns.
 NEAR = {'exp': '(rnd() % 4 ? (unit() - 0.513) * 1460 : (unit() - 0.5) * 2)', 'log': '(rnd() % 2 ? near_one() : 4 * unit())',
         'sin': '(rnd() % 2 ? by_pi() : (unit() - 0.5) * ldexp(1, rnd() % 34))',
+        'unit': '(rnd() % 2 ? 2 * unit() - 1 : rnd() % 2 ? near_one() : ldexp(unit() - 0.5, -(int)(rnd() % 60)))',
         'sized': '(rnd() % 2 ? sized() : (unit() - 0.5) * 40)'}
 # name: (reference in double, reference in __float128, NEAR or an expression)
 ONE = {
@@ -222,15 +223,29 @@ ONE = {
     'expm1': ('expm1', 'expm1q', '(rnd() % 4 ? rnd() % 2 ? sized() : (unit() - 0.5) * 100 : unit() * 710)'),
     'log2': ('log2', 'log2q', NEAR['log']), 'log10': ('log10', 'log10q', NEAR['log']),
     'log1p': ('log1p', 'log1pq', '(rnd() % 2 ? sized() : rnd() % 2 ? unit() * 8 - 1 : near_one() - 1)'),
+    'rsqrt': ('1 / sqrt', '1 / sqrtq', '(64 * unit())'),
+    'tan': ('tan', 'tanq', NEAR['sin']), 'asin': ('asin', 'asinq', NEAR['unit']), 'acos': ('acos', 'acosq', NEAR['unit']),
+    'atan': ('atan', 'atanq', NEAR['sized']), 'sinpi': ('ref_sinpi', 'ref_sinpiq', NEAR['sized']), 'cospi': ('ref_cospi', 'ref_cospiq', NEAR['sized']),
+    'degrees': ('(180 / M_PI) *', '(180 / M_PIq) *', NEAR['sized']), 'radians': ('(M_PI / 180) *', '(M_PIq / 180) *', NEAR['sized']),
 }
 # name: (reference in double, in __float128, x, y): two arguments as they are tried, in float64; float32 rounds them
 TWO = {
+    'atan2': ('atan2', 'atan2q', 'sized()', 'x * sized()', '1'),
     'logaddexp': ('(double)ref_logaddexp', 'ref_logaddexp', 'unit() * 20', 'x + (unit() - 0.5) * ldexp(1, rnd() % 12 - 4)', 'x > 0 && y > 0'),
     'logaddexp2': ('(double)ref_logaddexp2', 'ref_logaddexp2', 'unit() * 20', 'x + (unit() - 0.5) * ldexp(1, rnd() % 12 - 4)', 'x > 0 && y > 0'),
 }
 # Bounds in ulp other than 1.
 BOUNDS = {}
 REFERENCES = r'''
+#define PI_TIMES(T, name, sine, cosine, pi, away, round) \
+    static T name(T x, int quarter) { if (!(x - x == 0)) return NAN; T y = away(x, 2), n = round(2 * y), r = pi * (y - n / 2); int q = ((int)n + quarter) & 3; \
+        return q & 1 ? (q & 2 ? -cosine(r) : cosine(r)) : r == 0 ? 0 : q & 2 ? -sine(r) : sine(r); }
+PI_TIMES(double, times_pi, sin, cos, M_PI, remainder, rint)
+PI_TIMES(__float128, times_piq, sinq, cosq, M_PIq, remainderq, rintq)
+static double ref_sinpi(double x) { double v = times_pi(x, 0); return v == 0 ? copysign(0, x) : v; }
+static double ref_cospi(double x) { return times_pi(x, 1); }
+static __float128 ref_sinpiq(__float128 x) { __float128 v = times_piq(x, 0); return v == 0 ? copysignq(0, x) : v; }
+static __float128 ref_cospiq(__float128 x) { return times_piq(x, 1); }
 static __float128 ref_exp10(__float128 x) { return powq(10, x); }
 static __float128 ref_logaddexp(__float128 a, __float128 b) { __float128 m = fmaxq(a, b), k = fminq(a, b); return a != a || b != b ? a + b : m - k > -HUGE_VALQ && m - k < HUGE_VALQ ? m + log1pq(expq(k - m)) : m; }
 static __float128 ref_logaddexp2(__float128 a, __float128 b) { __float128 m = fmaxq(a, b), k = fminq(a, b); return a != a || b != b ? a + b : m - k > -HUGE_VALQ && m - k < HUGE_VALQ ? m + log1pq(exp2q(k - m)) / M_LN2q : m; }

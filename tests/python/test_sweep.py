@@ -1,4 +1,6 @@
 """Every elementwise operator of the table: reference, CPU and GPU to the bit, NumPy within the table's bound."""
+import math
+
 import numpy as np
 import pytest
 
@@ -21,11 +23,22 @@ def by_math(function):
             return np.inf
         except ValueError:
             return np.nan
-    return lambda *args: np.array([one(*map(float, a)) for a in zip(*args)]).astype(np.result_type(*args))
+    return lambda *args: np.array([one(*map(float, a)) for a in zip(*args)]).astype(np.exp(args[0][:0]).dtype)
+
+
+def times_pi(x, quarter):
+    """sin(pi x), or cos(pi x) with quarter 1."""
+    y = math.remainder(x, 2)
+    n = round(2 * y)
+    r, q = math.pi * (y - n / 2), (n + quarter) % 4
+    v = math.cos(r) if q % 2 else math.sin(r)
+    return 0.0 * math.copysign(1, x) if v == 0 and not quarter else abs(v) if v == 0 else -v if q > 1 else v
 
 
 NUMPY = {
     "where": np.where, "rint": np.rint, "remainder": np.remainder,
+    "atan": np.arctan, "asin": np.arcsin, "acos": np.arccos, "atan2": np.arctan2,
+    "sinpi": by_math(lambda x: times_pi(x, 0)), "cospi": by_math(lambda x: times_pi(x, 1)),
     "exp10": lambda x: np.power(np.exp(x).dtype.type(10), x),
 }
 # NumPy has no such function, or means something else there by our own rules (docs/language.md)
