@@ -100,27 +100,7 @@ struct ast *node_compare_more(struct parse *p, struct ast *chain, uint16_t op, s
     return chain;
 }
 
-/* Bytes of the character at s, 0 when it is none. The Unicode Standard, table 3-7: shortest forms only, no surrogates. */
-static unsigned utf8_length(const unsigned char *s, size_t n)
-{
-    static const struct form {
-        unsigned char first, last, low, high, length; /* range of the first byte, of the second */
-    } forms[] = {
-        {0x01, 0x7f, 0x00, 0xff, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
-        {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    const struct form *f = forms, *end = forms + sizeof forms / sizeof *forms;
-    while (f < end && (s[0] < f->first || s[0] > f->last))
-        f++;
-    if (f == end || f->length > n || (f->length > 1 && (s[1] < f->low || s[1] > f->high)))
-        return 0;
-    for (unsigned k = 2; k < f->length; k++)
-        if ((s[k] & 0xc0) != 0x80)
-            return 0;
-    return f->length;
-}
-
-static bool is_utf8(const unsigned char *s, size_t n, size_t *bad)
+static bool is_utf8(const char *s, size_t n, size_t *bad)
 {
     unsigned length;
     for (*bad = 0; *bad < n; *bad += length)
@@ -136,7 +116,7 @@ static bool acceptable(const char *text, size_t n, const struct ast_limits *limi
         diag_add(diags, AX_source_too_large, (struct span){0, 0}, "the source has %zu bytes; the limit is %u", n, limits->max_source);
         return false;
     }
-    if (!is_utf8((const unsigned char *)text, n, &bad)) {
+    if (!is_utf8(text, n, &bad)) {
         diag_add(diags, AX_not_utf8, (struct span){(uint32_t)bad, (uint32_t)bad + 1}, "byte %zu is not UTF-8 text", bad);
         return false;
     }

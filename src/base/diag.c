@@ -41,6 +41,23 @@ void diags_fini(struct diags *d)
     memset(d, 0, sizeof *d);
 }
 
+/* As many bytes as the text has, so that spans still fit; nothing in it moves a terminal's cursor or is not UTF-8. */
+static void copy_for_display(char *to, const char *text, size_t n)
+{
+    for (size_t i = 0, length; i < n; i += length) {
+        char c = text[i];
+        bool control = (c >= 0 && c < ' ' && !strchr("\t\n\r", c)) || c == 0 || c == 127;
+        length = utf8_length(text + i, n - i);
+        if (control || !length) {
+            length = 1;
+            to[i] = control ? ' ' : '?';
+        } else {
+            memcpy(to + i, text + i, length);
+        }
+    }
+    to[n] = 0;
+}
+
 void diags_set_source(struct diags *d, const char *name, const char *text, size_t n)
 {
     free(d->source);
@@ -49,9 +66,7 @@ void diags_set_source(struct diags *d, const char *name, const char *text, size_
     d->source_name = strdup(name);
     if (!d->source)
         return;
-    for (size_t i = 0; i < n; i++)
-        d->source[i] = text[i] ? text[i] : ' ';
-    d->source[n] = 0;
+    copy_for_display(d->source, text, n);
 }
 
 static char *format(const char *fmt, va_list args)

@@ -21,6 +21,27 @@ bool str_is(struct str a, const char *c)
     return str_eq(a, str_of(c));
 }
 
+/* The Unicode Standard, table 3-7. */
+unsigned utf8_length(const char *text, size_t n)
+{
+    static const struct form {
+        unsigned char first, last, low, high, length; /* range of the first byte, of the second */
+    } forms[] = {
+        {0x01, 0x7f, 0x00, 0xff, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+        {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    const unsigned char *s = (const unsigned char *)text;
+    const struct form *f = forms, *end = forms + sizeof forms / sizeof *forms;
+    while (f < end && (s[0] < f->first || s[0] > f->last))
+        f++;
+    if (f == end || f->length > n || (f->length > 1 && (s[1] < f->low || s[1] > f->high)))
+        return 0;
+    for (unsigned k = 2; k < f->length; k++)
+        if ((s[k] & 0xc0) != 0x80)
+            return 0;
+    return f->length;
+}
+
 static unsigned least(unsigned a, unsigned b)
 {
     return a < b ? a : b;

@@ -16,6 +16,8 @@ struct str {
 struct str str_of(const char *c);
 bool str_eq(struct str a, struct str b);
 bool str_is(struct str a, const char *c);
+/* Bytes of the character that begins n > 0 bytes of text; 0 for NUL and for what is not UTF-8: shortest forms only, no surrogates. */
+unsigned utf8_length(const char *text, size_t n);
 /* Damerau-Levenshtein distance, for "did you mean"; capped at limit + 1. */
 unsigned str_distance(struct str a, struct str b, unsigned limit);
 

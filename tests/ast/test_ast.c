@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,15 @@ static void test_trees(void **state)
         strbuf_fini(&out);
         done(&p);
     }
+}
+
+/* Numbers are read and shown with a point whatever the user's locale has; in one built for the test it takes two bytes. */
+static void test_locale(void **state)
+{
+    bool set = setlocale(LC_NUMERIC, "ps_AF.UTF-8") != NULL;
+    assert_true(set || !getenv("LOCPATH"));
+    test_trees(state);
+    setlocale(LC_NUMERIC, "C");
 }
 
 /* A span covers the text it stands for: printed with spans, a few. */
@@ -427,7 +437,7 @@ static void test_mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trees),      cmocka_unit_test(test_spans),       cmocka_unit_test(test_errors),      cmocka_unit_test(test_nul_byte),    cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_trees), cmocka_unit_test(test_locale),      cmocka_unit_test(test_spans),       cmocka_unit_test(test_errors),      cmocka_unit_test(test_nul_byte),    cmocka_unit_test(test_limits),
         cmocka_unit_test(test_long_chain), cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_many_errors), cmocka_unit_test(test_long_rests), cmocka_unit_test(test_mutations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,21 @@ static void test_strbuf(void **state)
     free(text);
 }
 
+static void test_utf8(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned n, length;
+    } cases[] = {
+        {"a", 1, 1}, {"\0", 1, 0}, {"\x7f", 1, 1}, {"\x80", 1, 0}, {"\xbf", 1, 0}, {"\xc1\xbf", 2, 0}, {"\xc2\x80", 2, 2}, {"\xc2\x80", 1, 0}, {"\xc2\x7f", 2, 0},
+        {"\xdf\xbf", 2, 2}, {"\xe0\x9f\xbf", 3, 0}, {"\xe0\xa0\x80", 3, 3}, {"\xe2\x82\xac", 2, 0}, {"\xe2\x82\x2c", 3, 0}, {"\xed\x9f\xbf", 3, 3}, {"\xed\xa0\x80", 3, 0},
+        {"\xee\x80\x80", 3, 3}, {"\xf0\x8f\xbf\xbf", 4, 0}, {"\xf0\x90\x80\x80", 4, 4}, {"\xf4\x8f\xbf\xbf", 4, 4}, {"\xf4\x90\x80\x80", 4, 0}, {"\xf5\x80\x80\x80", 4, 0}, {"\xff", 1, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(utf8_length(cases[i].text, cases[i].n), cases[i].length);
+}
+
 static void expect_float(double v, int bits, const char *text)
 {
     struct strbuf b = {0};
@@ -119,15 +134,17 @@ static void floats(void)
     expect_float(5e-324, 64, "4.94065645841247e-324");
 }
 
-/* The text is the same whatever decimal point the user's locale has. */
+/* The text is the same whatever decimal point the user's locale has; in one built for the test it takes two bytes. */
 static void test_floats(void **state)
 {
-    static const char *const commas[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "ps_AF.UTF-8"};
+    static const char *const commas[] = {"ps_AF.UTF-8", "de_DE.UTF-8", "fr_FR.UTF-8", "de_DE"};
     (void)state;
     floats();
     for (size_t i = 0; i < sizeof commas / sizeof *commas; i++)
         if (setlocale(LC_NUMERIC, commas[i]))
             floats();
+        else
+            assert_true(i > 0 || !getenv("LOCPATH"));
     setlocale(LC_NUMERIC, "C");
 }
 
@@ -176,6 +193,7 @@ static void test_render(void **state)
     expect_rendered("ab\ncd", (struct span){1, 5}, "f:1:2: error[AX0101]: m\n    ab\n     ^\n"); /* the first line of several */
     expect_rendered("ab", (struct span){90, 99}, "f:1:3: error[AX0101]: m\n    ab\n      ^\n"); /* outside: at the end */
     expect_rendered("ab", (struct span){0, 0}, "error[AX0101]: m\n"); /* nowhere */
+    expect_rendered("a\x1b[2J\x7f\x80\xe2\x82 b", (struct span){10, 11}, "f:1:11: error[AX0101]: m\n    a [2J ??? b\n              ^\n"); /* no control characters, UTF-8 only */
 }
 
 /* Of a long line the part around the caret is shown. */
@@ -233,7 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena), cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_vec),       cmocka_unit_test(test_str),
-        cmocka_unit_test(test_strbuf), cmocka_unit_test(test_floats),     cmocka_unit_test(test_hash),      cmocka_unit_test(test_render),
+        cmocka_unit_test(test_strbuf), cmocka_unit_test(test_utf8), cmocka_unit_test(test_floats),     cmocka_unit_test(test_hash),      cmocka_unit_test(test_render),
         cmocka_unit_test(test_long_line), cmocka_unit_test(test_notes_and_limit), cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
