@@ -296,6 +296,26 @@ static void test_limits(void **state)
     expect_limit("x;", 100, "", "", (struct ast_limits){.max_source = 50}, AX_source_too_large);
     /* the counter of depth is small: a limit beyond it must not let it wrap */
     expect_limit("-", 200000, "x", "", (struct ast_limits){.max_nesting = UINT32_MAX, .max_nodes = UINT32_MAX}, AX_nesting_too_deep);
+    expect_limit("1+", 100000, "x", "", (struct ast_limits){.max_nesting = UINT32_MAX, .max_nodes = UINT32_MAX}, AX_nesting_too_deep);
+}
+
+/* Past a limit nothing more is read: memory holds the text and what was made before. */
+static void test_stops_at_limit(void **state)
+{
+    static const char *const units[] = {"x,", "x;", "x\n", "-"};
+    enum { N = 100000 };
+    (void)state;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        struct parsed p;
+        char *text = repeated(units[i], N, "x");
+        size_t n = strlen(text);
+        parse(&p, text, n, (struct ast_limits){.max_nodes = 50, .max_nesting = 50}, 0);
+        assert_null(p.tree);
+        assert_int_equal(p.diags.n, 1);
+        assert_true(p.arena.used < n + 60000);
+        done(&p);
+        free(text);
+    }
 }
 
 /* Comparisons chain in one node: memory goes with their number, not with its square. */
@@ -369,6 +389,8 @@ static const char *const corpus[] = {
     "param x: float64[n, m]\nparam y: float64[m]\ns = sum(x*y, (0, -1))\ns if s > 0 and not s == inf else -s\n",
     "def f(a, b=2.5e-3) { c = a[1:-1, ..., newaxis]; d = [c,\n c]\n return c, d }\np, q = f(x, b=0xff)\np << 3 | ~q & 1 ^ 2\n",
     "0 < x <= 1_000 != y\nx.T**-2 // 3j % 4 # comment\n",
+    "def g(x, by=1) {\n  y = [x,\n    by]\n  def h(z) { z + 1 }\n  return h(y[0]), y\n}\ng(1)\n",
+    "kernel f(a, out) {\n  i = grid(1)\n  if i < len(out) { out[i] = (a[i] +\n 1) }\n}\nfor k in range(3) { x = x + k }\nx\n",
 };
 
 static uint32_t next_random(uint32_t *s)
@@ -438,7 +460,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trees), cmocka_unit_test(test_locale),      cmocka_unit_test(test_spans),       cmocka_unit_test(test_errors),      cmocka_unit_test(test_nul_byte),    cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_long_chain), cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_many_errors), cmocka_unit_test(test_long_rests), cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_long_chain), cmocka_unit_test(test_stops_at_limit), cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_many_errors), cmocka_unit_test(test_long_rests), cmocka_unit_test(test_mutations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
