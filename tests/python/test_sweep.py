@@ -179,7 +179,9 @@ def test_operator(row, dtype, targets):
         assert row["name"] not in ("where", "equal", "maximum")
         return
     programs = {t: program(row, dtype, t, form) for t in targets}
-    for n in LENGTHS if dtype in FULL else SHORT_LENGTHS:
+    # a float function of integers is the one of floats behind a conversion
+    thorough = dtype in FULL and not (row["ulp"] and not dtype.startswith("float"))
+    for n in LENGTHS if thorough else SHORT_LENGTHS:
         args = arguments(row, dtype, n)
         results = {t: p(**given(row, dtype, args)) for t, p in programs.items()}
         want = results["reference"]
@@ -272,9 +274,9 @@ def test_conversions(a, targets):
         want = bfloat16_bits(want) if b == "bfloat16" and a != "float64" else want
         assert all(g.tobytes() == got[0].tobytes() for g in got), b
         if b == "bfloat16" and a == "float64":  # rounded once, not first to float32
-            mantissa, exponent = np.frexp(x)
             normal = (np.abs(x) > 1e-30) & (np.abs(x) < 1e30)
-            np.testing.assert_array_equal(bfloat16_values(got[0])[normal], np.ldexp(np.rint(np.ldexp(mantissa, 8)), exponent - 8)[normal])
+            mantissa, exponent = np.frexp(x[normal])
+            np.testing.assert_array_equal(bfloat16_values(got[0])[normal], np.ldexp(np.rint(np.ldexp(mantissa, 8)), exponent - 8))
         else:
             np.testing.assert_array_equal(got[0], want, err_msg=b)
 
