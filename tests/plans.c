@@ -4,6 +4,11 @@
 #include "ast/ast.h"
 #include "sema/sema.h"
 
+static uint8_t rank_of(struct str name)
+{
+    return name.n != 1 ? 1 : name.s[0] == 'm' ? 2 : name.s[0] == 't' ? 3 : name.s[0] == 's' ? 0 : 1;
+}
+
 static bool build(struct test_plan *p, const char *text, enum dtype dtype)
 {
     struct sema_interface names = {0};
@@ -14,7 +19,7 @@ static bool build(struct test_plan *p, const char *text, enum dtype dtype)
     struct sema_arg *args = arena_array(&p->arena, struct sema_arg, names.inputs.n + 1);
     for (uint32_t i = 0; i < names.inputs.n; i++) {
         args[i].dtype = dtype;
-        args[i].rank = names.inputs.at[i].name.n == 1 && names.inputs.at[i].name.s[0] == 'm' ? 2 : 1;
+        args[i].rank = rank_of(names.inputs.at[i].name);
     }
     struct ir *ir = sema_build(&p->arena, tree, &names, args, &(struct sema_limits){0}, &p->diags);
     p->plan = ir ? loop_build(&p->arena, ir, &(struct loop_limits){0}, &p->diags) : NULL;

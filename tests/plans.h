@@ -10,7 +10,7 @@ struct test_plan {
     struct loop_variant *variants;
 };
 
-/* Every input has this dtype; those called m have rank 2, the others rank 1. */
+/* Every input has this dtype; those called m have rank 2, t rank 3, s rank 0, the others rank 1. */
 bool plan_make(struct test_plan *p, const char *text, enum dtype dtype);
 void plan_fini(struct test_plan *p);
 

@@ -28,14 +28,12 @@ static bool node_equal(const struct ir_node *a, const struct ir_node *b)
            memcmp(a->args, b->args, sizeof a->args) == 0;
 }
 
-static bool visible(const struct ir *ir, uint32_t region)
+bool ir_region_around(const struct ir *ir, uint32_t outer, uint32_t inner)
 {
-    for (uint32_t r = ir->region;; r = ir->regions.at[r].parent) {
-        if (r == region)
-            return true;
-        if (r == 0)
+    for (; inner != outer; inner = ir->regions.at[inner].parent)
+        if (inner == 0)
             return false;
-    }
+    return true;
 }
 
 static void insert(struct ir_builder *b, uint64_t hash, ir_id id)
@@ -65,7 +63,7 @@ ir_id ir_intern(struct ir *ir, struct ir_node n)
     grow(ir);
     uint64_t hash = node_hash(&n);
     for (uint32_t i = (uint32_t)hash & (b->n_slots - 1); b->slots[i]; i = (i + 1) & (b->n_slots - 1))
-        if (node_equal(ir_at(ir, b->slots[i]), &n) && visible(ir, ir_at(ir, b->slots[i])->region))
+        if (node_equal(ir_at(ir, b->slots[i]), &n) && ir_region_around(ir, ir_at(ir, b->slots[i])->region, ir->region))
             return b->slots[i];
     if (ir->nodes.n >= ir->max_nodes) { /* as running into the arena's limit */
         ir->arena->failure = ARENA_OVER_LIMIT;
@@ -396,14 +394,14 @@ ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fa
     ir_id args[] = {cond, slow, fast};
     if (poisoned(args, 3))
         return 0;
-    if (ir_at(ir, cond)->op == OP_const && !ir_at(ir, cond)->attr)
-        return fast;
     bool checked = false;
     struct ir_node n = {.op = OP_rarely, .dtype = ir_at(ir, fast)->dtype, .n_args = 3, .args = {cond, slow, fast}, .attr = region, .span = span};
     n.shape = broadcast(ir, ir_at(ir, cond)->shape, ir_at(ir, slow)->shape, &checked);
     n.shape = broadcast(ir, n.shape, ir_at(ir, fast)->shape, &checked);
     if (checked && clashes(ir, n.shape, span, diags))
         return 0;
+    if (ir_at(ir, cond)->op == OP_const && !ir_at(ir, cond)->attr && ir_at(ir, fast)->shape == n.shape)
+        return fast;
     ir_id id = ir_intern(ir, n);
     ir->regions.at[region].owner = id;
     if (checked)

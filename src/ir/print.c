@@ -1,4 +1,4 @@
-/* The IR as text, a node a line, and what must hold of it. */
+/* The IR as text, a node a line. */
 #include <inttypes.h>
 #include <string.h>
 #include "ir/build.h"
@@ -111,44 +111,4 @@ void ir_print(const struct ir *ir, struct strbuf *out)
             print_node(ir, id, out);
     for (uint32_t i = 0; i < ir->outputs.n; i++)
         strbuf_printf(out, "output %.*s = %%%u\n", (int)ir->outputs.at[i].name.n, ir->outputs.at[i].name.s, ir->outputs.at[i].node);
-}
-
-static bool around(const struct ir *ir, uint32_t outer, uint32_t inner)
-{
-    for (; inner != outer; inner = ir->regions.at[inner].parent)
-        if (inner == 0)
-            return false;
-    return true;
-}
-
-static const char *check_node(const struct ir *ir, ir_id id)
-{
-    const struct ir_node *n = ir_at(ir, id);
-    if (n->dtype == DT_none || n->dtype >= DT_COUNT)
-        return arena_printf(ir->arena, "node %u has no type", id);
-    if (op_table[n->op].kind == OPK_ELEM && (n->n_args != op_table[n->op].arity || ir_prim(ir, id) == PRIM_none || ir_prim(ir, id) == PRIM_math))
-        return arena_printf(ir->arena, "node %u: %s is not a primitive of its arguments", id, op_table[n->op].name);
-    for (unsigned k = 0; k < n->n_args; k++) {
-        if (n->args[k] == 0 || n->args[k] >= id)
-            return arena_printf(ir->arena, "node %u uses %u before it is made", id, n->args[k]);
-        uint32_t region = n->op == OP_rarely && k == 1 ? (uint32_t)n->attr : n->region;
-        if (n->op != OP_count && !around(ir, ir_at(ir, n->args[k])->region, region))
-            return arena_printf(ir->arena, "node %u uses %u of a region it cannot see", id, n->args[k]);
-    }
-    return NULL;
-}
-
-const char *ir_verify(const struct ir *ir)
-{
-    uint8_t *live = arena_array(ir->arena, uint8_t, ir->nodes.n + 1);
-    ir_live(ir, live);
-    for (uint32_t i = 0; i < ir->outputs.n; i++)
-        if (ir->outputs.at[i].node == 0)
-            return "an output is poison";
-    for (ir_id id = 1; id < ir->nodes.n; id++) {
-        const char *fault = live[id] ? check_node(ir, id) : NULL;
-        if (fault)
-            return fault;
-    }
-    return NULL;
 }

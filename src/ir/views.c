@@ -59,14 +59,16 @@ static void reorder(struct ir_layout *l, const uint8_t *order)
 static void apply(const struct ir_step *s, const int64_t *dims, struct ir_layout *l)
 {
     int64_t first = 0;
-    bool stretched = (s->kind == STEP_SLICE || s->kind == STEP_INDEX) && l->shape[s->axis] == 1 && dims[s->of] != 1;
+    bool stretched =
+        (s->kind == STEP_SLICE || s->kind == STEP_INDEX) && l->shape[s->axis] == 1 && dims[s->of] != 1;
     switch ((enum ir_step_kind)s->kind) {
     case STEP_SLICE:
         if (stretched)
             return;
         l->shape[s->axis] = ir_slice_length(&s->slice, l->shape[s->axis], &first);
         l->offset += l->shape[s->axis] ? first * l->stride[s->axis] : 0;
-        l->stride[s->axis] = l->shape[s->axis] > 1 ? l->stride[s->axis] * s->slice.step : 0; /* one element: no step, which may be huge */
+        l->stride[s->axis] = l->shape[s->axis] > 1 ? l->stride[s->axis] * s->slice.step
+                                                   : 0; /* one element: no step, which may be huge */
         return;
     case STEP_INDEX:
         if (!stretched)
@@ -108,15 +110,16 @@ struct rebuild {
     struct ir *ir;
     const struct ir_step *step;
     unsigned rank; /* of the whole expression: the step's axes are its */
-    ir_id *made;   /* per node that was there before */
-    uint32_t n;
+    uint8_t *need; /* per node up to the expression's own: is part of it */
+    ir_id *made;   /* and what became of it */
     struct span span;
     struct diags *diags;
 };
 
 static bool from_the_front(const struct ir_slice *s)
 {
-    return s->step == 1 && !(s->flags & SLICE_HAS_STOP && s->stop >= 0) && !(s->flags & SLICE_HAS_START && s->start < 0);
+    return s->step == 1 && !(s->flags & SLICE_HAS_STOP && s->stop >= 0) &&
+           !(s->flags & SLICE_HAS_START && s->start < 0);
 }
 
 /* a[s:-t] is as long as a[s + t:]: written so, slices of equal length share a dim and need no check. */
@@ -136,11 +139,15 @@ static uint32_t slice_dim(struct ir *ir, const struct ir_step *step, uint32_t ow
     if (own != step->of)
         return ir_dim(ir, d);
     if (base->kind == DIM_ONE || base->kind == DIM_CONST)
-        return ir_dim(ir, (struct ir_dim){.kind = DIM_CONST, .extent = ir_slice_length(&step->slice, base->kind == DIM_ONE ? 1 : base->extent, &first)});
+        return ir_dim(
+            ir, (struct ir_dim){.kind = DIM_CONST,
+                                .extent = ir_slice_length(&step->slice,
+                                                          base->kind == DIM_ONE ? 1 : base->extent, &first)});
     d.slice = shortest_form(d.slice);
     if (!d.slice.flags && (d.slice.step == 1 || d.slice.step == -1))
         return step->of;
-    if (base->kind == DIM_SLICE && base->own == base->base && from_the_front(&base->slice) && from_the_front(&d.slice)) {
+    if (base->kind == DIM_SLICE && base->own == base->base && from_the_front(&base->slice) &&
+        from_the_front(&d.slice)) {
         d.base = d.own = base->base;
         d.slice.start += base->slice.start;
     }
@@ -210,7 +217,13 @@ static ir_id step_leaf(struct rebuild *r, ir_id id, struct ir_step step)
     last->slice.flags = step.slice.flags;
     last->index = step.index;
     struct ir_shape shape = stepped_shape(ir, ir->shapes.at[n.shape], &step);
-    struct ir_node view = {.op = OP_view, .dtype = n.dtype, .n_args = 1, .args = {before ? n.args[0] : id}, .shape = ir_shape(ir, &shape), .attr = view_number(ir, &v), .span = r->span};
+    struct ir_node view = {.op = OP_view,
+                           .dtype = n.dtype,
+                           .n_args = 1,
+                           .args = {before ? n.args[0] : id},
+                           .shape = ir_shape(ir, &shape),
+                           .attr = view_number(ir, &v),
+                           .span = r->span};
     return ir_intern(ir, view);
 }
 
@@ -237,50 +250,50 @@ static ir_id rebuild_leaf(struct rebuild *r, ir_id id)
     return step_leaf(r, id, step);
 }
 
+static bool is_leaf(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    return ir->shapes.at[n->shape].rank == 0 || n->op == OP_input || n->op == OP_place || n->op == OP_view ||
+           op_table[n->op].kind == OPK_REDUCE;
+}
+
+/* need[id] = 1 for every node that is built again, down from `root`. Arguments come before their users. */
+static void mark_needed(const struct rebuild *r, ir_id root)
+{
+    r->need[root] = 1;
+    for (ir_id id = root; id > 0; id--)
+        for (unsigned k = 0; r->need[id] && !is_leaf(r->ir, id) && k < ir_at(r->ir, id)->n_args; k++)
+            r->need[ir_at(r->ir, id)->args[k]] = 1;
+}
+
 static ir_id rebuild(struct rebuild *r, ir_id id);
 
-/* What the slow side uses from around it is made first: inside its region it would not be seen outside. */
-static void rebuild_outer(struct rebuild *r, uint32_t region)
+/* The nodes of an inner region, those of regions inside it aside: these follow when their owner is met. */
+static ir_id rebuild_rarely(struct rebuild *r, ir_id owner)
 {
-    for (ir_id id = 1; id < r->n; id++) {
-        const struct ir_node *n = ir_at(r->ir, id);
-        uint32_t at = n->region;
-        while (at && at != region)
-            at = r->ir->regions.at[at].parent;
-        for (unsigned k = 0; at == region && k < n->n_args; k++) {
-            ir_id arg = ir_at(r->ir, id)->args[k];
-            uint32_t of = ir_at(r->ir, arg)->region;
-            while (of && of != region)
-                of = r->ir->regions.at[of].parent;
-            if (of != region)
-                rebuild(r, arg);
-        }
-    }
-}
-
-static ir_id rebuild_rarely(struct rebuild *r, ir_id id)
-{
-    struct ir_node n = *ir_at(r->ir, id);
-    ir_id cond = rebuild(r, n.args[0]), fast = rebuild(r, n.args[2]);
-    rebuild_outer(r, (uint32_t)n.attr);
+    struct ir_node n = *ir_at(r->ir, owner);
     uint32_t region = ir_region_begin(r->ir);
-    ir_id slow = rebuild(r, n.args[1]);
+    for (ir_id id = 1; id < owner; id++)
+        if (r->need[id] && ir_at(r->ir, id)->region == (uint32_t)n.attr)
+            r->made[id] = rebuild(r, id);
     ir_region_end(r->ir);
-    return ir_rarely(r->ir, cond, region, slow, fast, n.span, r->diags);
+    return ir_rarely(r->ir, r->made[n.args[0]], region, r->made[n.args[1]], r->made[n.args[2]], n.span,
+                     r->diags);
 }
 
-static ir_id rebuild_inner(struct rebuild *r, ir_id id)
+/* One node, its arguments having been built again. */
+static ir_id rebuild(struct rebuild *r, ir_id id)
 {
     struct ir_node n = *ir_at(r->ir, id);
     ir_id args[3];
     if (r->ir->shapes.at[n.shape].rank == 0)
         return id;
-    if (n.op == OP_input || n.op == OP_place || n.op == OP_view || op_table[n.op].kind == OPK_REDUCE)
+    if (is_leaf(r->ir, id))
         return rebuild_leaf(r, id);
     if (n.op == OP_rarely)
         return rebuild_rarely(r, id);
     for (unsigned k = 0; k < n.n_args; k++)
-        args[k] = rebuild(r, n.args[k]);
+        args[k] = r->made[n.args[k]];
     if (n.op == OP_cast)
         return ir_cast(r->ir, args[0], (enum dtype)n.dtype, n.span);
     if (n.op == OP_bitcast)
@@ -288,28 +301,32 @@ static ir_id rebuild_inner(struct rebuild *r, ir_id id)
     return ir_elem(r->ir, (enum op)n.op, (enum dtype)n.dtype, args, n.n_args, n.flags, n.span, r->diags);
 }
 
-static ir_id rebuild(struct rebuild *r, ir_id id)
+/* Ascending, so without recursion: an expression may be deeper than the stack. What a slow side uses from around it is built before it. */
+static ir_id rebuild_all(struct rebuild *r, ir_id root)
 {
-    if (id == 0)
-        return 0;
-    if (!r->made[id])
-        r->made[id] = rebuild_inner(r, id);
-    return r->made[id];
+    uint32_t region = ir_at(r->ir, root)->region;
+    mark_needed(r, root);
+    for (ir_id id = 1; id <= root; id++)
+        if (r->need[id] && ir_region_around(r->ir, ir_at(r->ir, id)->region, region))
+            r->made[id] = rebuild(r, id);
+    return r->made[root];
 }
 
 ir_id ir_view(struct ir *ir, ir_id x, struct ir_step step, struct span span, struct diags *diags)
 {
-    struct rebuild r = {.ir = ir, .step = &step, .n = ir->nodes.n, .span = span, .diags = diags};
+    struct rebuild r = {.ir = ir, .step = &step, .span = span, .diags = diags};
     if (x == 0)
         return 0;
     struct ir_shape s = ir->shapes.at[ir_at(ir, x)->shape];
     r.rank = s.rank;
-    r.made = arena_array(ir->arena, ir_id, r.n);
+    r.need = arena_array(ir->arena, uint8_t, x + 1);
+    r.made = arena_array(ir->arena, ir_id, x + 1);
     if (step.kind == STEP_SLICE || step.kind == STEP_INDEX)
         step.of = s.dim[step.axis];
     if (step.kind == STEP_INDEX) {
-        struct ir_check c = {.kind = CHECK_INDEX, .span = span, .dim_a = step.of, .dim_b = step.axis, .index = step.index};
+        struct ir_check c = {
+            .kind = CHECK_INDEX, .span = span, .dim_a = step.of, .dim_b = step.axis, .index = step.index};
         vec_push(ir->arena, &ir->checks, c);
     }
-    return rebuild(&r, x);
+    return rebuild_all(&r, x);
 }

@@ -20,6 +20,11 @@ struct space {
 
 enum { AXIS_MADE = 0xff };
 
+struct visit {
+    ir_id id;
+    uint32_t next; /* argument to meet */
+};
+
 struct fuse {
     struct arena *arena;
     const struct ir *ir;
@@ -27,10 +32,17 @@ struct fuse {
     struct diags *diags;
     uint8_t *live;
     uint32_t *level;
-    uint32_t *nest_of;   /* per REDUCE node: 1 + its nest */
+    uint32_t *nest_of; /* per REDUCE node: 1 + its nest */
+    uint32_t
+        *home; /* per node: 1 + the nest it can be computed after, HOME_NONE, or 0 when it waits for none */
     uint32_t *buffer_of; /* per node: 1 + the buffer that holds it */
     uint8_t *seen;
+    struct visit *stack; /* of collect; every node is on it once at most */
+    uint32_t depth;
+    uint32_t max_nests;
 };
+
+#define HOME_NONE UINT32_MAX
 
 static bool is_reduce(const struct ir_node *n)
 {
@@ -117,7 +129,8 @@ static bool joins(const struct fuse *f, const struct loop_nest *nest, ir_id id)
 {
     const struct ir_node *n = ir_at(f->ir, id), *m = ir_at(f->ir, nest->reduces.at[0].value);
     uint16_t lanes = lanes_of(f, id);
-    return nest->level == f->level[id] && axes_of(n) == axes_of(m) && ir_at(f->ir, n->args[0])->shape == ir_at(f->ir, m->args[0])->shape &&
+    return nest->level == f->level[id] && axes_of(n) == axes_of(m) &&
+           ir_at(f->ir, n->args[0])->shape == ir_at(f->ir, m->args[0])->shape &&
            (lanes == 0 || nest->lanes == 0 || nest->kind == NEST_COLUMNS || lanes == nest->lanes);
 }
 
@@ -150,20 +163,35 @@ static void place_reduction(struct fuse *f, ir_id id)
     f->nest_of[id] = 1 + (uint32_t)(nest - f->plan->nests.at);
 }
 
-/* Reductions level by level, so that nests come out in order of execution. */
-static void place_reductions(struct fuse *f)
+static bool too_many_nests(const struct fuse *f, uint32_t at_least)
+{
+    if (at_least <= f->max_nests)
+        return false;
+    diag_add(f->diags, AX_too_many_kernels, (struct span){0, 0},
+             "the program needs more kernels than the limit of %u", f->max_nests);
+    return true;
+}
+
+/* Reductions level by level, so that nests come out in order of execution. False when they are too many. */
+static bool place_reductions(struct fuse *f)
 {
     uint32_t deepest = 0;
     for (ir_id id = 1; id < f->ir->nodes.n; id++)
         if (f->live[id] && deepest < f->level[id])
             deepest = f->level[id];
+    if (too_many_nests(f, deepest)) /* a level needs a nest; known before time goes into any */
+        return false;
     for (uint32_t level = 1; level <= deepest; level++)
         for (ir_id id = 1; id < f->ir->nodes.n; id++)
-            if (f->live[id] && is_reduce(ir_at(f->ir, id)) && f->level[id] == level)
+            if (f->live[id] && is_reduce(ir_at(f->ir, id)) && f->level[id] == level) {
                 place_reduction(f, id);
+                if (too_many_nests(f, f->plan->nests.n))
+                    return false;
+            }
     for (uint32_t i = 0; i < f->plan->nests.n; i++)
         if (f->plan->nests.at[i].lanes == 0)
             f->plan->nests.at[i].lanes = TREE_LANE_BYTES / 8;
+    return true;
 }
 
 /* ---- bodies ---- */
@@ -208,36 +236,52 @@ static void add_load(struct fuse *f, struct loop_body *body, ir_id id, const str
     vec_push(f->arena, &body->loads, a);
 }
 
-/* nest: the one whose own reductions are values at hand (its epilogue), or 0. */
-static void collect(struct fuse *f, struct loop_body *body, ir_id id, const struct space *s, uint32_t nest)
+enum { SEEN = 1, COMPUTED = 2 };
+
+/* A value is met: what is in memory is loaded, what must be computed goes on the stack. */
+static void meet(struct fuse *f, struct loop_body *body, ir_id id, const struct space *s, uint32_t nest)
 {
     const struct ir_node *n = ir_at(f->ir, id);
     if (f->seen[id])
         return;
-    f->seen[id] = 1;
+    f->seen[id] = SEEN;
     if (is_reduce(n) && f->nest_of[id] == nest)
         return;
     if (n->op == OP_input || n->op == OP_place || n->op == OP_view || n->op == OP_count || is_reduce(n)) {
         add_load(f, body, id, s);
         return;
     }
-    for (unsigned i = 0; i < n->n_args; i++)
-        collect(f, body, n->args[i], s, nest);
-    vec_push(f->arena, &body->order, id);
+    f->stack[f->depth++] = (struct visit){.id = id};
 }
 
-static void sort_order(struct loop_body *b)
+/*
+ * What `root` needs, depth first, with a stack of its own: programs are as deep as their authors like. nest: the one
+ * whose own reductions are values at hand (its epilogue), or 0.
+ */
+static void collect(struct fuse *f, struct loop_body *body, ir_id root, const struct space *s, uint32_t nest)
 {
-    for (uint32_t i = 1; i < b->order.n; i++) {
-        ir_id id = b->order.at[i];
-        uint32_t j = i;
-        for (; j > 0 && b->order.at[j - 1] > id; j--)
-            b->order.at[j] = b->order.at[j - 1];
-        b->order.at[j] = id;
+    meet(f, body, root, s, nest);
+    while (f->depth) {
+        struct visit *v = &f->stack[f->depth - 1];
+        const struct ir_node *n = ir_at(f->ir, v->id);
+        if (v->next < n->n_args) {
+            meet(f, body, n->args[v->next++], s, nest);
+        } else {
+            f->seen[v->id] = COMPUTED;
+            f->depth--;
+        }
     }
 }
 
-static void add_store(struct fuse *f, struct loop_body *body, ir_id id, uint32_t buffer, const struct space *s)
+static void set_order(struct fuse *f, struct loop_body *b)
+{
+    for (ir_id id = 1; id < f->ir->nodes.n; id++)
+        if (f->seen[id] == COMPUTED)
+            vec_push(f->arena, &b->order, id);
+}
+
+static void add_store(struct fuse *f, struct loop_body *body, ir_id id, uint32_t buffer,
+                      const struct space *s)
 {
     struct loop_access a = access_of(f, id, s);
     a.source = SOURCE_BUFFER;
@@ -247,20 +291,31 @@ static void add_store(struct fuse *f, struct loop_body *body, ir_id id, uint32_t
 
 /* ---- where outputs go ---- */
 
-/* Does `id` wait for a reduction of this level outside `nest`? */
-static bool needs_other(struct fuse *f, ir_id id, uint32_t level, uint32_t nest)
+/*
+ * The one nest whose reductions a value waits for, of those on its own level: the nest in whose epilogue it can be computed.
+ * A view looks at other elements than the one at hand, so it has none.
+ */
+static uint32_t home_of(const struct fuse *f, ir_id id)
 {
     const struct ir_node *n = ir_at(f->ir, id);
-    if (f->level[id] < level || n->op == OP_count)
-        return false;
-    if (is_reduce(n))
-        return f->nest_of[id] != nest;
-    if (n->op == OP_view) /* other elements than the one at hand */
-        return true;
+    uint32_t home = 0;
+    if (f->level[id] == 0 || is_reduce(n))
+        return f->nest_of[id];
+    if (n->op == OP_view)
+        return HOME_NONE;
     for (unsigned i = 0; i < n->n_args; i++)
-        if (needs_other(f, n->args[i], level, nest))
-            return true;
-    return false;
+        if (f->level[n->args[i]] == f->level[id]) {
+            uint32_t h = f->home[n->args[i]];
+            home = home == 0 || home == h ? h : HOME_NONE;
+        }
+    return home;
+}
+
+static void find_homes(struct fuse *f)
+{
+    for (ir_id id = 1; id < f->ir->nodes.n; id++)
+        if (f->live[id])
+            f->home[id] = home_of(f, id);
 }
 
 static struct space whole_space(const struct fuse *f, ir_id id)
@@ -272,7 +327,8 @@ static struct space whole_space(const struct fuse *f, ir_id id)
 
 static bool try_main(struct fuse *f, ir_id id, struct loop_nest *nest)
 {
-    return nest->kind != NEST_MAP && f->level[id] < nest->level && ir_at(f->ir, id)->shape == ir_at(f->ir, nest->reduces.at[0].operand)->shape &&
+    return nest->kind != NEST_MAP && f->level[id] < nest->level &&
+           ir_at(f->ir, id)->shape == ir_at(f->ir, nest->reduces.at[0].operand)->shape &&
            shape_of(f, id)->rank > 0;
 }
 
@@ -280,8 +336,7 @@ static bool try_epilogue(struct fuse *f, ir_id id, struct loop_nest *nest, uint3
 {
     struct space s = whole_space(f, id);
     space_fill(&s, 1);
-    return nest->kind != NEST_MAP && f->level[id] == nest->level && same_dims(&s, nest->dim, nest->n_kept) &&
-           !needs_other(f, id, nest->level, index + 1);
+    return f->home[id] == index + 1 && same_dims(&s, nest->dim, nest->n_kept);
 }
 
 struct placing {
@@ -308,7 +363,8 @@ static struct placing place_output(struct fuse *f, ir_id id, uint32_t buffer)
     struct space s = whole_space(f, id);
     space_fill(&s, 1);
     for (uint32_t i = 0; i < n; i++)
-        if (f->plan->nests.at[i].kind == NEST_MAP && same_dims(&s, f->plan->nests.at[i].dim, f->plan->nests.at[i].rank)) {
+        if (f->plan->nests.at[i].kind == NEST_MAP &&
+            same_dims(&s, f->plan->nests.at[i].dim, f->plan->nests.at[i].rank)) {
             p.nest = i;
             return p;
         }
@@ -327,7 +383,11 @@ static void make_buffers(struct fuse *f)
     f->plan->output_buffer = arena_array(f->arena, uint32_t, f->ir->outputs.n);
     for (uint32_t i = 0; i < f->ir->outputs.n; i++) {
         const struct ir_node *n = ir_at(f->ir, f->ir->outputs.at[i].node);
-        struct loop_buffer b = {.role = BUFFER_OUTPUT, .output = i, .value = f->ir->outputs.at[i].node, .dtype = n->dtype, .shape = n->shape};
+        struct loop_buffer b = {.role = BUFFER_OUTPUT,
+                                .output = i,
+                                .value = f->ir->outputs.at[i].node,
+                                .dtype = n->dtype,
+                                .shape = n->shape};
         vec_push(f->arena, &f->plan->buffers, b);
         f->plan->output_buffer[i] = i;
         if (!f->buffer_of[b.value])
@@ -368,7 +428,7 @@ static void build_main(struct fuse *f, struct loop_nest *nest, const struct plac
             if (nest->level < f->level[p[i].id])
                 nest->level = f->level[p[i].id];
         }
-    sort_order(&nest->main);
+    set_order(f, &nest->main);
 }
 
 static void build_epilogue(struct fuse *f, struct loop_nest *nest, const struct placing *p, uint32_t n)
@@ -382,7 +442,7 @@ static void build_epilogue(struct fuse *f, struct loop_nest *nest, const struct 
             collect(f, &nest->epilogue, p[i].id, &s, index + 1);
             add_store(f, &nest->epilogue, p[i].id, p[i].buffer, &s);
         }
-    sort_order(&nest->epilogue);
+    set_order(f, &nest->epilogue);
 }
 
 /* Reductions that other nests load are stored by their own. */
@@ -417,46 +477,63 @@ static void find_lifetimes(struct loop_plan *plan)
             plan->buffers.at[b].last = plan->nests.n;
 }
 
-static bool within_limits(const struct fuse *f, const struct loop_limits *limits)
+static bool slots_suffice(const struct fuse *f)
 {
-    uint32_t max_nests = limits && limits->max_nests ? limits->max_nests : 256;
-    if (f->plan->nests.n > max_nests) {
-        diag_add(f->diags, AX_too_many_kernels, (struct span){0, 0}, "the program needs %u kernels; the limit is %u",
-                 f->plan->nests.n, max_nests);
-        return false;
-    }
     for (uint32_t i = 0; i < f->plan->nests.n; i++)
         if (loop_slots(&f->plan->nests.at[i]).count > LOOP_MAX_SLOTS) {
-            diag_add(f->diags, AX_too_many_accesses, (struct span){0, 0},
-                     "one kernel of the program reads and writes too many arrays at once: split the expression");
+            diag_add(
+                f->diags, AX_too_many_accesses, (struct span){0, 0},
+                "one kernel of the program reads and writes too many arrays at once: split the expression");
             return false;
         }
     return true;
 }
 
-struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits, struct diags *diags)
+static void fuse_init(struct fuse *f)
 {
-    uint32_t n = ir->nodes.n;
-    struct fuse f = {.arena = arena, .ir = ir, .diags = diags, .plan = arena_new(arena, struct loop_plan)};
-    f.live = arena_array(arena, uint8_t, n);
-    f.level = arena_array(arena, uint32_t, n);
-    f.nest_of = arena_array(arena, uint32_t, n);
-    f.buffer_of = arena_array(arena, uint32_t, n);
-    f.seen = arena_array(arena, uint8_t, n);
-    f.plan->ir = ir;
+    uint32_t n = f->ir->nodes.n;
+    f->plan = arena_new(f->arena, struct loop_plan);
+    f->plan->ir = f->ir;
+    f->live = arena_array(f->arena, uint8_t, n);
+    f->level = arena_array(f->arena, uint32_t, n);
+    f->nest_of = arena_array(f->arena, uint32_t, n);
+    f->home = arena_array(f->arena, uint32_t, n);
+    f->buffer_of = arena_array(f->arena, uint32_t, n);
+    f->seen = arena_array(f->arena, uint8_t, n);
+    f->stack = arena_array(f->arena, struct visit, n);
+}
+
+static void build_bodies(struct fuse *f, const struct placing *placed)
+{
+    for (uint32_t i = 0; i < f->plan->nests.n; i++)
+        build_main(f, &f->plan->nests.at[i], placed, f->ir->outputs.n);
+    for (uint32_t i = 0; i < f->plan->nests.n; i++)
+        if (f->plan->nests.at[i].kind != NEST_MAP)
+            build_epilogue(f, &f->plan->nests.at[i], placed, f->ir->outputs.n);
+}
+
+struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits,
+                             struct diags *diags)
+{
+    struct fuse f = {.arena = arena,
+                     .ir = ir,
+                     .diags = diags,
+                     .max_nests = limits && limits->max_nests ? limits->max_nests : 256};
+    struct placing *placed = arena_array(arena, struct placing, ir->outputs.n + 1);
+    fuse_init(&f);
     ir_live(ir, f.live);
     find_levels(&f);
-    place_reductions(&f);
+    if (!place_reductions(&f))
+        return NULL;
+    find_homes(&f);
     make_buffers(&f);
-    struct placing *placed = arena_array(arena, struct placing, ir->outputs.n + 1);
-    for (uint32_t i = 0; i < ir->outputs.n; i++)
+    for (uint32_t i = 0; i < ir->outputs.n; i++) {
         placed[i] = place_output(&f, ir->outputs.at[i].node, i);
-    for (uint32_t i = 0; i < f.plan->nests.n; i++)
-        build_main(&f, &f.plan->nests.at[i], placed, ir->outputs.n);
-    for (uint32_t i = 0; i < f.plan->nests.n; i++)
-        if (f.plan->nests.at[i].kind != NEST_MAP)
-            build_epilogue(&f, &f.plan->nests.at[i], placed, ir->outputs.n);
+        if (too_many_nests(&f, f.plan->nests.n))
+            return NULL;
+    }
+    build_bodies(&f, placed);
     store_temporaries(&f);
     find_lifetimes(f.plan);
-    return within_limits(&f, limits) ? f.plan : NULL;
+    return slots_suffice(&f) ? f.plan : NULL;
 }

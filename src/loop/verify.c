@@ -1,72 +1,260 @@
-/* What must hold of a schedule before code is made from it. */
+/* What must hold of a schedule before code is made from it. Trusts nothing in it; the IR below has been verified. */
 #include "loop/loop.h"
 
 struct verify {
     struct arena *arena;
     const struct loop_plan *plan;
-    uint8_t *known; /* values at hand in the body under check */
-    uint8_t *stored;
+    uint8_t *known;  /* values at hand in the body under check */
+    uint8_t *stored; /* buffers that nests before this one have stored */
+    uint32_t nest;
+    const char *step; /* main or epilogue */
 };
 
-static const char *check_body(struct verify *v, const struct loop_body *b, uint32_t nest, const char *step)
+static bool is_reduce(const struct ir *ir, ir_id id)
 {
-    const struct ir *ir = v->plan->ir;
-    for (uint32_t i = 0; i < b->loads.n; i++) {
-        const struct loop_access *a = &b->loads.at[i];
-        if (a->source == SOURCE_BUFFER && !v->stored[a->index])
-            return arena_printf(v->arena, "nest %u %s loads buffer %u before it is stored", nest, step, a->index);
-        v->known[a->value] = 1;
-    }
-    for (uint32_t i = 0; i < b->order.n; i++) {
-        const struct ir_node *n = ir_at(ir, b->order.at[i]);
-        for (unsigned k = 0; k < n->n_args; k++)
-            if (!v->known[n->args[k]])
-                return arena_printf(v->arena, "nest %u %s computes %%%u before its argument %%%u", nest, step, b->order.at[i], n->args[k]);
-        v->known[b->order.at[i]] = 1;
-    }
-    for (uint32_t i = 0; i < b->stores.n; i++)
-        if (!v->known[b->stores.at[i].value])
-            return arena_printf(v->arena, "nest %u %s stores %%%u, which it does not compute", nest, step, b->stores.at[i].value);
+    return op_table[ir_at(ir, id)->op].kind == OPK_REDUCE;
+}
+
+static bool is_value(const struct verify *v, ir_id id)
+{
+    return id > 0 && id < v->plan->ir->nodes.n;
+}
+
+/* Every axis of the array that is not statically 1 meets one dim of the space, the same dim or one stretched over it. */
+static const char *check_axes(struct verify *v, const struct loop_access *a, unsigned n_dims)
+{
+    const struct ir_shape *s = &v->plan->ir->shapes.at[ir_at(v->plan->ir, a->value)->shape];
+    unsigned met = 0;
+    if (a->source == SOURCE_COUNT)
+        return NULL;
+    for (unsigned d = 0; d < n_dims; d++)
+        if (a->axis[d] >= a->rank || (a->axis[d] >= 0 && met >> a->axis[d] & 1))
+            return arena_printf(v->arena, "nest %u %s walks an axis of %%%u that is not there, or twice",
+                                v->nest, v->step, a->value);
+        else if (a->axis[d] >= 0)
+            met |= 1u << a->axis[d];
+    for (unsigned k = 0; k < s->rank; k++)
+        if (s->dim[k] != 0 && !(met >> k & 1))
+            return arena_printf(v->arena, "nest %u %s never walks axis %u of %%%u", v->nest, v->step, k,
+                                a->value);
     return NULL;
 }
 
-static void note_stores(struct verify *v, const struct loop_body *b)
+static const char *check_access(struct verify *v, const struct loop_access *a, unsigned n_dims)
 {
-    for (uint32_t i = 0; i < b->stores.n; i++)
-        v->stored[b->stores.at[i].index] = 1;
+    const struct ir *ir = v->plan->ir;
+    if (!is_value(v, a->value))
+        return arena_printf(v->arena, "nest %u %s accesses a value that is not there", v->nest, v->step);
+    const struct ir_node *n = ir_at(ir, a->value);
+    if (a->dtype != n->dtype || a->rank != (a->source == SOURCE_COUNT ? 0 : ir->shapes.at[n->shape].rank))
+        return arena_printf(v->arena, "nest %u %s accesses %%%u as another type or rank", v->nest, v->step,
+                            a->value);
+    if (a->source == SOURCE_BUFFER && a->index >= v->plan->buffers.n)
+        return arena_printf(v->arena, "nest %u %s accesses buffer %u, which is not there", v->nest, v->step,
+                            a->index);
+    return check_axes(v, a, n_dims);
 }
 
-static const char *check_nest(struct verify *v, uint32_t i)
+/* Where the value of a load lies, seen through its view. */
+static const char *check_source(struct verify *v, const struct loop_access *a)
 {
-    const struct loop_nest *n = &v->plan->nests.at[i];
-    v->known = arena_array(v->arena, uint8_t, v->plan->ir->nodes.n);
-    const char *fault = check_body(v, &n->main, i, "main");
-    for (uint32_t r = 0; r < n->reduces.n && !fault; r++)
-        if (!v->known[n->reduces.at[r].operand])
-            fault = arena_printf(v->arena, "nest %u reduces %%%u, which it does not compute", i, n->reduces.at[r].operand);
+    const struct ir *ir = v->plan->ir;
+    bool view = ir_at(ir, a->value)->op == OP_view, right;
+    ir_id base = view ? ir_at(ir, a->value)->args[0] : a->value;
+    if (a->source == SOURCE_ARGUMENT)
+        right = ir_at(ir, base)->op == OP_input && a->index == ir_at(ir, base)->attr;
+    else if (a->source == SOURCE_PLACE)
+        right = ir_at(ir, base)->op == OP_place;
+    else if (a->source == SOURCE_COUNT)
+        right = ir_at(ir, base)->op == OP_count;
+    else
+        right = a->source == SOURCE_BUFFER && v->plan->buffers.at[a->index].value == base;
+    return right && a->view == view ? NULL
+                                    : arena_printf(v->arena, "nest %u %s loads %%%u from where it is not",
+                                                   v->nest, v->step, a->value);
+}
+
+static const char *check_load(struct verify *v, const struct loop_access *a, unsigned n_dims)
+{
+    const char *fault = check_access(v, a, n_dims);
+    fault = fault ? fault : check_source(v, a);
     if (fault)
         return fault;
-    if (n->rank == 0 || n->n_kept == 0 || (n->kind != NEST_MAP && n->rank == n->n_kept))
-        return arena_printf(v->arena, "nest %u lacks a dim", i);
-    v->known = arena_array(v->arena, uint8_t, v->plan->ir->nodes.n);
+    if (a->source == SOURCE_BUFFER && !v->stored[a->index])
+        return arena_printf(v->arena, "nest %u %s loads buffer %u before it is stored", v->nest, v->step,
+                            a->index);
+    if (v->known[a->value])
+        return arena_printf(v->arena, "nest %u %s loads %%%u twice", v->nest, v->step, a->value);
+    v->known[a->value] = 1;
+    return NULL;
+}
+
+static const char *check_order(struct verify *v, const struct loop_body *b, uint32_t i)
+{
+    ir_id id = b->order.at[i];
+    if (!is_value(v, id))
+        return arena_printf(v->arena, "nest %u %s computes a value that is not there", v->nest, v->step);
+    const struct ir_node *n = ir_at(v->plan->ir, id);
+    if (n->op == OP_input || n->op == OP_place || n->op == OP_view || n->op == OP_count ||
+        is_reduce(v->plan->ir, id))
+        return arena_printf(v->arena, "nest %u %s computes %%%u, which must be loaded", v->nest, v->step, id);
+    if ((i > 0 && id <= b->order.at[i - 1]) || v->known[id])
+        return arena_printf(v->arena, "nest %u %s computes %%%u out of order, or twice", v->nest, v->step,
+                            id);
+    for (unsigned k = 0; k < n->n_args; k++)
+        if (!v->known[n->args[k]])
+            return arena_printf(v->arena, "nest %u %s computes %%%u before its argument %%%u", v->nest,
+                                v->step, id, n->args[k]);
+    v->known[id] = 1;
+    return NULL;
+}
+
+static const char *check_store(struct verify *v, const struct loop_access *a, unsigned n_dims)
+{
+    const char *fault = check_access(v, a, n_dims);
+    if (fault)
+        return fault;
+    if (!v->known[a->value])
+        return arena_printf(v->arena, "nest %u %s stores %%%u, which it does not compute", v->nest, v->step,
+                            a->value);
+    if (a->source != SOURCE_BUFFER || v->plan->buffers.at[a->index].value != a->value)
+        return arena_printf(v->arena, "nest %u %s stores %%%u where it does not belong", v->nest, v->step,
+                            a->value);
+    return NULL;
+}
+
+static const char *check_body(struct verify *v, const struct loop_body *b, unsigned n_dims)
+{
+    const char *fault = NULL;
+    for (uint32_t i = 0; i < b->loads.n && !fault; i++)
+        fault = check_load(v, &b->loads.at[i], n_dims);
+    for (uint32_t i = 0; i < b->order.n && !fault; i++)
+        fault = check_order(v, b, i);
+    for (uint32_t i = 0; i < b->stores.n && !fault; i++)
+        fault = check_store(v, &b->stores.at[i], n_dims);
+    return fault;
+}
+
+static const char *note_stores(struct verify *v, const struct loop_body *b)
+{
+    for (uint32_t i = 0; i < b->stores.n; i++) {
+        if (v->stored[b->stores.at[i].index])
+            return arena_printf(v->arena, "nest %u stores buffer %u once more", v->nest,
+                                b->stores.at[i].index);
+        v->stored[b->stores.at[i].index] = 1;
+    }
+    return NULL;
+}
+
+static const char *check_space(struct verify *v, const struct loop_nest *n)
+{
+    bool maps = n->kind == NEST_MAP;
+    if (n->kind > NEST_COLUMNS)
+        return arena_printf(v->arena, "nest %u is of no kind", v->nest);
+    if (n->rank == 0 || n->rank > LOOP_MAX_RANK || n->n_kept == 0 ||
+        (maps ? n->rank != n->n_kept : n->rank <= n->n_kept))
+        return arena_printf(v->arena, "nest %u lacks a dim", v->nest);
+    for (unsigned d = 0; d < n->rank; d++)
+        if (n->dim[d] >= v->plan->ir->dims.n)
+            return arena_printf(v->arena, "nest %u walks a dim that is not there", v->nest);
+    if (maps ? n->reduces.n || n->epilogue.order.n || n->epilogue.loads.n || n->epilogue.stores.n
+             : !n->reduces.n)
+        return arena_printf(v->arena, "nest %u reduces nothing, or reduces though it is a map", v->nest);
+    if (!maps && (n->lanes == 0 || n->lanes & (n->lanes - 1u)))
+        return arena_printf(v->arena, "nest %u has %u lanes", v->nest, n->lanes);
+    return loop_slots(n).count > LOOP_MAX_SLOTS
+               ? arena_printf(v->arena, "nest %u takes too many arguments", v->nest)
+               : NULL;
+}
+
+static const char *check_reduce(struct verify *v, const struct loop_reduce *r)
+{
+    const struct ir *ir = v->plan->ir;
+    if (!is_value(v, r->value) || !is_reduce(ir, r->value) || ir_at(ir, r->value)->op != r->op ||
+        !is_value(v, r->operand))
+        return arena_printf(v->arena, "nest %u reduces to %%%u, which is another operation", v->nest,
+                            r->value);
+    if (!v->known[r->operand])
+        return arena_printf(v->arena, "nest %u reduces %%%u, which it does not compute", v->nest, r->operand);
+    return ir_at(ir, r->value)->args[0] != r->operand
+               ? arena_printf(v->arena, "nest %u reduces %%%u to what it does not give", v->nest, r->operand)
+               : NULL;
+}
+
+static void forget(struct verify *v, const char *step)
+{
+    for (ir_id id = 0; id < v->plan->ir->nodes.n; id++)
+        v->known[id] = 0;
+    v->step = step;
+}
+
+static const char *check_nest(struct verify *v, const struct loop_nest *n)
+{
+    const char *fault = check_space(v, n);
+    forget(v, "main");
+    fault = fault ? fault : check_body(v, &n->main, n->rank);
+    for (uint32_t r = 0; r < n->reduces.n && !fault; r++)
+        fault = check_reduce(v, &n->reduces.at[r]);
+    if (fault)
+        return fault;
+    forget(v, "epilogue");
     for (uint32_t r = 0; r < n->reduces.n; r++)
         v->known[n->reduces.at[r].value] = 1;
-    fault = check_body(v, &n->epilogue, i, "epilogue");
-    note_stores(v, &n->main);
-    note_stores(v, &n->epilogue);
+    fault = check_body(v, &n->epilogue, n->n_kept);
+    fault = fault ? fault : note_stores(v, &n->main);
+    return fault ? fault : note_stores(v, &n->epilogue);
+}
+
+/* A buffer's memory may serve another one before `first` and after `last`. */
+static const char *check_lifetimes(struct verify *v, const struct loop_body *b)
+{
+    for (uint32_t i = 0; i < b->stores.n; i++)
+        if (v->plan->buffers.at[b->stores.at[i].index].first != v->nest)
+            return arena_printf(v->arena, "buffer %u is not alive from where it is stored",
+                                b->stores.at[i].index);
+    for (uint32_t i = 0; i < b->loads.n; i++)
+        if (b->loads.at[i].source == SOURCE_BUFFER &&
+            v->plan->buffers.at[b->loads.at[i].index].last < v->nest)
+            return arena_printf(v->arena, "buffer %u is not alive where nest %u loads it",
+                                b->loads.at[i].index, v->nest);
+    return NULL;
+}
+
+static const char *check_buffer(struct verify *v, uint32_t i)
+{
+    const struct loop_buffer *b = &v->plan->buffers.at[i];
+    if (!v->stored[i])
+        return arena_printf(v->arena, "buffer %u is never stored", i);
+    const struct ir_node *n = ir_at(v->plan->ir, b->value);
+    if (b->dtype != n->dtype || b->shape != n->shape)
+        return arena_printf(v->arena, "buffer %u has not the type and shape of its value", i);
+    if (b->role == BUFFER_OUTPUT &&
+        (b->output >= v->plan->n_outputs || v->plan->output_buffer[b->output] != i))
+        return arena_printf(v->arena, "buffer %u is not the output it says", i);
+    if (b->role == BUFFER_OUTPUT && b->last != v->plan->nests.n)
+        return arena_printf(v->arena, "buffer %u, an output, does not live to the end", i);
+    return NULL;
+}
+
+static const char *check_buffers(struct verify *v)
+{
+    const char *fault = NULL;
+    for (uint32_t i = 0; i < v->plan->buffers.n && !fault; i++)
+        fault = check_buffer(v, i);
+    for (v->nest = 0; v->nest < v->plan->nests.n && !fault; v->nest++) {
+        fault = check_lifetimes(v, &v->plan->nests.at[v->nest].main);
+        fault = fault ? fault : check_lifetimes(v, &v->plan->nests.at[v->nest].epilogue);
+    }
     return fault;
 }
 
 const char *loop_verify(struct arena *arena, const struct loop_plan *plan)
 {
-    struct verify v = {.arena = arena, .plan = plan, .stored = arena_array(arena, uint8_t, plan->buffers.n + 1)};
-    for (uint32_t i = 0; i < plan->nests.n; i++) {
-        const char *fault = check_nest(&v, i);
-        if (fault)
-            return fault;
-    }
-    for (uint32_t b = 0; b < plan->buffers.n; b++)
-        if (!v.stored[b])
-            return arena_printf(arena, "buffer %u is never stored", b);
-    return NULL;
+    struct verify v = {
+        .arena = arena, .plan = plan, .stored = arena_array(arena, uint8_t, plan->buffers.n + 1)};
+    const char *fault = NULL;
+    v.known = arena_array(arena, uint8_t, plan->ir->nodes.n);
+    for (v.nest = 0; v.nest < plan->nests.n && !fault; v.nest++)
+        fault = check_nest(&v, &plan->nests.at[v.nest]);
+    return fault ? fault : check_buffers(&v);
 }

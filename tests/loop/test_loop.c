@@ -19,21 +19,71 @@ static const struct {
     {"sum(m, 0)", "C", 1, 1, 0},
     {"sum(m, 1)", "L", 1, 1, 0},
     {"sum(m, (0, 1))", "L", 1, 1, 0},
-    {"sqrt(sum((x - y)**2))*2 + 1", "L", 2, 1, 0},               /* elementwise before and after */
-    {"sum(x), max(x), min(x*2)", "L", 1, 3, 0},                  /* one space, one pass */
-    {"y = x*x; return y, sum(y)", "L", 1, 2, 0},                 /* stored on the way */
+    {"sqrt(sum((x - y)**2))*2 + 1", "L", 2, 1, 0}, /* elementwise before and after */
+    {"sum(x), max(x), min(x*2)", "L", 1, 3, 0},    /* one space, one pass */
+    {"y = x*x; return y, sum(y)", "L", 1, 2, 0},   /* stored on the way */
     {"a = x + y; b = x - y; return a, b, a*b", "M", 2, 3, 0},
-    {"x - mean(x)", "LM", 3, 2, 0},                              /* a scalar between, no array */
+    {"x - mean(x)", "LM", 3, 2, 0}, /* a scalar between, no array */
     {"(x - mean(x))/sqrt(mean((x - mean(x))**2))", "LLM", 6, 3, 0},
     {"m - mean(m, 1, keepdims=True)", "LM", 3, 2, 1},
     {"m - mean(m, 0)", "CM", 3, 2, 1},
     {"sum(sum(m, 1))", "LL", 2, 2, 1},
-    {"sum(x) + sum(x)", "L", 1, 1, 0},                           /* one subexpression */
-    {"sum(x) + sum(y)", "LLM", 4, 3, 0},                         /* their extents may differ */
-    {"dead = sum(x*3); x + 1", "M", 1, 1, 0},                    /* a dead let costs nothing */
+    {"sum(x) + sum(x)", "L", 1, 1, 0},        /* one subexpression */
+    {"sum(x) + sum(y)", "LLM", 4, 3, 0},      /* their extents may differ */
+    {"dead = sum(x*3); x + 1", "M", 1, 1, 0}, /* a dead let costs nothing */
     {"2.0", "M", 0, 1, 0},
     {"x, x", "M", 1, 2, 0},
     {"sum(m, 0), sum(m, 1)", "CL", 2, 2, 0},
+    {"exp(m - max(m, 1, keepdims=True))/sum(exp(m - max(m, 1, keepdims=True)), 1, keepdims=True)", "LLM", 6,
+     3, 2},                                         /* softmax */
+    {"(m - mean(m, 0))/std(m, 0)", "CCM", 6, 4, 3}, /* standard score of columns */
+    {"v = x*x + y; return v, sum(v), max(v), mean(v)", "L", 2, 4, 0},
+    {"sum(x*y) + sum(x*y), x*y", "L", 2, 2, 0},
+    {"sum(t, 0)", "C", 1, 1, 0},
+    {"sum(t, 1)", "C", 1, 1, 0}, /* the last axis is kept */
+    {"sum(t, 2)", "L", 1, 1, 0},
+    {"sum(t, (0, 2))", "L", 1, 1, 0}, /* the last axis is reduced */
+    {"sum(t, (0, 1))", "C", 1, 1, 0},
+    {"sum(m, ())", "C", 1, 1, 0}, /* over nothing: each its own sum */
+    {"sum(s)", "L", 1, 1, 0},
+    {"s*2, s*3", "M", 1, 2, 0},
+    {"x + s*2", "M", 2, 1, 0},
+    {"x, m", "MM", 2, 2, 0},                               /* spaces that differ */
+    {"sum(m, 1), max(m, 1, keepdims=True)", "L", 1, 2, 0}, /* keepdims is no other pass */
+    {"sum(m, 1) + x, x", "LMM", 4, 3, 1},                  /* their extents may differ */
+    {"s*sum(x) + max(x)", "L", 2, 1, 0},
+    {"a = sum(m, 1); b = sum(m, 0); return a*2, b*2", "LC", 2, 2, 0},
+    {"y[1:] - y[:-1]", "M", 2, 1, 0},
+    {"m + m.T", "M", 2, 1, 0},
+    {"sum(m, 0)[1:]", "CM", 2, 2, 1}, /* stored, then seen through the view */
+    {"f = sum(x) > 0; x if f else y", "LM", 4, 2, 0},
+};
+
+/* Dims that a nest walks: those of extent 1 in the text are dropped, but no nest is left without. */
+static const struct {
+    const char *text;
+    unsigned rank, n_kept;
+} spaces[] = {
+    {"x", 1, 1},
+    {"m", 2, 2},
+    {"t", 3, 3},
+    {"s", 1, 1},
+    {"2.0", 1, 1},
+    {"param m: float64[n, 1]\nm*2", 1, 1},
+    {"param m: float64[1, n]\nm*2", 1, 1},
+    {"param m: float64[1, 1]\nm*2", 1, 1},
+    {"param t: float64[1, n, 1]\nt + 1", 1, 1},
+    {"sum(m)", 3, 1},
+    {"sum(m, 1)", 2, 1},
+    {"sum(m, 0)", 2, 1},
+    {"sum(t, (0, 2))", 3, 1},
+    {"sum(t, 1)", 3, 2},
+    {"sum(s)", 2, 1},
+    {"sum(x, 0, keepdims=True)", 2, 1},
+    {"param t: float64[n, 1, k]\nsum(t, 0)", 2, 1},
+    {"param t: float64[n, 1, k]\nsum(t, 1)", 3, 2}, /* what is reduced is 1, and stays a dim */
+    {"x[:, None]", 1, 1},
+    {"x[:, None] + y", 2, 2},
 };
 
 static char letter(const struct loop_nest *n)
@@ -72,11 +122,90 @@ static void test_structure(void **state)
             loads += arrays(&n->main) + arrays(&n->epilogue);
             stores += n->main.stores.n + n->epilogue.stores.n;
         }
-        if (strcmp(nests, plans[i].nests) || loads != plans[i].loads || stores != plans[i].stores || temporaries(p.plan) != plans[i].temporaries)
-            fail_msg("%s: nests %s, %u loads, %u stores, %u temporaries", plans[i].text, nests, loads, stores, temporaries(p.plan));
+        if (strcmp(nests, plans[i].nests) || loads != plans[i].loads || stores != plans[i].stores ||
+            temporaries(p.plan) != plans[i].temporaries)
+            fail_msg("%s: nests %s, %u loads, %u stores, %u temporaries", plans[i].text, nests, loads, stores,
+                     temporaries(p.plan));
         assert_null(loop_verify(&p.arena, p.plan));
         plan_fini(&p);
     }
+}
+
+static void test_spaces(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        struct test_plan p;
+        if (!plan_make(&p, spaces[i].text, DT_float64))
+            fail_msg("%s: %s", spaces[i].text, p.diags.n ? p.diags.at[0].message : "?");
+        const struct loop_nest *n = &p.plan->nests.at[0];
+        if (p.plan->nests.n != 1 || n->rank != spaces[i].rank || n->n_kept != spaces[i].n_kept)
+            fail_msg("%s: %u nests, the first of rank %u, %u kept", spaces[i].text, p.plan->nests.n, n->rank,
+                     n->n_kept);
+        plan_fini(&p);
+    }
+}
+
+static void expect_limit(const char *text, enum diag_id id)
+{
+    struct test_plan p;
+    assert_false(plan_make(&p, text, DT_float64));
+    assert_true(p.diags.n > 0);
+    assert_int_equal(p.diags.at[0].id, id);
+    plan_fini(&p);
+}
+
+/* "what" with its number, `count` times, `between` them. */
+static char *repeat(char *at, const char *what, int count, const char *between)
+{
+    for (int i = 0; i < count; i++) {
+        at += sprintf(at, what, i, i);
+        at += sprintf(at, "%s", i + 1 < count ? between : "");
+    }
+    return at;
+}
+
+static void test_default_limits(void **state)
+{
+    char *text = malloc(1 << 20), *at;
+    (void)state;
+    repeat(text, "a%d[0]*b%d", 200, " + "); /* arrays of one kernel */
+    expect_limit(text, AX_too_many_accesses);
+    repeat(text, "sum(a%d)", 300, ", "); /* spaces that may differ */
+    expect_limit(text, AX_too_many_kernels);
+    at = text + sprintf(text, "a = x\n");
+    at = repeat(at, "a = a*sum(a)\n", 300, ""); /* one after another */
+    sprintf(at, "a");
+    expect_limit(text, AX_too_many_kernels);
+    repeat(text, "a%d*2", 300, ", "); /* maps */
+    expect_limit(text, AX_too_many_kernels);
+    free(text);
+}
+
+/* Programs far deeper than any stack, and ones where a value is used twice at every step, take no longer than others. */
+static void expect_quick(const char *first, const char *step, const char *last)
+{
+    char *text = malloc(1 << 20), *at = text + sprintf(text, "def f(a) {\n");
+    struct test_plan p;
+    at = repeat(at, step, 100, "\n");
+    at += sprintf(at, "\nreturn a }\na = %s\n", first);
+    at = repeat(at, "a = f(a)\n", 400, "");
+    sprintf(at, "%s", last);
+    if (!plan_make(&p, text, DT_float64))
+        fail_msg("%s, %s, %s: %s", first, step, last, p.diags.n ? p.diags.at[0].message : "?");
+    plan_fini(&p);
+    free(text);
+}
+
+static void test_deep(void **state)
+{
+    (void)state;
+    expect_quick("x", "a = a*y", "a");
+    expect_quick("x", "a = a*y", "a[1:]");
+    expect_quick("x", "a = a*y", "sum(a)");
+    expect_quick("sum(x)", "a = a*s", "a");
+    expect_quick("sum(x)", "a = a*a + a", "a");
+    expect_quick("m", "a = a*s", "a.T");
 }
 
 static void test_limits(void **state)
@@ -121,9 +250,19 @@ static void check_slots(const struct loop_nest *n)
         assert_true(slots[i]);
 }
 
-/* A buffer is alive wherever it is read or written. */
+/* A buffer is alive wherever it is read or written, and a temporary no longer. */
 static void check_lifetimes(const struct loop_plan *p)
 {
+    for (uint32_t b = 0; b < p->buffers.n; b++) {
+        bool used = p->buffers.at[b].role == BUFFER_OUTPUT;
+        const struct loop_nest *n =
+            &p->nests.at[p->buffers.at[b].last < p->nests.n ? p->buffers.at[b].last : 0];
+        for (uint32_t i = 0; !used && i < n->main.loads.n; i++)
+            used = n->main.loads.at[i].source == SOURCE_BUFFER && n->main.loads.at[i].index == b;
+        for (uint32_t i = 0; !used && i < n->epilogue.loads.n; i++)
+            used = n->epilogue.loads.at[i].source == SOURCE_BUFFER && n->epilogue.loads.at[i].index == b;
+        assert_true(used);
+    }
     for (uint32_t k = 0; k < p->nests.n; k++) {
         const struct loop_body *bodies[] = {&p->nests.at[k].main, &p->nests.at[k].epilogue};
         for (int b = 0; b < 2; b++) {
@@ -133,7 +272,8 @@ static void check_lifetimes(const struct loop_plan *p)
                     assert_in_range(k, p->buffers.at[a->index].first, p->buffers.at[a->index].last);
             }
             for (uint32_t i = 0; i < bodies[b]->stores.n; i++)
-                assert_in_range(k, p->buffers.at[bodies[b]->stores.at[i].index].first, p->buffers.at[bodies[b]->stores.at[i].index].last);
+                assert_in_range(k, p->buffers.at[bodies[b]->stores.at[i].index].first,
+                                p->buffers.at[bodies[b]->stores.at[i].index].last);
         }
     }
 }
@@ -148,11 +288,18 @@ static uint32_t pick(uint32_t n)
     return (seed >> 10) % n;
 }
 
+/* One of what indexing a matrix or its columns gives, of rank 1. */
+static const char *const views[] = {"m[0]",    "m[:, 1]",       "m[1:, 0]",        "m.T[0]",        "x[::2]",
+                                    "x[1:-1]", "sum(m, 0)[1:]", "max(m, 1)[::-1]", "mean(m, 0)[:2]"};
+
 static char *expression(char *at, unsigned depth)
 {
-    static const char *const leaves[] = {"x", "y", "m", "2", "0.5", "mm"}, *const ops[] = {"+", "-", "*", "/"}, *const calls[] = {"exp", "abs", "sqrt", "-"};
-    static const char *const reduces[] = {"sum", "max", "mean", "prod"};
-    uint32_t kind = depth ? pick(8) : 0;
+    static const char *const leaves[] = {"x", "y", "m", "2", "0.5", "mm"},
+                             *const ops[] = {"+", "-", "*", "/"}, *const calls[] = {"exp", "abs", "sin", "-"};
+    static const char *const reduces[] = {"sum", "max", "mean", "std"};
+    uint32_t kind = depth ? pick(9) : pick(4) ? 0 : 8;
+    if (kind == 8)
+        return at + sprintf(at, "%s", views[pick(sizeof views / sizeof *views)]);
     if (kind == 0)
         return at + sprintf(at, "%s", leaves[pick(6)]);
     if (kind < 4) {
@@ -207,40 +354,106 @@ static void expect_fault(struct test_plan *p, const char *says)
         fail_msg("expected '%s': %s", says, fault ? fault : "sound");
 }
 
+/* Each fault alone, put into a sound schedule and taken out again. */
+#define BREAK(place, value, says)                                                                            \
+    do {                                                                                                     \
+        __typeof__(place) whole = place;                                                                      \
+        assert_null(loop_verify(&p.arena, p.plan));                                                          \
+        place = value;                                                                                       \
+        expect_fault(&p, says);                                                                              \
+        place = whole;                                                                                       \
+    } while (0)
+
 static void test_verifier(void **state)
 {
     struct test_plan p;
-    struct loop_nest *first, *last, saved;
     (void)state;
     assert_true(plan_make(&p, "m - mean(m, 1, keepdims=True)", DT_float64));
-    assert_null(loop_verify(&p.arena, p.plan));
-    first = &p.plan->nests.at[0], last = &p.plan->nests.at[1];
+    struct loop_nest *first = &p.plan->nests.at[0], *last = &p.plan->nests.at[1];
+    struct loop_access *load = &last->main.loads.at[0], *store = &last->main.stores.at[0];
+    struct loop_buffer *kept = &p.plan->buffers.at[1];
+    assert_int_equal(load->source, SOURCE_ARGUMENT);
 
-    saved = *last;
-    last->main.loads.n = 0;
-    expect_fault(&p, "before its argument");
-    *last = saved;
-    last->main.order.n--;
-    expect_fault(&p, "which it does not compute");
-    *last = saved;
-    last->n_kept = 0;
-    expect_fault(&p, "lacks a dim");
-    *last = saved;
-    last->main.stores.n = 0;
-    expect_fault(&p, "is never stored");
-    *last = saved;
+    BREAK(last->main.loads.n, 0, "before its argument");
+    BREAK(last->main.order.n, 0, "which it does not compute");
+    BREAK(last->main.order.at[1], last->main.order.at[0], "out of order");
+    BREAK(last->main.order.at[0], first->reduces.at[0].value, "must be loaded");
+    BREAK(last->main.order.at[0], 0, "a value that is not there");
+    BREAK(last->main.order.at[0], 1u << 30, "a value that is not there");
+    BREAK(last->main.stores.n, 0, "is never stored");
+    BREAK(first->epilogue.stores.n, 0, "before it is stored");
 
-    saved = *first;
-    first->epilogue.stores.n = 0;
-    expect_fault(&p, "before it is stored");
-    *first = saved;
-    first->reduces.at[0].operand = first->reduces.at[0].value;
-    expect_fault(&p, "which it does not compute");
+    BREAK(last->n_kept, 0, "lacks a dim");
+    BREAK(last->n_kept, 1, "lacks a dim");
+    BREAK(first->n_kept, first->rank, "lacks a dim");
+    BREAK(first->rank, LOOP_MAX_RANK + 1, "lacks a dim");
+    BREAK(first->dim[0], 1u << 30, "a dim that is not there");
+    BREAK(first->kind, 7, "of no kind");
+    BREAK(first->reduces.n, 0, "reduces nothing");
+    BREAK(first->lanes, 0, "0 lanes");
+    BREAK(first->lanes, 63, "63 lanes");
+    BREAK(first->reduces.at[0].operand, first->reduces.at[0].value, "does not compute");
+    BREAK(first->reduces.at[0].op, OP_max, "another operation");
+    BREAK(first->reduces.at[0].value, first->reduces.at[0].operand, "another operation");
+
+    BREAK(load->value, 0, "a value that is not there");
+    BREAK(load->value, 1u << 30, "a value that is not there");
+    BREAK(load->dtype, DT_float32, "another type or rank");
+    BREAK(load->rank, 1, "another type or rank");
+    BREAK(load->axis[0], 5, "an axis of");
+    BREAK(load->axis[0], load->axis[1], "or twice");
+    BREAK(load->axis[0], -1, "never walks axis 0");
+    BREAK(load->index, 3, "from where it is not");
+    BREAK(load->view, true, "from where it is not");
+    BREAK(load->source, SOURCE_COUNT, "another type or rank");
+    BREAK(load->source, SOURCE_BUFFER, "from where it is not");
+    BREAK(store->index, 99, "buffer 99, which is not there");
+    BREAK(store->index, 1, "where it does not belong");
+    BREAK(store->source, SOURCE_ARGUMENT, "where it does not belong");
+
+    BREAK(kept->first, 1, "not alive from where it is stored");
+    BREAK(kept->last, 0, "not alive where nest 1 loads it");
+    BREAK(kept->dtype, DT_float32, "the type and shape of its value");
+    BREAK(kept->shape, 0, "the type and shape of its value");
+    BREAK(p.plan->buffers.at[0].last, 0, "does not live to the end");
+    BREAK(p.plan->buffers.at[0].output, 1, "not the output it says");
+    plan_fini(&p);
+
+    assert_true(plan_make(&p, "x, x*2, x", DT_float64));
+    BREAK(p.plan->nests.at[0].main.stores.at[2].index, p.plan->nests.at[0].main.stores.at[0].index,
+          "once more");
+    plan_fini(&p);
+}
+
+/* Temporaries that are never alive together, so that they may share memory. */
+static void test_lifetimes(void **state)
+{
+    struct test_plan p;
+    unsigned apart = 0;
+    (void)state;
+    assert_true(plan_make(&p, "a = m - mean(m, 1, keepdims=True); b = a - max(a, 1, keepdims=True); sum(b*b)",
+                          DT_float64));
+    for (uint32_t i = 0; i < p.plan->buffers.n; i++)
+        for (uint32_t k = 0; k < p.plan->buffers.n; k++)
+            apart += p.plan->buffers.at[i].last < p.plan->buffers.at[k].first;
+    assert_int_equal(p.plan->nests.n, 3);
+    assert_int_equal(apart, 0); /* the mean is computed with once more in the last nest */
+    plan_fini(&p);
+    apart = 0;
+    assert_true(plan_make(&p, "a = sum(m, 1); b = sum(a*a); c = sum(m*b, 0); max(c)", DT_float64));
+    for (uint32_t i = 0; i < p.plan->buffers.n; i++)
+        for (uint32_t k = 0; k < p.plan->buffers.n; k++)
+            apart += p.plan->buffers.at[i].last < p.plan->buffers.at[k].first;
+    assert_int_equal(p.plan->nests.n, 4);
+    assert_true(apart > 0);
     plan_fini(&p);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_structure), cmocka_unit_test(test_limits), cmocka_unit_test(test_made_up), cmocka_unit_test(test_verifier)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_structure),      cmocka_unit_test(test_spaces),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_default_limits), cmocka_unit_test(test_deep),    cmocka_unit_test(test_made_up),
+        cmocka_unit_test(test_lifetimes),      cmocka_unit_test(test_verifier)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,214 @@
+/* What must hold of an IR before a schedule is made from it. Says so of live nodes only: the others are never looked at. */
+#include "ir/build.h"
+
+static const char *fault(const struct ir *ir, ir_id id, const char *what)
+{
+    return arena_printf(ir->arena, "node %u (%s) %s", id,
+                        ir_at(ir, id)->op < OP_COUNT ? op_table[ir_at(ir, id)->op].name : "?", what);
+}
+
+static unsigned arity(const struct ir_node *n)
+{
+    switch (n->op) {
+    case OP_input:
+    case OP_const:
+    case OP_place:
+        return 0;
+    case OP_rarely:
+        return 3;
+    case OP_count:
+        return 1;
+    default:
+        return op_table[n->op].arity;
+    }
+}
+
+/* What the tables are asked with: nothing may be read by an index that is none. */
+static const char *check_numbers(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    if (n->op == OP_none || n->op >= OP_COUNT)
+        return fault(ir, id, "is no operation");
+    enum op_kind kind = op_table[n->op].kind;
+    if (kind != OPK_ELEM && kind != OPK_REDUCE && kind != OPK_INTERNAL && n->op != OP_rarely &&
+        n->op != OP_count)
+        return fault(ir, id, "is no operation of the IR");
+    if (n->dtype == DT_none || n->dtype >= DT_COUNT)
+        return fault(ir, id, "has no type");
+    if (n->shape >= ir->shapes.n)
+        return fault(ir, id, "has no shape");
+    if (n->region >= ir->regions.n || (n->op == OP_rarely && (n->attr == 0 || n->attr >= ir->regions.n)))
+        return fault(ir, id, "is of a region that is not there");
+    if (n->n_args != arity(n))
+        return fault(ir, id, "has too few or too many arguments");
+    return NULL;
+}
+
+static const char *check_args(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    for (unsigned k = 0; k < n->n_args; k++) {
+        if (n->args[k] == 0 || n->args[k] >= id)
+            return fault(ir, id, arena_printf(ir->arena, "uses %u before it is made", n->args[k]));
+        uint32_t region = n->op == OP_rarely && k == 1 ? (uint32_t)n->attr : n->region;
+        if (n->op != OP_count && !ir_region_around(ir, ir_at(ir, n->args[k])->region, region))
+            return fault(ir, id, arena_printf(ir->arena, "uses %u of a region it cannot see", n->args[k]));
+    }
+    return NULL;
+}
+
+/* The arguments from `first` on have one type, `t`. */
+static bool args_are(const struct ir *ir, const struct ir_node *n, unsigned first, enum dtype t)
+{
+    for (unsigned k = first; k < n->n_args; k++)
+        if (ir_at(ir, n->args[k])->dtype != t)
+            return false;
+    return true;
+}
+
+static const char *check_elem(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    enum type_rule rule = op_table[n->op].rule;
+    enum prim prim = ir_prim(ir, id);
+    enum dtype arg = ir_arg_dtype(ir, id);
+    bool gives_bool = rule == RULE_COMPARE || rule == RULE_LOGIC || rule == RULE_TEST;
+    if (prim == PRIM_none || prim == PRIM_math)
+        return fault(ir, id, "is not a primitive of its arguments");
+    if (!args_are(ir, n, n->op == OP_where, arg) ||
+        (n->op == OP_where && ir_at(ir, n->args[0])->dtype != DT_bool))
+        return fault(ir, id, "has arguments of different types");
+    if (n->dtype != (gives_bool ? DT_bool : arg))
+        return fault(ir, id, "has not the type of its arguments");
+    return NULL;
+}
+
+static const char *check_input(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    if (n->attr >= ir->inputs.n)
+        return fault(ir, id, "is no input");
+    const struct ir_input *in = &ir->inputs.at[n->attr];
+    return in->node != id || in->dtype != n->dtype || in->shape != n->shape
+               ? fault(ir, id, "differs from what the input is declared")
+               : NULL;
+}
+
+static const char *check_view(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id), *of = ir_at(ir, n->args[0]);
+    if (n->attr >= ir->views.n || ir->views.at[n->attr].n == 0)
+        return fault(ir, id, "is no view");
+    if (of->op != OP_input && of->op != OP_place && op_table[of->op].kind != OPK_REDUCE)
+        return fault(ir, id, "looks at what is not in memory");
+    return of->dtype != n->dtype ? fault(ir, id, "has not the type of what it looks at") : NULL;
+}
+
+static const char *check_reduce(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id), *of = ir_at(ir, n->args[0]);
+    unsigned rank = ir->shapes.at[of->shape].rank, kept = 0;
+    if (n->attr & ~(uint64_t)(IR_AXES_MASK | IR_KEEPDIMS) || (n->attr & IR_AXES_MASK) >> rank)
+        return fault(ir, id, "is over axes that are not there");
+    if (n->op == OP_count)
+        return n->dtype != DT_int64 ? fault(ir, id, "is not int64") : NULL;
+    for (unsigned a = 0; a < rank; a++)
+        kept += (n->attr & IR_KEEPDIMS) || !(n->attr >> a & 1);
+    if (ir->shapes.at[n->shape].rank != kept)
+        return fault(ir, id, "has not the axes that are kept");
+    return of->dtype != n->dtype ? fault(ir, id, "has not the type of its argument") : NULL;
+}
+
+static const char *check_rarely(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    if (ir_at(ir, n->args[0])->dtype != DT_bool || !args_are(ir, n, 1, n->dtype))
+        return fault(ir, id, "has arguments of different types");
+    return ir->regions.at[n->attr].owner != id || ir->regions.at[n->attr].parent != n->region
+               ? fault(ir, id, "does not own its region")
+               : NULL;
+}
+
+static const char *check_kind(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    if (op_table[n->op].kind == OPK_ELEM)
+        return check_elem(ir, id);
+    if (op_table[n->op].kind == OPK_REDUCE || n->op == OP_count)
+        return check_reduce(ir, id);
+    if (n->op == OP_input)
+        return check_input(ir, id);
+    if (n->op == OP_view)
+        return check_view(ir, id);
+    if (n->op == OP_place)
+        return n->dtype != DT_int64 || n->attr >> ir->shapes.at[n->shape].rank
+                   ? fault(ir, id, "is no place along its axes")
+                   : NULL;
+    if (n->op == OP_rarely)
+        return check_rarely(ir, id);
+    if (n->op == OP_bitcast && type_table[n->dtype].size != type_table[ir_at(ir, n->args[0])->dtype].size)
+        return fault(ir, id, "changes the size of an element");
+    return NULL;
+}
+
+/* The axes of an elementwise result: those of its arguments, each stretched over the others. */
+static const char *check_shape(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    unsigned widest = 0, rank = ir->shapes.at[n->shape].rank;
+    if (op_table[n->op].kind != OPK_ELEM && n->op != OP_cast && n->op != OP_bitcast && n->op != OP_rarely)
+        return NULL;
+    for (unsigned k = 0; k < n->n_args; k++) {
+        unsigned r = ir->shapes.at[ir_at(ir, n->args[k])->shape].rank;
+        widest = r > widest ? r : widest;
+    }
+    return rank != widest ? fault(ir, id, "has not the axes of its arguments") : NULL;
+}
+
+static const char *check_node(const struct ir *ir, ir_id id)
+{
+    const char *f = check_numbers(ir, id);
+    f = f ? f : check_args(ir, id);
+    f = f ? f : check_kind(ir, id);
+    return f ? f : check_shape(ir, id);
+}
+
+static const char *check_shapes(const struct ir *ir)
+{
+    for (uint32_t i = 0; i < ir->shapes.n; i++) {
+        if (ir->shapes.at[i].rank > IR_MAX_RANK)
+            return arena_printf(ir->arena, "shape %u has too many axes", i);
+        for (unsigned d = 0; d < ir->shapes.at[i].rank; d++)
+            if (ir->shapes.at[i].dim[d] >= ir->dims.n)
+                return arena_printf(ir->arena, "shape %u has a dim that is not there", i);
+    }
+    return NULL;
+}
+
+/* ir_live follows arguments, so they are looked at first, live or not. */
+static const char *check_all_args(const struct ir *ir)
+{
+    for (ir_id id = 1; id < ir->nodes.n; id++) {
+        const struct ir_node *n = ir_at(ir, id);
+        for (unsigned k = 0; k < n->n_args; k++)
+            if (n->n_args > 3 || n->args[k] >= id)
+                return fault(ir, id, "uses what is not made before it");
+    }
+    return NULL;
+}
+
+const char *ir_verify(const struct ir *ir)
+{
+    const char *found = check_all_args(ir);
+    found = found ? found : check_shapes(ir);
+    for (uint32_t i = 0; !found && i < ir->outputs.n; i++)
+        if (ir->outputs.at[i].node == 0 || ir->outputs.at[i].node >= ir->nodes.n)
+            return "an output is poison";
+    if (found)
+        return found;
+    uint8_t *live = arena_array(ir->arena, uint8_t, ir->nodes.n + 1);
+    ir_live(ir, live);
+    for (ir_id id = 1; !found && id < ir->nodes.n; id++)
+        found = live[id] ? check_node(ir, id) : NULL;
+    return found;
+}
