@@ -224,6 +224,9 @@ ONE = {
     'log2': ('log2', 'log2q', NEAR['log']), 'log10': ('log10', 'log10q', NEAR['log']),
     'log1p': ('log1p', 'log1pq', '(rnd() % 2 ? sized() : rnd() % 2 ? unit() * 8 - 1 : near_one() - 1)'),
     'rsqrt': ('1 / sqrt', '1 / sqrtq', '(64 * unit())'),
+    'sinh': ('sinh', 'sinhq', '(rnd() % 2 ? sized() : (unit() - 0.5) * 1422)'), 'cosh': ('cosh', 'coshq', '(rnd() % 2 ? sized() : (unit() - 0.5) * 1422)'),
+    'asinh': ('asinh', 'asinhq', NEAR['sized']), 'acosh': ('acosh', 'acoshq', '(1 + fabs(sized()))'), 'atanh': ('atanh', 'atanhq', NEAR['unit']),
+    'cbrt': ('cbrt', 'cbrtq', NEAR['sized']),
     'tan': ('tan', 'tanq', NEAR['sin']), 'asin': ('asin', 'asinq', NEAR['unit']), 'acos': ('acos', 'acosq', NEAR['unit']),
     'atan': ('atan', 'atanq', NEAR['sized']), 'sinpi': ('ref_sinpi', 'ref_sinpiq', NEAR['sized']), 'cospi': ('ref_cospi', 'ref_cospiq', NEAR['sized']),
     'degrees': ('(180 / M_PI) *', '(180 / M_PIq) *', NEAR['sized']), 'radians': ('(M_PI / 180) *', '(M_PIq / 180) *', NEAR['sized']),
@@ -231,6 +234,7 @@ ONE = {
 # name: (reference in double, in __float128, x, y): two arguments as they are tried, in float64; float32 rounds them
 TWO = {
     'atan2': ('atan2', 'atan2q', 'sized()', 'x * sized()', '1'),
+    'hypot': ('hypot', 'hypotq', 'sized()', 'x * sized()', '1'),
     'logaddexp': ('(double)ref_logaddexp', 'ref_logaddexp', 'unit() * 20', 'x + (unit() - 0.5) * ldexp(1, rnd() % 12 - 4)', 'x > 0 && y > 0'),
     'logaddexp2': ('(double)ref_logaddexp2', 'ref_logaddexp2', 'unit() * 20', 'x + (unit() - 0.5) * ldexp(1, rnd() % 12 - 4)', 'x > 0 && y > 0'),
 }

@@ -38,6 +38,7 @@ def times_pi(x, quarter):
 NUMPY = {
     "where": np.where, "rint": np.rint, "remainder": np.remainder,
     "atan": np.arctan, "asin": np.arcsin, "acos": np.arccos, "atan2": np.arctan2,
+    "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
     "sinpi": by_math(lambda x: times_pi(x, 0)), "cospi": by_math(lambda x: times_pi(x, 1)),
     "exp10": lambda x: np.power(np.exp(x).dtype.type(10), x),
 }
