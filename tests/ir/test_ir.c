@@ -74,9 +74,12 @@ static void test_equal_nodes(void **state)
     assert_int_not_equal(two(OP_subtract, DT_float64, x, y), two(OP_subtract, DT_float64, y, x));
     assert_int_equal(real(2), real(2));
     assert_int_not_equal(real(0.0), real(-0.0));
-    assert_int_not_equal(real(2), ir_const(&ir, DT_int64, 0x4000000000000000, 0, NOWHERE)); /* the same bits, another type */
-    assert_int_equal(ir_reduce(&ir, OP_sum, x, 1, false, NOWHERE), ir_reduce(&ir, OP_sum, x, 1, false, NOWHERE));
-    assert_int_not_equal(ir_reduce(&ir, OP_sum, x, 1, false, NOWHERE), ir_reduce(&ir, OP_sum, x, 1, true, NOWHERE));
+    assert_int_not_equal(
+        real(2), ir_const(&ir, DT_int64, 0x4000000000000000, 0, NOWHERE)); /* the same bits, another type */
+    assert_int_equal(ir_reduce(&ir, OP_sum, x, 1, false, NOWHERE),
+                     ir_reduce(&ir, OP_sum, x, 1, false, NOWHERE));
+    assert_int_not_equal(ir_reduce(&ir, OP_sum, x, 1, false, NOWHERE),
+                         ir_reduce(&ir, OP_sum, x, 1, true, NOWHERE));
 }
 
 static void test_many_nodes(void **state)
@@ -143,7 +146,8 @@ static uint64_t from_double(enum dtype t, double v)
     }
 }
 
-static const double specials[] = {0.0, -0.0, 1, -1, 2, 3, -7, 0.5, 63, 64, 1e10, -1e300, 5e-324, INFINITY, -INFINITY, NAN, 9.3e18, -9.3e18};
+static const double specials[] = {0.0, -0.0, 1,      -1,     2,        3,         -7,  0.5,    63,
+                                  64,  1e10, -1e300, 5e-324, INFINITY, -INFINITY, NAN, 9.3e18, -9.3e18};
 enum { N_SPECIALS = sizeof specials / sizeof *specials };
 
 static enum dtype result_of(enum op op, enum dtype t)
@@ -170,7 +174,8 @@ static void fold_one(enum op op, enum dtype t, const double *values)
         inputs[k] = input((const char *const[]){"x", "y", "z"}[k], type, 0);
         arrays[k].data = &bits[k];
     }
-    ir_id c = ir_elem(&ir, op, result_of(op, t), consts, n, 0, NOWHERE, &diags), r = ir_elem(&ir, op, result_of(op, t), inputs, n, 0, NOWHERE, &diags);
+    ir_id c = ir_elem(&ir, op, result_of(op, t), consts, n, 0, NOWHERE, &diags),
+          r = ir_elem(&ir, op, result_of(op, t), inputs, n, 0, NOWHERE, &diags);
     if (ir_at(&ir, c)->op != OP_const)
         return; /* what raises a fault is left to run */
     folded = ir_at(&ir, c)->attr;
@@ -179,25 +184,103 @@ static void fold_one(enum op op, enum dtype t, const double *values)
     assert_true(ir_eval(&ir, arrays, dims, (void *[]){&got}, &faults));
     eval_canonical(result_of(op, t), &folded, 1);
     if (memcmp(&got, &folded, type_table[result_of(op, t)].size))
-        fail_msg("%s of %s, %g %g %g: folds to %llx, runs to %llx", op_table[op].name, type_table[t].name, values[0], n > 1 ? values[1] : 0, n > 2 ? values[2] : 0,
-                 (unsigned long long)folded, (unsigned long long)got);
+        fail_msg("%s of %s, %g %g %g: folds to %llx, runs to %llx", op_table[op].name, type_table[t].name,
+                 values[0], n > 1 ? values[1] : 0, n > 2 ? values[2] : 0, (unsigned long long)folded,
+                 (unsigned long long)got);
     assert_int_equal(faults, 0);
 }
 
 static void test_folding(void **state)
 {
     unsigned rows = 0;
+    bool seen[PRIM_COUNT] = {false};
     (void)state;
     for (enum op op = OP_none + 1; op < OP_COUNT; op++)
         for (enum dtype t = DT_none + 1; t < DT_COUNT; t++) {
             if (op_table[op].kind != OPK_ELEM || !works(t) || op_prim(op, t) <= PRIM_math)
                 continue;
             rows++;
+            seen[op_prim(op, t)] = true;
             for (int i = 0; i < N_SPECIALS; i++)
                 for (int j = 0; j < (op_table[op].arity > 1 ? N_SPECIALS : 1); j++)
                     fold_one(op, t, (double[]){specials[i], specials[j], specials[(i + j) % N_SPECIALS]});
         }
     assert_true(rows > 100);
+    for (enum prim prim = PRIM_math + 1; prim < PRIM_COUNT; prim++)
+        if (!seen[prim])
+            fail_msg("%s was not folded", prim_table[prim].name);
+}
+
+/* A conversion of a constant, and of an input with the same value. */
+static void convert_one(enum dtype from, enum dtype to, double value,
+                        ir_id (*convert)(struct ir *, ir_id, enum dtype, struct span))
+{
+    uint64_t bits = from_double(from, value), got = 0, folded;
+    struct ir_array array = {.data = &bits};
+    unsigned faults = 0;
+    end(NULL);
+    begin(NULL);
+    ir_id c = convert(&ir, ir_const(&ir, from, bits, 0, NOWHERE), to, NOWHERE),
+          r = convert(&ir, input("x", from, 0), to, NOWHERE);
+    assert_int_equal(ir_at(&ir, c)->op, OP_const);
+    folded = ir_at(&ir, c)->attr;
+    vec_push(&arena, &ir.outputs, ((struct ir_output){.node = r}));
+    assert_null(ir_verify(&ir));
+    assert_true(ir_eval(&ir, &array, (int64_t[]){1}, (void *[]){&got}, &faults));
+    eval_canonical(to, &folded, 1);
+    if (memcmp(&got, &folded, type_table[to].size))
+        fail_msg("%g from %s to %s: folds to %llx, runs to %llx", value, type_table[from].name,
+                 type_table[to].name, (unsigned long long)folded, (unsigned long long)got);
+}
+
+static void test_conversions(void **state)
+{
+    (void)state;
+    for (enum dtype from = DT_none + 1; from < DT_COUNT; from++)
+        for (enum dtype to = DT_none + 1; to < DT_COUNT; to++)
+            for (int i = 0; works(from) && works(to) && i < N_SPECIALS; i++) {
+                convert_one(from, to, specials[i], ir_cast);
+                if (type_table[from].size == type_table[to].size && to != DT_bool)
+                    convert_one(from, to, specials[i], ir_bitcast);
+            }
+}
+
+/* What conversion means where C leaves it open: the ends of the range, 0 for nan, never 0 for what is not. */
+static void test_conversion_values(void **state)
+{
+    static const struct {
+        enum dtype to;
+        double from;
+        int64_t want;
+    } cases[] = {
+        {DT_int32, 3e9, INT32_MAX},
+        {DT_int32, -3e9, INT32_MIN},
+        {DT_int32, NAN, 0},
+        {DT_int32, -7.9, -7},
+        {DT_int8, 300, 127},
+        {DT_int8, -300, -128},
+        {DT_int64, INFINITY, INT64_MAX},
+        {DT_int64, -INFINITY, INT64_MIN},
+        {DT_int64, 9007199254740993.0, 9007199254740992},
+        {DT_uint8, -1, 0},
+        {DT_uint8, 255.9, 255},
+        {DT_uint8, 256, 255},
+        {DT_uint32, 4294967295.0, 4294967295},
+        {DT_uint32, 1e10, 4294967295},
+        {DT_uint64, -0.5, 0},
+        {DT_bool, 5e-324, 1},
+        {DT_bool, -0.0, 0},
+        {DT_bool, NAN, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t got = 0;
+        uint64_t bits = 0;
+        eval_cast(cases[i].to, &bits, DT_float64, &cases[i].from, 1);
+        eval_cast(DT_int64, &got, cases[i].to, &bits, 1);
+        if (got != cases[i].want)
+            fail_msg("%g to %s gives %lld", cases[i].from, type_table[cases[i].to].name, (long long)got);
+    }
 }
 
 /* ---- rules ---- */
@@ -205,40 +288,177 @@ static void test_folding(void **state)
 static void test_rules(void **state)
 {
     ir_id x = input("x", DT_float64, 1), i = input("i", DT_int64, 1), b = input("b", DT_bool, 1);
-    ir_id minus = ir_elem(&ir, OP_negative, DT_float64, &x, 1, 0, NOWHERE, &diags), not_b = ir_elem(&ir, OP_logical_not, DT_bool, &b, 1, 0, NOWHERE, &diags);
+    ir_id minus = ir_elem(&ir, OP_negative, DT_float64, &x, 1, 0, NOWHERE, &diags),
+          not_b = ir_elem(&ir, OP_logical_not, DT_bool, &b, 1, 0, NOWHERE, &diags);
     const ir_id zero = whole(0), one = whole(1);
     (void)state;
     /* exact: what is left is x */
-    const ir_id gone[] = {two(OP_add, DT_float64, x, real(-0.0)), two(OP_subtract, DT_float64, x, real(0)), two(OP_multiply, DT_float64, real(1), x),
-                          two(OP_divide, DT_float64, x, real(1)), ir_elem(&ir, OP_negative, DT_float64, &minus, 1, 0, NOWHERE, &diags),
-                          two(OP_minimum, DT_float64, x, x), two(OP_maximum, DT_float64, x, x)};
+    const ir_id gone[] = {two(OP_add, DT_float64, x, real(-0.0)),
+                          two(OP_subtract, DT_float64, x, real(0)),
+                          two(OP_multiply, DT_float64, real(1), x),
+                          two(OP_divide, DT_float64, x, real(1)),
+                          ir_elem(&ir, OP_negative, DT_float64, &minus, 1, 0, NOWHERE, &diags),
+                          two(OP_minimum, DT_float64, x, x),
+                          two(OP_maximum, DT_float64, x, x)};
     for (size_t k = 0; k < sizeof gone / sizeof *gone; k++)
         if (gone[k] != x)
             fail_msg("case %zu is left", k);
-    const ir_id gone_i[] = {two(OP_add, DT_int64, zero, i), two(OP_multiply, DT_int64, i, one), two(OP_power, DT_int64, i, one), two(OP_left_shift, DT_int64, i, zero),
-                            two(OP_bitwise_or, DT_int64, i, zero), two(OP_bitwise_xor, DT_int64, zero, i), two(OP_bitwise_and, DT_int64, i, i)};
+    const ir_id gone_i[] = {two(OP_add, DT_int64, zero, i),        two(OP_multiply, DT_int64, i, one),
+                            two(OP_power, DT_int64, i, one),       two(OP_left_shift, DT_int64, i, zero),
+                            two(OP_bitwise_or, DT_int64, i, zero), two(OP_bitwise_xor, DT_int64, zero, i),
+                            two(OP_bitwise_and, DT_int64, i, i)};
     for (size_t k = 0; k < sizeof gone_i / sizeof *gone_i; k++)
         if (gone_i[k] != i)
             fail_msg("integer case %zu is left", k);
     assert_int_equal(ir_elem(&ir, OP_logical_not, DT_bool, &not_b, 1, 0, NOWHERE, &diags), b);
     assert_int_equal(two(OP_power, DT_int64, i, whole(2)), two(OP_multiply, DT_int64, i, i));
-    assert_int_equal(ir_elem(&ir, OP_where, DT_float64, (ir_id[]){two(OP_less, DT_bool, x, minus), x, x}, 3, 0, NOWHERE, &diags), x);
-    assert_int_equal(ir_elem(&ir, OP_where, DT_float64, (ir_id[]){ir_const(&ir, DT_bool, 0, 0, NOWHERE), minus, x}, 3, 0, NOWHERE, &diags), x);
+    assert_int_equal(ir_elem(&ir, OP_where, DT_float64, (ir_id[]){two(OP_less, DT_bool, x, minus), x, x}, 3,
+                             0, NOWHERE, &diags),
+                     x);
+    assert_int_equal(ir_elem(&ir, OP_where, DT_float64,
+                             (ir_id[]){ir_const(&ir, DT_bool, 0, 0, NOWHERE), minus, x}, 3, 0, NOWHERE,
+                             &diags),
+                     x);
     /* a bit would change: -0.0, nan, infinities, rounding */
-    const ir_id kept[] = {two(OP_add, DT_float64, x, real(0.0)), two(OP_multiply, DT_float64, x, real(0)), two(OP_subtract, DT_float64, x, x),
-                          two(OP_divide, DT_float64, x, x), two(OP_divide, DT_float64, x, real(3)), two(OP_subtract, DT_float64, real(0), x),
-                          two(OP_equal, DT_bool, x, x), two(OP_subtract, DT_float64, x, real(-0.0)), two(OP_floor_divide, DT_int64, i, i)};
+    const ir_id kept[] = {two(OP_add, DT_float64, x, real(0.0)),  two(OP_multiply, DT_float64, x, real(0)),
+                          two(OP_subtract, DT_float64, x, x),     two(OP_divide, DT_float64, x, x),
+                          two(OP_divide, DT_float64, x, real(3)), two(OP_subtract, DT_float64, real(0), x),
+                          two(OP_equal, DT_bool, x, x),           two(OP_subtract, DT_float64, x, real(-0.0)),
+                          two(OP_floor_divide, DT_int64, i, i)};
     for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
         if (kept[k] == x || ir_at(&ir, kept[k])->op == OP_const || ir_at(&ir, kept[k])->op == OP_negative)
             fail_msg("case %zu was rewritten", k);
 }
 
+enum rule_kind { KEEPS, SQUARES, TWICE_IS, ALIKES };
+enum { LEFT = 1, RIGHT = 2, EITHER = 3 };
+
+static const struct rule {
+    enum rule_kind kind;
+    enum op op;
+    const char *classes;
+    int side;
+    double value;
+} rules[] = {
+#define KEEP(op, classes, side, value, why) {KEEPS, OP_##op, classes, side, value},
+#define SQUARE(op, classes, value, why)     {SQUARES, OP_##op, classes, RIGHT, value},
+#define TWICE(op, classes, why)             {TWICE_IS, OP_##op, classes, 0, 0},
+#define ALIKE(op, classes, why)             {ALIKES, OP_##op, classes, 0, 0},
+#define CHOICE(why)
+#include "rules.def"
+#undef KEEP
+#undef SQUARE
+#undef TWICE
+#undef ALIKE
+#undef CHOICE
+};
+
+/* What the rule's left side gives when it is computed, x being `bits`. */
+static uint64_t left_side(const struct rule *r, enum dtype t, uint64_t bits, bool swapped)
+{
+    uint64_t constant = from_double(t, r->value), out = 0, again = 0;
+    const void *args[] = {&bits, r->kind == ALIKES ? &bits : &constant, &bits};
+    if (swapped)
+        args[0] = &constant, args[1] = &bits;
+    eval_prim(op_prim(r->op, t), t, &out, args, 1, NULL);
+    if (r->kind != TWICE_IS)
+        return out;
+    args[0] = &out;
+    eval_prim(op_prim(r->op, t), t, &again, args, 1, NULL);
+    return again;
+}
+
+static uint64_t right_side(const struct rule *r, enum dtype t, uint64_t bits)
+{
+    uint64_t out = bits;
+    const void *args[] = {&bits, &bits, &bits};
+    if (r->kind == SQUARES)
+        eval_prim(op_prim(OP_multiply, t), t, &out, args, 1, NULL);
+    return out;
+}
+
+/* The rule changes no bit of any special value. */
+static void rule_is_exact(const struct rule *r, enum dtype t)
+{
+    for (int i = 0; i < N_SPECIALS; i++)
+        for (int swapped = 0; swapped < 2; swapped++) {
+            uint64_t bits = from_double(t, specials[i]);
+            if (r->kind == KEEPS && !(r->side & (swapped ? LEFT : RIGHT)))
+                continue;
+            if (r->kind != KEEPS && swapped)
+                continue;
+            uint64_t left = left_side(r, t, bits, swapped), right = right_side(r, t, bits);
+            eval_canonical(t, &left, 1);
+            eval_canonical(t, &right, 1);
+            if (memcmp(&left, &right, type_table[t].size))
+                fail_msg("the rule about %s of %s changes %g", op_table[r->op].name, type_table[t].name,
+                         specials[i]);
+        }
+}
+
+/* And it is applied: to x of rank 1 and its constant. */
+static void rule_fires(const struct rule *r, enum dtype t)
+{
+    end(NULL);
+    begin(NULL);
+    ir_id x = input("x", t, 1), constant = ir_const(&ir, t, from_double(t, r->value), 0, NOWHERE), once;
+    if (r->kind == TWICE_IS) {
+        once = ir_elem(&ir, r->op, t, &x, 1, 0, NOWHERE, &diags);
+        assert_int_not_equal(once, x);
+        assert_int_equal(ir_elem(&ir, r->op, t, &once, 1, 0, NOWHERE, &diags), x);
+    } else if (r->kind == ALIKES) {
+        assert_int_equal(two(r->op, t, x, x), x);
+    } else if (r->kind == SQUARES) {
+        assert_int_equal(two(r->op, t, x, constant), two(OP_multiply, t, x, x));
+    } else {
+        if (r->side & RIGHT)
+            assert_int_equal(two(r->op, t, x, constant), x);
+        if (r->side & LEFT)
+            assert_int_equal(two(r->op, t, constant, x), x);
+    }
+}
+
+static void test_rules_row_by_row(void **state)
+{
+    static const char letters[] = {[CLASS_BOOL] = 'B',
+                                   [CLASS_INT] = 'I',
+                                   [CLASS_UINT] = 'I',
+                                   [CLASS_FLOAT] = 'F',
+                                   [CLASS_COMPLEX] = 'C'};
+    unsigned checked = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        for (enum dtype t = DT_none + 1; t < DT_COUNT; t++) {
+            if (!works(t) || type_is_storage(t) || !strchr(rules[i].classes, letters[type_table[t].cls]))
+                continue;
+            rule_is_exact(&rules[i], t);
+            rule_fires(&rules[i], t);
+            checked++;
+        }
+    assert_true(checked > 60);
+}
+
+/* The side that is taken for certain must have the shape of the whole. */
+static void test_rarely_keeps_shape(void **state)
+{
+    ir_id x = input("x", DT_float64, 1), s = input("s", DT_float64, 0),
+          no = ir_const(&ir, DT_bool, 0, 0, NOWHERE);
+    uint32_t region = ir_region_begin(&ir);
+    ir_region_end(&ir);
+    (void)state;
+    assert_int_equal(ir_rarely(&ir, no, region, s, x, NOWHERE, &diags), x);
+    ir_id r = ir_rarely(&ir, no, region, x, s, NOWHERE, &diags);
+    assert_int_equal(ir_at(&ir, r)->shape, ir_at(&ir, x)->shape);
+}
+
 /* x + 0 with x of rank 0 and 0 ... of no rank either; but a rule may not lose a broadcast. */
 static void test_rules_keep_shapes(void **state)
 {
-    ir_id s = input("s", DT_float64, 0), x = input("x", DT_float64, 1), ones = two(OP_multiply, DT_float64, x, real(0));
+    ir_id s = input("s", DT_float64, 0), x = input("x", DT_float64, 1),
+          ones = two(OP_multiply, DT_float64, x, real(0));
     (void)state;
-    ir_id chosen = ir_elem(&ir, OP_where, DT_float64, (ir_id[]){ir_const(&ir, DT_bool, 1, 0, NOWHERE), s, ones}, 3, 0, NOWHERE, &diags);
+    ir_id chosen = ir_elem(&ir, OP_where, DT_float64,
+                           (ir_id[]){ir_const(&ir, DT_bool, 1, 0, NOWHERE), s, ones}, 3, 0, NOWHERE, &diags);
     assert_int_equal(ir.shapes.at[ir_at(&ir, chosen)->shape].rank, 1);
 }
 
@@ -271,6 +491,130 @@ static void test_shapes(void **state)
     assert_int_equal(values[s->dim[1]], 0);
 }
 
+static uint64_t noise = 88172645463325252u;
+
+static uint32_t pick(uint32_t n)
+{
+    noise ^= noise << 13, noise ^= noise >> 7, noise ^= noise << 17;
+    return (uint32_t)(noise >> 33) % n;
+}
+
+/* NumPy's rule for two shapes, said once more; false when they do not fit. */
+static bool meet(const int64_t *a, unsigned na, const int64_t *b, unsigned nb, int64_t *out)
+{
+    unsigned n = na > nb ? na : nb;
+    for (unsigned k = 1; k <= n; k++) {
+        int64_t p = k <= na ? a[na - k] : 1, q = k <= nb ? b[nb - k] : 1;
+        if (p != q && p != 1 && q != 1)
+            return false;
+        out[n - k] = p == 1 ? q : p;
+    }
+    return true;
+}
+
+/* x op y op z over every rank, extents of 0 to 3. */
+static void test_shapes_of_all_ranks(void **state)
+{
+    unsigned good = 0, bad = 0;
+    (void)state;
+    for (int round = 0; round < 4000; round++) {
+        unsigned rank[3];
+        int64_t extents[3][IR_MAX_RANK] = {{0}}, first[IR_MAX_RANK], want[IR_MAX_RANK], values[128];
+        ir_id in[3];
+        end(NULL);
+        begin(NULL);
+        for (int k = 0; k < 3; k++) {
+            rank[k] = round < 9 ? (unsigned)round : pick(IR_MAX_RANK + 1);
+            for (unsigned d = 0; d < rank[k]; d++)
+                extents[k][d] = pick(16) == 0 ? (int64_t)pick(4)
+                                : pick(3)     ? (int64_t)((unsigned)round + rank[k] - d) % 4
+                                              : 1; /* mostly what fits */
+            in[k] = input((const char *const[]){"x", "y", "z"}[k], DT_float64, rank[k]);
+        }
+        ir_id r = two(OP_multiply, DT_float64, two(OP_add, DT_float64, in[0], in[1]), in[2]);
+        unsigned n = rank[0] > rank[1] ? rank[0] : rank[1];
+        bool fits = meet(extents[0], rank[0], extents[1], rank[1], first) &&
+                    meet(first, n, extents[2], rank[2], want);
+        bool ok = ir_shapes_resolve(&ir, (const int64_t(*)[IR_MAX_RANK])extents, NULL, values, &diags);
+        assert_int_equal(ok, fits);
+        const struct ir_shape *s = &ir.shapes.at[ir_at(&ir, r)->shape];
+        assert_int_equal(s->rank, n > rank[2] ? n : rank[2]);
+        for (unsigned d = 0; ok && d < s->rank; d++)
+            assert_int_equal(values[s->dim[d]], want[d]);
+        if (!ok) {
+            assert_int_equal(diags.at[0].id, AX_shape_mismatch);
+            assert_non_null(strstr(diags.at[0].message, ": axis "));
+        }
+        *(ok ? &good : &bad) += 1;
+    }
+    assert_true(good > 500 && bad > 500);
+}
+
+static void expect_extents(const char *text, const int64_t (*extents)[IR_MAX_RANK], const int64_t *weak,
+                           enum diag_id id, const char *says)
+{
+    struct test_plan p;
+    int64_t values[64];
+    if (!plan_make(&p, text, DT_float64))
+        fail_msg("%s: %s", text, p.diags.n ? p.diags.at[0].message : "?");
+    bool ok = ir_shapes_resolve(p.plan->ir, extents, weak, values, &p.diags);
+    if (says ? ok || p.diags.at[0].id != id || !strstr(p.diags.at[0].message, says) : !ok)
+        fail_msg("%s: %s", text, p.diags.n ? p.diags.at[0].message : "no message");
+    plan_fini(&p);
+}
+
+#define EXTENTS(...) ((const int64_t[][IR_MAX_RANK]){__VA_ARGS__})
+
+static void test_checks_of_programs(void **state)
+{
+    (void)state;
+    expect_extents("param x: float64[n]\nparam y: float64[n]\nx + y", EXTENTS({3}, {3}), NULL, 0, NULL);
+    expect_extents("param x: float64[n]\nparam y: float64[n]\nx + y", EXTENTS({3}, {1}), NULL,
+                   AX_extent_mismatch, "the extent n is 1 here, but 3 before");
+    expect_extents("param m: float64[n, n]\nm", EXTENTS({2, 5}), NULL, AX_extent_mismatch, "the extent n");
+    expect_extents("param x: float64[4]\nx", EXTENTS({4}), NULL, 0, NULL);
+    expect_extents("param x: float64[4]\nx", EXTENTS({5}), NULL, AX_extent_mismatch,
+                   "the extent 4 is 5 here");
+    expect_extents("max(m, 0)", EXTENTS({0, 3}), NULL, AX_empty_reduction, "max of nothing");
+    expect_extents("max(m, 0)", EXTENTS({0, 0}), NULL, 0, NULL);
+    expect_extents("max(m, 1)", EXTENTS({0, 3}), NULL, 0, NULL);
+    expect_extents("sum(m)", EXTENTS({0, 3}), NULL, 0, NULL);
+    expect_extents("min(x[1:])", EXTENTS({1}), NULL, AX_empty_reduction, "min of nothing");
+    expect_extents("x[3]", EXTENTS({3}), NULL, AX_index_range,
+                   "index 3 is out of range: axis 0 has 3 elements");
+    expect_extents("x[-3]", EXTENTS({3}), NULL, 0, NULL);
+    expect_extents("m[0, -4]", EXTENTS({1, 3}), NULL, AX_index_range, "axis 1 has 3");
+    expect_extents("x[1:] + y[:-1]", EXTENTS({4}, {4}), NULL, 0, NULL);
+    expect_extents("x[1:] + y[:-2]", EXTENTS({4}, {4}), NULL, AX_shape_mismatch, "(3,) and (2,)");
+}
+
+/* A Python integer that meets a narrower type must fit it. */
+static void test_check_fits(void **state)
+{
+    static const struct {
+        enum dtype t;
+        int64_t low, high;
+    } cases[] = {{DT_int8, -128, 127},       {DT_uint8, 0, 255},
+                 {DT_int16, -32768, 32767},  {DT_int32, INT32_MIN, INT32_MAX},
+                 {DT_uint32, 0, UINT32_MAX}, {DT_int64, INT64_MIN, INT64_MAX},
+                 {DT_uint64, 0, INT64_MAX}};
+    int64_t values[4];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t extents[1][IR_MAX_RANK] = {{0}}, low = cases[i].low, high = cases[i].high,
+                under = low - (low > INT64_MIN), over = high + (high < INT64_MAX);
+        end(NULL);
+        begin(NULL);
+        struct ir_check c = {.kind = CHECK_FITS, .dtype = (uint8_t)cases[i].t};
+        vec_push(&arena, &ir.checks, c);
+        const int64_t(*none)[IR_MAX_RANK] = (const int64_t(*)[IR_MAX_RANK])extents;
+        assert_true(ir_shapes_resolve(&ir, none, &low, values, &diags));
+        assert_true(ir_shapes_resolve(&ir, none, &high, values, &diags));
+        assert_int_equal(ir_shapes_resolve(&ir, none, &over, values, &diags), over == high);
+        assert_int_equal(ir_shapes_resolve(&ir, none, &under, values, &diags), under == low);
+    }
+}
+
 static void test_checks(void **state)
 {
     int64_t values[32], extents[2][IR_MAX_RANK] = {{3, 0}, {0}};
@@ -300,14 +644,16 @@ static void test_static_clash(void **state)
 
 static void test_regions(void **state)
 {
-    ir_id x = input("x", DT_float64, 1), big = two(OP_greater, DT_bool, x, real(10)), fast = two(OP_add, DT_float64, x, real(1));
+    ir_id x = input("x", DT_float64, 1), big = two(OP_greater, DT_bool, x, real(10)),
+          fast = two(OP_add, DT_float64, x, real(1));
     uint32_t region = ir_region_begin(&ir);
     ir_id slow = two(OP_divide, DT_float64, x, real(3)), same = two(OP_add, DT_float64, x, real(1));
     ir_region_end(&ir);
-    ir_id r = ir_rarely(&ir, big, region, slow, fast, NOWHERE, &diags), outside = two(OP_divide, DT_float64, x, real(3));
+    ir_id r = ir_rarely(&ir, big, region, slow, fast, NOWHERE, &diags),
+          outside = two(OP_divide, DT_float64, x, real(3));
     uint8_t live[64];
     (void)state;
-    assert_int_equal(same, fast); /* what is computed outside is seen inside */
+    assert_int_equal(same, fast);        /* what is computed outside is seen inside */
     assert_int_not_equal(slow, outside); /* and not the other way round */
     vec_push(&arena, &ir.outputs, ((struct ir_output){.node = r}));
     assert_null(ir_verify(&ir));
@@ -317,27 +663,82 @@ static void test_regions(void **state)
     assert_non_null(ir_verify(&ir));
 }
 
-static void corrupt_and_verify(ir_id id, size_t offset, uint8_t value)
+static void expect_fault(const char *says)
 {
-    uint8_t *at = (uint8_t *)ir_at(&ir, id) + offset, before = *at;
-    assert_null(ir_verify(&ir));
-    *at = value;
-    assert_non_null(ir_verify(&ir));
-    *at = before;
+    const char *fault = ir_verify(&ir);
+    if (!fault || !strstr(fault, says))
+        fail_msg("expected '%s': %s", says, fault ? fault : "sound");
 }
+
+/* Each fault alone, put into a sound program and taken out again. */
+#define BREAK(place, value, says)                                                                            \
+    do {                                                                                                     \
+        __typeof__(place) whole = place;                                                                     \
+        assert_null(ir_verify(&ir));                                                                         \
+        place = value;                                                                                       \
+        expect_fault(says);                                                                                  \
+        place = whole;                                                                                       \
+    } while (0)
 
 static void test_verifier(void **state)
 {
-    ir_id x = input("x", DT_float64, 1), y = two(OP_multiply, DT_float64, x, x), z = two(OP_add, DT_float64, y, x);
+    ir_id x = input("x", DT_float64, 2), y = two(OP_multiply, DT_float64, x, x),
+          less = two(OP_less, DT_bool, x, y);
+    ir_id sum = ir_reduce(&ir, OP_sum, y, 2, true, NOWHERE), z = two(OP_add, DT_float64, y, sum);
+    uint32_t region = ir_region_begin(&ir);
+    ir_id slow = two(OP_divide, DT_float64, x, y);
+    ir_region_end(&ir);
+    ir_id rarely = ir_rarely(&ir, less, region, slow, z, NOWHERE, &diags);
+    ir_id view = ir_view(&ir, x, (struct ir_step){.kind = STEP_INDEX, .axis = 0}, NOWHERE, &diags),
+          bits = ir_bitcast(&ir, view, DT_int64, NOWHERE);
+    ir_id chosen = ir_elem(&ir, OP_where, DT_float64, (ir_id[]){less, y, x}, 3, 0, NOWHERE, &diags),
+          many = ir_count(&ir, x, 1, NOWHERE);
+    const ir_id ends[] = {rarely, bits, chosen, many};
     (void)state;
-    vec_push(&arena, &ir.outputs, ((struct ir_output){.node = z}));
-    corrupt_and_verify(z, offsetof(struct ir_node, dtype), DT_none);
-    corrupt_and_verify(z, offsetof(struct ir_node, dtype), DT_COUNT);
-    corrupt_and_verify(z, offsetof(struct ir_node, n_args), 1);
-    corrupt_and_verify(y, offsetof(struct ir_node, args), (uint8_t)z); /* a later one */
-    corrupt_and_verify(y, offsetof(struct ir_node, args), 0);          /* poison */
-    ir.outputs.at[0].node = 0;
-    assert_non_null(ir_verify(&ir));
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        vec_push(&arena, &ir.outputs, ((struct ir_output){.node = ends[i]}));
+
+    BREAK(ir_at(&ir, z)->dtype, DT_none, "has no type");
+    BREAK(ir_at(&ir, z)->dtype, DT_COUNT, "has no type");
+    BREAK(ir_at(&ir, z)->dtype, DT_float32, "the type of its arguments");
+    BREAK(ir_at(&ir, less)->dtype, DT_float64, "the type of its arguments");
+    BREAK(ir_at(&ir, z)->op, OP_none, "no operation");
+    BREAK(ir_at(&ir, z)->op, OP_COUNT, "no operation");
+    BREAK(ir_at(&ir, z)->op, OP_mean, "no operation of the IR");
+    BREAK(ir_at(&ir, z)->op, OP_left_shift, "not a primitive");
+    BREAK(ir_at(&ir, z)->op, OP_power, "not a primitive");
+    BREAK(ir_at(&ir, z)->n_args, 1, "too few or too many");
+    BREAK(ir_at(&ir, z)->n_args, 3, "too few or too many");
+    BREAK(ir_at(&ir, z)->n_args, 200, "not made before it");
+    BREAK(ir_at(&ir, z)->shape, 99, "has no shape");
+    BREAK(ir_at(&ir, z)->shape, 0, "the axes of its arguments");
+    BREAK(ir_at(&ir, z)->region, 99, "a region that is not there");
+    BREAK(ir_at(&ir, z)->args[0], less, "different types");
+    BREAK(ir_at(&ir, y)->args[0], z, "not made before it");
+    BREAK(ir_at(&ir, y)->args[0], y, "not made before it");
+    BREAK(ir_at(&ir, y)->args[0], 0, "before it is made");
+    BREAK(ir_at(&ir, chosen)->args[0], y, "different types");
+    BREAK(ir_at(&ir, rarely)->args[2], slow, "a region it cannot see");
+    BREAK(ir_at(&ir, rarely)->args[0], y, "different types");
+    BREAK(ir_at(&ir, rarely)->attr, 0, "a region that is not there");
+    BREAK(ir_at(&ir, rarely)->attr, 99, "a region that is not there");
+    BREAK(ir.regions.at[region].owner, z, "own its region");
+    BREAK(ir_at(&ir, x)->attr, 5, "no input");
+    BREAK(ir_at(&ir, x)->shape, 0, "what the input is declared");
+    BREAK(ir.inputs.at[0].dtype, DT_int32, "what the input is declared");
+    BREAK(ir_at(&ir, sum)->attr, 4, "axes that are not there");
+    BREAK(ir_at(&ir, sum)->attr, 2, "the axes that are kept");
+    BREAK(ir_at(&ir, sum)->attr, 1u << 20, "axes that are not there");
+    BREAK(ir_at(&ir, sum)->dtype, DT_float32, "the type of its argument");
+    BREAK(ir_at(&ir, many)->dtype, DT_int32, "is not int64");
+    BREAK(ir_at(&ir, view)->attr, 9, "no view");
+    BREAK(ir_at(&ir, view)->args[0], y, "not in memory");
+    BREAK(ir_at(&ir, bits)->dtype, DT_int32, "the size of an element");
+    BREAK(ir.shapes.at[0].rank, 9, "too many axes");
+    BREAK(ir.shapes.at[ir_at(&ir, x)->shape].dim[1], 99, "a dim that is not there");
+    BREAK(ir.outputs.at[0].node, 0, "an output is poison");
+    BREAK(ir.outputs.at[0].node, 999, "an output is poison");
+    assert_null(ir_verify(&ir));
 }
 
 /* ---- the fixed tree, written down once more and plainly ---- */
@@ -420,7 +821,8 @@ static double *numbers(size_t n)
 
 static void test_tree_of_rows(void **state)
 {
-    static const int64_t lengths[] = {0, 1, 2, 63, 64, 65, 127, 129, 1023, 1025, 4095, 4096, 4097, 8192, 100003, 4200000, 4999999, 6000000, 8400000};
+    static const int64_t lengths[] = {0,    1,    2,    63,   64,     65,      127,     129,     1023,   1025,
+                                      4095, 4096, 4097, 8192, 100003, 4200000, 4999999, 6000000, 8400000};
     (void)state;
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         double *x = numbers((size_t)lengths[i]), got, want = tree_sum(x, (size_t)lengths[i]);
@@ -461,13 +863,168 @@ static void test_tree_of_axes(void **state)
     free(x);
 }
 
+/* The same for each operation and both types, over the last axis, the first, and two around a kept one. */
+
+static const enum op joined[] = {[0] = OP_sum, OP_prod, OP_min, OP_max};
+
+static double join64(enum op op, double a, double b)
+{
+    if (op == OP_sum || op == OP_prod)
+        return op == OP_sum ? a + b : a * b;
+    return op == OP_min ? (b < a ? b : a) : (b > a ? b : a);
+}
+
+static float join32(enum op op, float a, float b)
+{
+    if (op == OP_sum || op == OP_prod)
+        return op == OP_sum ? a + b : a * b;
+    return op == OP_min ? (b < a ? b : a) : (b > a ? b : a);
+}
+
+static double join(enum op op, enum dtype t, double a, double b)
+{
+    return t == DT_float64 ? join64(op, a, b) : (double)join32(op, (float)a, (float)b);
+}
+
+static double nothing(enum op op)
+{
+    return op == OP_sum ? -0.0 : op == OP_prod ? 1 : op == OP_min ? INFINITY : -INFINITY;
+}
+
+static double lanes_of(enum op op, enum dtype t, const double *x, size_t n, size_t lanes)
+{
+    double lane[1024];
+    for (size_t i = 0; i < lanes; i++)
+        lane[i] = nothing(op);
+    for (size_t i = 0; i < n; i++)
+        lane[i % lanes] = join(op, t, lane[i % lanes], x[i]);
+    for (lanes /= 2; lanes; lanes /= 2)
+        for (size_t i = 0; i < lanes; i++)
+            lane[i] = join(op, t, lane[i], lane[i + lanes]);
+    return lane[0];
+}
+
+static double last_axis(enum op op, enum dtype t, const double *x, size_t n)
+{
+    size_t blocks = (n + 4095) / 4096;
+    double *partial = malloc((blocks + 1) * sizeof *partial), r;
+    for (size_t b = 0; b < blocks; b++)
+        partial[b] = lanes_of(op, t, x + b * 4096, n - b * 4096 < 4096 ? n - b * 4096 : 4096,
+                              t == DT_float64 ? 64 : 128);
+    r = lanes_of(op, t, partial, blocks, 1024);
+    free(partial);
+    return n == 0 && op == OP_sum ? 0.0 : r;
+}
+
+static double other_axis(enum op op, enum dtype t, double *x, size_t n)
+{
+    double r = nothing(op);
+    size_t chunks = (n + 255) / 256;
+    if (n <= 256) {
+        for (size_t i = 0; i < n; i++)
+            r = join(op, t, r, x[i]);
+        return n == 0 && op == OP_sum ? 0.0 : r;
+    }
+    double *partial = malloc(chunks * sizeof *partial);
+    for (size_t c = 0; c < chunks; c++)
+        partial[c] = other_axis(op, t, x + c * 256, n - c * 256 < 256 ? n - c * 256 : 256);
+    r = other_axis(op, t, partial, chunks);
+    free(partial);
+    return r;
+}
+
+/* Values whose products neither vanish nor overflow; all are floats. */
+static double gentle(void)
+{
+    return (double)(float)((pick(2) ? 1 : -1) * (0.75 + pick(1 << 20) / 2097152.0));
+}
+
+/* The array is [before, n, kept]: n and `before` are reduced when last is false, else the array is [kept, before, n]. */
+static void compare_tree(enum op op, enum dtype t, size_t n, size_t before, size_t kept, bool last)
+{
+    size_t length = n * before, size = type_table[t].size;
+    double *x = malloc((length * kept + 1) * sizeof *x), *row = malloc((length + 1) * sizeof *row);
+    char *data = malloc((length * kept + 1) * size);
+    int64_t extents[1][IR_MAX_RANK] = {{0}}, values[8],
+            order[3] = {(int64_t)before, (int64_t)n, (int64_t)kept}, step = (int64_t)size;
+    struct ir_array array = {.data = data};
+    unsigned faults = 0;
+    double got[4];
+    if (last)
+        order[0] = (int64_t)kept, order[1] = (int64_t)before, order[2] = (int64_t)n;
+    for (size_t i = 0; i < length * kept; i++)
+        x[i] = gentle();
+    eval_cast(t, data, DT_float64, x, length * kept);
+    for (int d = 2; d >= 0; d--, step *= order[d + 1])
+        extents[0][d] = order[d], array.stride[d] = step;
+    end(NULL);
+    begin(NULL);
+    vec_push(
+        &arena, &ir.outputs,
+        ((struct ir_output){.node = ir_reduce(&ir, op, input("x", t, 3), last ? 6 : 3, false, NOWHERE)}));
+    for (uint32_t d = 0; d < ir.dims.n; d++)
+        values[d] = ir.dims.at[d].kind == DIM_INPUT ? extents[0][ir.dims.at[d].axis] : 1;
+    assert_true(ir_eval(&ir, &array, values, (void *[]){got}, &faults));
+    for (size_t k = 0; k < kept; k++) {
+        for (size_t i = 0; i < length; i++)
+            row[i] = last ? x[k * length + i] : x[i * kept + k];
+        double want = last ? last_axis(op, t, row, length) : other_axis(op, t, row, length);
+        char bits[8];
+        eval_cast(t, bits, DT_float64, &want, 1);
+        if (memcmp((char *)got + k * size, bits, size))
+            fail_msg("%s of %s, %zu times %zu elements, %s axes: not the tree", op_table[op].name,
+                     type_table[t].name, before, n, last ? "last" : "first");
+    }
+    free(x);
+    free(row);
+    free(data);
+}
+
+static void test_tree_of_operations(void **state)
+{
+    static const size_t lengths[] = {0,   1,    2,    127,  128,  129,  255,  256,
+                                     257, 1023, 1024, 1025, 4095, 4096, 4097, 100003};
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (size_t k = 0; k < sizeof joined / sizeof *joined; k++)
+            for (int last = 0; last < 2; last++) {
+                compare_tree(joined[k], DT_float32, lengths[i], 1, 2, last);
+                compare_tree(joined[k], DT_float64, lengths[i], 1, 2, last);
+                if (lengths[i] < 5000) {
+                    compare_tree(joined[k], DT_float32, lengths[i], 7, 3, last);
+                    compare_tree(joined[k], DT_float64, lengths[i], 7, 3, last);
+                }
+            }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_equal_nodes), TEST(test_many_nodes),   TEST(test_many_params), TEST(test_node_limit),   TEST(test_folding),         TEST(test_rules),       TEST(test_rules_keep_shapes), TEST(test_shapes),
-        TEST(test_checks),      TEST(test_static_clash), TEST(test_regions),     TEST(test_verifier),     TEST(test_tree_of_rows),    TEST(test_tree_of_columns), TEST(test_tree_of_axes),
+        TEST(test_equal_nodes),
+        TEST(test_many_nodes),
+        TEST(test_many_params),
+        TEST(test_node_limit),
+        TEST(test_folding),
+        TEST(test_rules),
+        TEST(test_rules_keep_shapes),
+        TEST(test_shapes),
+        TEST(test_checks),
+        TEST(test_static_clash),
+        TEST(test_regions),
+        TEST(test_verifier),
+        TEST(test_tree_of_rows),
+        TEST(test_tree_of_columns),
+        TEST(test_tree_of_axes),
+        TEST(test_tree_of_operations),
+        TEST(test_conversions),
+        TEST(test_conversion_values),
+        TEST(test_rules_row_by_row),
+        TEST(test_rarely_keeps_shape),
+        TEST(test_shapes_of_all_ranks),
+        TEST(test_checks_of_programs),
+        TEST(test_check_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
