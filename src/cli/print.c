@@ -74,6 +74,12 @@ static int int_text(const struct arex_array *a, const char *p, int width, char *
     return snprintf(out, WORD, "%*lld", width, (long long)((int64_t)(bits << above) >> above));
 }
 
+/* Decimal digits that the type always holds: numbers with more before the point are printed with an exponent. */
+static int sure_digits(int dtype)
+{
+    return (int)(form_of(dtype)->fraction * 0.30103);
+}
+
 static bool is_float(int dtype)
 {
     return form_of(dtype)->kind == FLOATING;
@@ -174,8 +180,7 @@ static void scalar_text(char *out, int dtype, double x)
     if (print_special(out, x))
         return;
     double size = fabs(x);
-    bool small = size != 0 && (size < 1e-4 || size >= 1e16);
-    if (small) {
+    if (size != 0 && (size < 1e-4 || size >= (dtype == AREX_FLOAT64 ? 1e16 : pow(10, sure_digits(dtype))))) {
         snprintf(out, WORD, "%.*e", shortest(dtype, x), x);
         return;
     }
@@ -230,13 +235,9 @@ static void element_text(struct printer *p, const char *at, char *out)
     } else if (print_special(text, float_at(p->a, at))) {
         snprintf(out, WORD, "%*s", p->left + 1 + p->right + p->width, text);
     } else if (p->exponent) {
-        scientific(text, p->a->dtype, float_at(p->a, at), PRECISION);
-        char *dot = strchr(text, '.'), *e = strchr(text, 'e');
-        int fraction = (int)(e - dot) - 1, whole = (int)(dot - text);
-        int n = snprintf(out, WORD, "%*s%.*s", p->left - whole, "", (int)(e - text), text);
-        for (; fraction < p->right; fraction++)
-            out[n++] = '0';
-        snprintf(out + n, WORD - (size_t)n, "%s", e);
+        /* all get as many digits as the longest, and those past the shortest are of the exact value */
+        int n = snprintf(text, sizeof text, "%#.*e", p->right, float_at(p->a, at)), e = (int)(strchr(text, 'e') - text);
+        snprintf(out, WORD, "%*s", p->left + p->right + 1 + n - e, text);
     } else {
         positional(text, p->a->dtype, float_at(p->a, at), PRECISION);
         int whole = (int)(strchr(text, '.') - text);
@@ -312,7 +313,7 @@ static void print_elements(FILE *to, const struct arex_array *a, bool summary)
 {
     struct printer p = {.to = to, .a = a, .summary = summary, .least = INFINITY};
     walk(&p, a->data, 0, false);
-    p.exponent = p.most > 0 && (p.most >= 1e8 || p.least < 1e-4 || p.most / p.least > 1000);
+    p.exponent = p.most > 0 && (p.most >= pow(10, fmin(8, sure_digits(a->dtype))) || p.least < 1e-4 || p.most / p.least > 1000);
     p.pass = 1;
     walk(&p, a->data, 0, false);
     if (p.special && is_float(a->dtype))

@@ -98,3 +98,34 @@ def test_run_and_time(cli, tmp_path):
 
 def test_emit(cli):
     assert ".target sm_80" in cli("emit", "--stage", "ptx", "--arch", "sm_80", "--types", "x=float32[:]", "sum(x*x)").stdout
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint8", "uint16", "uint32", "uint64", "float16"])
+def test_every_width_is_read_written_and_printed(cli, tmp_path, dtype):
+    t = np.dtype(dtype)
+    if t.kind == "f":
+        x = np.array([0.1, -2.5, 65504, 6e-8, 1 / 3, 1000, 0.0009765625], t)
+    else:
+        x = np.array([np.iinfo(t).min, np.iinfo(t).max, 0, 7], t)
+    np.save(tmp_path / "x.npy", x)
+    r = cli("eval", "x", "-i", f"x={tmp_path / 'x.npy'}", "-o", tmp_path / "y.npy")
+    assert r.returncode == 0, r.stderr
+    y = np.load(tmp_path / "y.npy")
+    assert y.dtype == t and y.tobytes() == x.tobytes()
+    for values in ([x] if t.kind != "f" else [x, x[:2], x[4:], np.array([0.1, 0.2, 0.3], t), np.array([2048, 3, 1e-2], t)]):
+        np.save(tmp_path / "x.npy", values)
+        printed = cli("eval", "x", "-i", f"x={tmp_path / 'x.npy'}").stdout
+        assert printed.rsplit("\ndtype", 1)[0] == str(values), printed
+    for v in x:
+        np.save(tmp_path / "x.npy", v)
+        assert cli("eval", "x", "-i", f"x={tmp_path / 'x.npy'}").stdout.strip() == str(v)
+
+
+def test_bfloat16_files(cli, tmp_path):
+    """The way NumPy writes the type of ml_dtypes."""
+    bits = np.array([0x3f80, 0x4049, 0x3dcd, 0xff80], np.uint16)
+    np.save(tmp_path / "x.npy", bits.view("V2"))
+    r = cli("eval", "x", "-i", f"x={tmp_path / 'x.npy'}", "-o", tmp_path / "y.npy")
+    assert r.returncode == 0, r.stderr
+    assert np.load(tmp_path / "y.npy").tobytes() == bits.tobytes()
+    assert cli("eval", "x", "-i", f"x={tmp_path / 'x.npy'}").stdout.splitlines() == ["[1.   3.14 0.1  -inf]", "dtype=bfloat16 shape=(4,)"]
