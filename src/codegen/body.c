@@ -149,7 +149,7 @@ static val inner_stride(struct gen *g, const struct body *b, const struct view *
         return ll_i64(&g->l, type_table[v->access->dtype].size);
     if (v->cls != CLASS_STRIDED)
         return ll_i64(&g->l, 0);
-    return gen_slot(g, v->slot + 1 + b->inner);
+    return v->stride ? v->stride : gen_slot(g, v->slot + 1 + b->inner);
 }
 
 /* Of the element `k` after the one at `at`. */

@@ -414,3 +414,13 @@ def test_stretched_results(shape, axis, targets):
         results = [arex.evaluate(f"x - sum(x, {axis}, keepdims=True)", {"x": x}, target=t) for t in targets]
         assert all(np.array_equal(r, results[0]) for r in results)
         np.testing.assert_allclose(results[0], x - x.sum(axis, keepdims=True), atol=1e-12)
+
+
+@pytest.mark.parametrize("f", ["exp({})", "sin({})", "sum(sin({}))", "sum(exp({}), 1)", "{} ** 1.5", "tanh({}) + {}[:, ::-1]"])
+@pytest.mark.parametrize("view", [lambda x: x, lambda x: x[:, ::2], lambda x: x[:, ::-1], lambda x: x.T, lambda x: x[:, 3:], lambda x: np.broadcast_to(x[:1], x.shape)])
+def test_costly_bodies_over_views(f, view, targets):
+    """Bodies that are emitted once, over arrays of every stride and rows of every length."""
+    for columns in (1, 2, 3, 7, 8, 9, 17, 33, 130):
+        x = view(np.abs(np.random.default_rng(columns).normal(size=(7, columns))))
+        results = [np.asarray(arex.evaluate(f.format("x", "x"), {"x": x}, target=t)) for t in targets]
+        assert all(r.tobytes() == results[0].tobytes() for r in results)
