@@ -451,6 +451,8 @@ static void load_sequence(struct gen *g, struct body *b, const struct where *at)
         if (b->level[b->loads[i].access->value] == LEVEL_LANE) {
             struct view row = b->loads[i];
             row.row = ll_offset(l, row.row, sequence_offset(g, &row, ll_sub(l, at->sequence, c)));
+            if (row.cls == CLASS_ALIGNED) /* rows are, and the sequence meets them anywhere */
+                row.cls = CLASS_UNIT;
             first[i] = load_vector(g, b, &row, &(struct where){.inner = c}, b->w);
         }
     block one_end = ll_here(l);

@@ -424,3 +424,9 @@ def test_costly_bodies_over_views(f, view, targets):
         x = view(np.abs(np.random.default_rng(columns).normal(size=(7, columns))))
         results = [np.asarray(arex.evaluate(f.format("x", "x"), {"x": x}, target=t)) for t in targets]
         assert all(r.tobytes() == results[0].tobytes() for r in results)
+
+
+def test_sequences_over_rows_that_do_not_merge(targets):
+    a, d = np.arange(17), np.arange(68).reshape(2, 2, 17)
+    for target in targets:
+        assert arex.evaluate("sum(d + a)", {"a": a, "d": d}, target=target) == (d + a).sum()
