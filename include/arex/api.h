@@ -59,7 +59,7 @@ typedef struct arex_array {
     int32_t device; /* -1: host memory; n >= 0: memory of CUDA device n */
     uint32_t flags;
     int64_t shape[8];   /* extents, in elements */
-    int64_t strides[8]; /* bytes; may be negative or 0 in inputs */
+    int64_t strides[8]; /* bytes, multiples of the element's size; may be negative, in inputs 0; unread along extents of 1 */
 } arex_array;
 
 /* ---- version, tables ---- */
@@ -107,8 +107,8 @@ typedef struct arex_compile_options {
     size_t size;
     int32_t fast;            /* 1: give up the same-bits guarantee for speed; default 0, strict */
     uint32_t max_source;     /* bytes of source; default 1 MiB */
-    uint32_t max_nesting;    /* depth of expressions; default 500 */
-    uint32_t max_nodes;      /* nodes of the tree and of the IR; default 100000 */
+    uint32_t max_nesting;    /* depth of expressions; default 500; the parser ends at about 10000 */
+    uint32_t max_nodes;      /* nodes of the tree (default 200000) and of the IR (default 100000) */
     uint32_t max_kernels;    /* loop nests of a program; default 256 */
     uint64_t max_memory;     /* bytes one compilation may use; default 512 MiB */
 } arex_compile_options;
@@ -161,7 +161,7 @@ arex_status arex_prepare(arex_program *program, const arex_array *inputs, int n_
 
 /* What compiling cost and gave, summed over everything this program compiled. */
 typedef struct arex_stats {
-    size_t size;           /* set by the caller to sizeof(arex_stats) */
+    size_t size;           /* set by the caller to sizeof(arex_stats); no more is written */
     uint64_t compilations; /* code generations so far: does not grow with new extents or values of scalars */
     uint64_t calls;
     uint32_t kernels;      /* loop nests of the last plan */
@@ -171,9 +171,9 @@ typedef struct arex_stats {
 arex_status arex_program_stats(const arex_program *program, arex_stats *out);
 
 /*
- * The text of a stage ("ast", "ir", "loop", "plan", "llvm", "opt", "asm", "ptx"). target: CPU or CUDA ("ptx" is CUDA's in any case). arch: "sm_90",
- * "x86-64-v3", or NULL for this machine. types: "x=float32[:,:], a=float64" for inputs without a `param`; NULL allowed
- * (inputs are then float64 of rank 1). *text: free with arex_free.
+ * The text of a stage ("ast", "ir", "loop", "plan", "llvm", "opt", "asm", "ptx"). target: CPU (AUTO means it too) or CUDA ("ptx" is CUDA's in any
+ * case). arch: "sm_90", "x86-64-v3", or NULL for this machine. types: "x=float32[:,:], a=float64" for inputs without a `param`; NULL allowed
+ * (inputs are then float64 of rank 1). *text: free with arex_free; NULL on failure.
  */
 arex_status arex_emit(arex_program *program, const char *stage, int target, const char *arch, const char *types, char **text,
                       arex_diagnostics **diags);
@@ -184,7 +184,7 @@ arex_status arex_emit(arex_program *program, const char *stage, int target, cons
 void arex_array_free(arex_context *context, arex_array *array);
 /* C-contiguous memory for array->dtype, rank and shape on array->device (-1: host, aligned to 64 bytes); fills data and strides. */
 arex_status arex_array_alloc(arex_context *context, arex_array *array, arex_diagnostics **diags);
-/* Copies elements between two arrays of equal dtype and shape, contiguous both, host or device. Waits. */
+/* Copies elements between two arrays of equal dtype and shape, C-contiguous both (else AREX_ERROR_USAGE), host or device. Waits. */
 arex_status arex_array_copy(arex_context *context, const arex_array *to, const arex_array *from, arex_diagnostics **diags);
 /* Frees a text this library returned. NULL is allowed. */
 void arex_free(char *text);
@@ -195,7 +195,7 @@ typedef struct arex_diagnostic {
     const char *code;     /* "AX0203"; static */
     int32_t severity;     /* 0 error, 1 warning */
     const char *message;  /* these strings live as long as the diagnostics object */
-    size_t begin, end;    /* byte span in the source; begin == end: nowhere */
+    size_t begin, end;    /* byte span in the source; begin == end: a place between two bytes, or nowhere */
     int32_t line, column; /* 1-based; 0 when nowhere */
 } arex_diagnostic;
 

@@ -57,13 +57,16 @@ struct arex_program {
 
 struct arex_diagnostics {
     struct diags diags;
-    char *text; /* rendered last */
+    char **texts; /* as they were asked for: all together, then each; or NULL */
 };
 
 /* ---- diagnostics.c ---- */
 /* Hands `diags` to the caller (or drops it) and gives the status it stands for; the struct is empty afterwards. */
 arex_status diags_hand_over(struct diags *diags, bool ok, arex_diagnostics **out);
 uint64_t now_ns(void);
+
+/* ---- program.c ---- */
+size_t memory_limit(const struct arex_program *p); /* of one compilation, in bytes */
 
 /* ---- options.c ---- */
 /* Is this option struct one this version understands: a known size, nothing set that it does not know? */

@@ -38,6 +38,38 @@ static bool refuse(struct call *c, uint32_t i, const char *what)
     return false;
 }
 
+static bool has_elements(const arex_array *a)
+{
+    for (int d = 0; d < a->rank; d++)
+        if (a->shape[d] == 0)
+            return false;
+    return true;
+}
+
+/* Do all elements lie as near the first as a machine's memory reaches, at multiples of their size? */
+static bool strides_fit(const arex_array *a)
+{
+    const int64_t memory = INT64_C(1) << 57; /* what five levels of page tables give, both ways */
+    int64_t size = type_table[a->dtype].size, below = 0, above = size, reach;
+    for (int d = 0; d < a->rank && has_elements(a); d++) {
+        if (a->shape[d] == 1)
+            continue;
+        if (a->strides[d] % size || __builtin_mul_overflow(a->shape[d] - 1, a->strides[d], &reach))
+            return false;
+        if (reach < -memory || reach > memory)
+            return false;
+        *(reach < 0 ? &below : &above) += reach;
+    }
+    return above - below <= memory;
+}
+
+/* What Python's numbers are: rank 0, and a type that stands for its kind. */
+static bool flags_fit(const arex_array *a)
+{
+    bool kind = a->dtype == AREX_BOOL || a->dtype == AREX_INT64 || a->dtype == AREX_FLOAT64;
+    return a->flags == 0 || (a->flags == AREX_WEAK && a->rank == 0 && kind);
+}
+
 static bool check_input(struct call *c, uint32_t i, bool with_data)
 {
     const arex_array *a = &c->inputs[i];
@@ -53,24 +85,25 @@ static bool check_input(struct call *c, uint32_t i, bool with_data)
     for (int d = 0; d < a->rank; d++)
         if (a->shape[d] < 0 || __builtin_mul_overflow(elements, a->shape[d] ? a->shape[d] : 1, &elements) || elements > INT64_MAX / 16)
             return refuse(c, i, "has no valid shape");
-    for (int d = 0; d < a->rank; d++)
-        if (a->shape[d] > 1 && a->strides[d] % (int64_t)type_table[a->dtype].size)
-            return refuse(c, i, "has a stride that is no multiple of its element size");
+    if (a->device < -1)
+        return refuse(c, i, "has no valid device");
+    if (!strides_fit(a))
+        return refuse(c, i, "has a stride that is no multiple of its element size, or leads out of memory");
     if ((uintptr_t)a->data % type_table[a->dtype].size)
         return refuse(c, i, "is not aligned to its element size");
-    if ((a->flags & ~(uint32_t)AREX_WEAK) || ((a->flags & AREX_WEAK) && a->rank > 0))
+    if (!flags_fit(a))
         return refuse(c, i, "has invalid flags");
-    bool empty = false;
-    for (int d = 0; d < a->rank; d++)
-        empty |= a->shape[d] == 0;
-    return (with_data && !a->data && !empty) ? refuse(c, i, "has no data") : true;
+    return with_data && !a->data && has_elements(a) ? refuse(c, i, "has no data") : true;
 }
 
 static bool check_count(struct call *c, int n_inputs, int n_outputs)
 {
-    uint32_t want = c->p->interface.inputs.n;
-    if (n_inputs < 0 || (uint32_t)n_inputs < want) {
-        uint32_t first = n_inputs < 0 ? 0 : (uint32_t)n_inputs;
+    uint32_t want = c->p->interface.inputs.n, first = (uint32_t)n_inputs;
+    if (n_inputs < 0) {
+        diag_add(c->diags, AX_usage, NO_SPAN, "%d inputs are no number of inputs", n_inputs);
+        return false;
+    }
+    if (first < want) {
         diag_add(c->diags, AX_missing_argument, c->p->interface.inputs.at[first].span, "argument '%s' is missing: the program takes %u", input_name(c, first), want);
         return false;
     }
@@ -185,14 +218,13 @@ static size_t bytes_of(const arex_array *a)
     return n;
 }
 
-/* Axes from the densest on: each must step over all that lies within the ones before. */
+/* Axes from the densest on: each must step over all that lies within the ones before. Of strides that fit. */
 static bool elements_apart(const arex_array *a)
 {
     bool taken[AREX_MAX_RANK] = {false};
     uint64_t reach = type_table[a->dtype].size;
-    for (int d = 0; d < a->rank; d++)
-        if (a->shape[d] == 0)
-            return true;
+    if (!has_elements(a))
+        return true;
     for (int k = 0; k < a->rank; k++) {
         int next = -1;
         for (int d = 0; d < a->rank; d++)
@@ -216,6 +248,11 @@ static bool check_output(struct call *c, uint32_t i)
     struct strbuf want = {0};
     if (!given->data)
         return true;
+    if (same && ((uintptr_t)given->data % type_table[r->dtype].size || !strides_fit(given))) {
+        diag_add(c->diags, AX_output_mismatch, c->p->interface.outputs.at[i].span,
+                 "output %u is not aligned to its element size, or has a stride that leads out of memory", i);
+        return false;
+    }
     if (same && !elements_apart(given)) {
         diag_add(c->diags, AX_output_mismatch, c->p->interface.outputs.at[i].span, "elements of output %u lie on top of each other: check its strides", i);
         return false;
@@ -472,10 +509,25 @@ static bool all_on_host(struct call *c)
 
 /* ---- the whole ---- */
 
+/* Where the only power of integers stands; nowhere when there are several. */
+static struct span power_span(const struct ir *ir)
+{
+    struct span found = NO_SPAN;
+    unsigned n = 0;
+    for (ir_id i = 1; i < ir->nodes.n; i++) {
+        const struct ir_node *node = ir_at(ir, i);
+        if (node->op != OP_power || type_table[node->dtype].cls == CLASS_FLOAT)
+            continue;
+        found = node->span;
+        n++;
+    }
+    return n == 1 ? found : NO_SPAN;
+}
+
 static bool finish(struct call *c)
 {
     if (c->faults & FAULT_NEGATIVE_POWER) {
-        diag_add(c->diags, AX_negative_power, NO_SPAN, "an integer was raised to a negative integer power");
+        diag_add(c->diags, AX_negative_power, power_span(c->signature->ir), "an integer was raised to a negative integer power");
         return false;
     }
     if (c->options.faults)

@@ -14,6 +14,8 @@ PUBLIC arex_status arex_context_new(const arex_context_options *options, arex_co
     arex_context_options o;
     diags_init(&d);
     arex_context_options_init(&o);
+    if (out)
+        *out = NULL;
     if (!out || (options && !options_known(options, options->size, sizeof o, "context", &d))) {
         if (!out)
             diag_add(&d, AX_usage, NO_SPAN, "no place for the context");
@@ -116,15 +118,26 @@ bool context_target(struct arex_context *c, int target, int near, struct device 
     return false;
 }
 
+static bool given(bool all, const char *what, struct diags *diags)
+{
+    if (!all)
+        diag_add(diags, AX_usage, NO_SPAN, "%s must be given", what);
+    return all;
+}
+
 PUBLIC arex_status arex_device_count(arex_context *c, int *count, arex_diagnostics **diags)
 {
     struct diags d;
     diags_init(&d);
+    if (count)
+        *count = 0;
+    if (!given(c && count, "context and a place for the number", &d))
+        return diags_hand_over(&d, false, diags);
     *count = cuda_device_count(c->cuda_driver, &d);
     if (*count < 0)
         *count = 0;
-    arex_status status = diags_hand_over(&d, true, diags);
-    return status == AREX_ERROR_MACHINE ? AREX_OK : status;
+    d.mild = true; /* no GPU is an answer */
+    return diags_hand_over(&d, true, diags);
 }
 
 /* ---- memory ---- */
@@ -138,8 +151,8 @@ static bool array_device(arex_context *c, const arex_array *a, struct device **o
 static bool array_size(arex_array *a, size_t *size, struct diags *diags)
 {
     int64_t bytes = (int64_t)arex_dtype_size(a->dtype);
-    if (bytes == 0 || a->rank < 0 || a->rank > AREX_MAX_RANK) {
-        diag_add(diags, AX_usage, NO_SPAN, "the array has no valid dtype or rank");
+    if (bytes == 0 || a->rank < 0 || a->rank > AREX_MAX_RANK || a->device < -1) {
+        diag_add(diags, AX_usage, NO_SPAN, "the array has no valid dtype, rank or device");
         return false;
     }
     for (int d = a->rank - 1; d >= 0; d--) {
@@ -159,7 +172,7 @@ PUBLIC arex_status arex_array_alloc(arex_context *c, arex_array *a, arex_diagnos
     struct device *device;
     size_t size = 0;
     diags_init(&d);
-    bool ok = array_size(a, &size, &d) && array_device(c, a, &device, &d) && device->ops->alloc(device, size ? size : 1, &a->data, &d);
+    bool ok = given(c && a, "context and array", &d) && array_size(a, &size, &d) && array_device(c, a, &device, &d) && device->ops->alloc(device, size ? size : 1, &a->data, &d);
     return diags_hand_over(&d, ok, diags);
 }
 
@@ -167,13 +180,22 @@ PUBLIC void arex_array_free(arex_context *c, arex_array *a)
 {
     struct diags d;
     struct device *device;
-    if (!a || !a->data)
+    if (!c || !a || !a->data)
         return;
     diags_init(&d);
     if (array_device(c, a, &device, &d))
         device->ops->free(device, a->data);
     a->data = NULL;
     diags_fini(&d);
+}
+
+/* Has `a` the strides that C order gives it? Those of axes with one element mean nothing. */
+static bool is_packed(const arex_array *a, const arex_array *packed)
+{
+    for (int d = 0; d < a->rank; d++)
+        if (a->shape[d] > 1 && a->strides[d] != packed->strides[d])
+            return false;
+    return true;
 }
 
 static bool copy(arex_context *c, const arex_array *to, const arex_array *from, struct diags *diags)
@@ -183,8 +205,14 @@ static bool copy(arex_context *c, const arex_array *to, const arex_array *from, 
     size_t size = 0, other = 0;
     if (!array_size(&t, &size, diags) || !array_size(&f, &other, diags))
         return false;
-    if (size != other || t.dtype != f.dtype) {
+    if (t.dtype != f.dtype || t.rank != f.rank || memcmp(t.shape, f.shape, (size_t)t.rank * sizeof *t.shape)) {
         diag_add(diags, AX_usage, NO_SPAN, "the arrays differ in dtype or shape");
+        return false;
+    }
+    if (size == 0)
+        return true;
+    if (!to->data || !from->data || !is_packed(to, &t) || !is_packed(from, &f)) {
+        diag_add(diags, AX_usage, NO_SPAN, "only C-contiguous arrays with data are copied");
         return false;
     }
     if (!array_device(c, t.device >= 0 ? &t : &f, &device, diags))
@@ -200,6 +228,6 @@ PUBLIC arex_status arex_array_copy(arex_context *c, const arex_array *to, const 
 {
     struct diags d;
     diags_init(&d);
-    bool ok = copy(c, to, from, &d);
+    bool ok = given(c && to && from, "context and both arrays", &d) && copy(c, to, from, &d);
     return diags_hand_over(&d, ok, diags);
 }

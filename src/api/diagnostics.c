@@ -34,7 +34,7 @@ static arex_status status_of_all(const struct diags *d)
 
 arex_status diags_hand_over(struct diags *diags, bool ok, arex_diagnostics **out)
 {
-    arex_status status = ok && !diags_has_errors(diags) ? AREX_OK : status_of_all(diags);
+    arex_status status = ok && (diags->mild || !diags_has_errors(diags)) ? AREX_OK : status_of_all(diags);
     arex_diagnostics *d = out && (diags->n || status != AREX_OK) ? calloc(1, sizeof *d) : NULL;
     if (out)
         *out = d;
@@ -58,7 +58,7 @@ PUBLIC arex_status arex_diagnostics_get(const arex_diagnostics *d, int index, ar
     unsigned line = 0, column = 0;
     if (g->span.end)
         diags_position(&d->diags, g->span.begin, &line, &column);
-    *out = (arex_diagnostic){.code = diag_table[g->id].code, .severity = diag_table[g->id].severity == SEVERITY_ERROR ? 0 : 1,
+    *out = (arex_diagnostic){.code = diag_table[g->id].code, .severity = diag_severity(&d->diags, (unsigned)index) == SEVERITY_ERROR ? 0 : 1,
                              .message = g->message ? g->message : diag_table[g->id].title, .begin = g->span.begin, .end = g->span.end,
                              .line = (int32_t)line, .column = (int32_t)column};
     return AREX_OK;
@@ -70,24 +70,27 @@ PUBLIC const char *arex_diagnostics_text(const arex_diagnostics *d, int index)
     struct strbuf b = {0};
     if (!d || index < -1 || index >= (int)d->diags.n)
         return "";
+    if (!m->texts)
+        m->texts = calloc(d->diags.n + 1, sizeof *m->texts);
+    char **text = m->texts ? &m->texts[index + 1] : NULL;
+    if (!text || *text)
+        return text ? *text : "";
     if (index < 0)
         diags_render(&d->diags, &b);
     else
         diag_render(&d->diags, (unsigned)index, &b);
-    char *text = strbuf_take(&b);
-    if (!text)
-        return "";
-    free(m->text);
-    m->text = text;
-    return text;
+    *text = strbuf_take(&b);
+    return *text ? *text : "";
 }
 
 PUBLIC void arex_diagnostics_free(arex_diagnostics *d)
 {
     if (!d)
         return;
+    for (unsigned i = 0; d->texts && i <= d->diags.n; i++)
+        free(d->texts[i]);
+    free(d->texts);
     diags_fini(&d->diags);
-    free(d->text);
     free(d);
 }
 

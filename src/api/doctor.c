@@ -34,17 +34,28 @@ static void linef(struct report *r, const char *key, const char *fmt, ...)
     line(r, key, text);
 }
 
+/* A line that says more of `key`: for machines under a key of its own, for people below. */
+static void more(struct report *r, const char *key, const char *suffix, const char *value)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s_%s", key, suffix);
+    line(r, r->json ? full : "", value);
+}
+
 /* The first sentence of what went wrong, its notes, and the cure from the registry. */
 static void trouble(struct report *r, const char *key, const struct diags *d)
 {
+    struct strbuf notes = {0};
     if (d->n == 0)
         return;
     const struct diag *g = &d->at[0];
     line(r, key, g->message ? g->message : diag_table[g->id].title);
     for (unsigned i = 0; i < g->n_notes; i++)
-        if (!r->json)
-            linef(r, "", "%s", g->notes[i].text ? g->notes[i].text : "");
-    linef(r, r->json ? "driver_cure" : "", "%s", diag_table[g->id].help);
+        strbuf_printf(&notes, "%s%s", i ? "; " : "", g->notes[i].text ? g->notes[i].text : "");
+    if (notes.n)
+        more(r, key, "notes", notes.s);
+    more(r, key, "cure", diag_table[g->id].help);
+    strbuf_fini(&notes);
 }
 
 /* LLVM lists what a CPU has (+) and what it lacks (-); only the first is news. */

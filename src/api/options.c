@@ -19,18 +19,24 @@ bool options_known(const void *options, size_t size, size_t known, const char *w
 
 PUBLIC void arex_context_options_init(arex_context_options *o)
 {
+    if (!o)
+        return;
     memset(o, 0, sizeof *o);
     o->size = sizeof *o;
 }
 
 PUBLIC void arex_compile_options_init(arex_compile_options *o)
 {
+    if (!o)
+        return;
     memset(o, 0, sizeof *o);
     o->size = sizeof *o;
 }
 
 PUBLIC void arex_call_options_init(arex_call_options *o)
 {
+    if (!o)
+        return;
     memset(o, 0, sizeof *o);
     o->size = sizeof *o;
 }

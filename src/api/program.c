@@ -8,6 +8,11 @@ static char *c_string(struct arena *a, struct str s)
     return arena_strndup(a, s.s, s.n);
 }
 
+size_t memory_limit(const struct arex_program *p)
+{
+    return p->options.max_memory ? (size_t)p->options.max_memory : (size_t)512 << 20;
+}
+
 static bool parse(struct arex_program *p, struct diags *diags)
 {
     struct ast_limits limits = {p->options.max_source, p->options.max_nesting, p->options.max_nodes};
@@ -40,7 +45,7 @@ static struct arex_program *program_alloc(arex_context *context, const char *sou
     p->source = malloc(n + 1);
     p->n_source = n;
     p->options = *o;
-    arena_init(&p->arena, o->max_memory ? (size_t)o->max_memory : (size_t)512 << 20);
+    arena_init(&p->arena, memory_limit(p));
     if (p->source && n)
         memcpy(p->source, source, n);
     if (p->name && p->source)
@@ -56,15 +61,21 @@ PUBLIC arex_status arex_program_new(arex_context *context, const char *source, s
     arex_compile_options o;
     diags_init(&d);
     arex_compile_options_init(&o);
+    if (out)
+        *out = NULL;
     if (!context || !out || (!source && n)) {
         diag_add(&d, AX_usage, NO_SPAN, "context, source and a place for the program must be given");
         return diags_hand_over(&d, false, diags);
     }
-    *out = NULL;
     if (options && !options_known(options, options->size, sizeof o, "compile", &d))
         return diags_hand_over(&d, false, diags);
     if (options)
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    uint32_t most = o.max_source ? o.max_source : AST_MAX_SOURCE;
+    if (n > most) { /* before anything is copied: so long a text may not even be there */
+        diag_add(&d, AX_source_too_large, NO_SPAN, "the source has %zu bytes; the limit is %u", n, most);
+        return diags_hand_over(&d, false, diags);
+    }
     diags_set_source(&d, name ? name : "<string>", source ? source : "", n);
     struct arex_program *p = program_alloc(context, source, n, name, &o);
     uint64_t start = now_ns();
@@ -116,7 +127,7 @@ PUBLIC arex_status arex_program_stats(const arex_program *program, arex_stats *o
 {
     struct arex_program *p = (struct arex_program *)program; /* the lock changes, nothing that shows */
     arex_stats s = {.size = sizeof s};
-    if (!program || !out || out->size > sizeof s)
+    if (!program || !out || out->size < sizeof out->size || out->size > sizeof s)
         return AREX_ERROR_USAGE;
     pthread_mutex_lock(&p->lock);
     s.calls = p->calls;
@@ -170,12 +181,19 @@ static bool one_type(struct arex_program *p, struct types_text *t, struct sema_a
     struct str type = ok ? word(t) : name;
     struct sema_arg a = {.dtype = ok ? (uint8_t)type_by_name(type) : DT_none};
     if (ok && *t->s == '[') {
-        for (a.rank = 1; *t->s && *t->s != ']'; t->s++)
-            a.rank += *t->s == ',';
-        ok = *t->s++ == ']' && a.rank <= AREX_MAX_RANK;
+        unsigned rank = 1;
+        for (t->s++; *t->s && strchr(":, ", *t->s); t->s++)
+            rank += *t->s == ',';
+        ok = *t->s++ == ']' && rank <= AREX_MAX_RANK;
+        a.rank = (uint8_t)rank;
     }
+    ok = ok && (!*t->s || *t->s == ' ' || *t->s == ',');
     if (!ok || a.dtype == DT_none) {
         diag_add(diags, AX_usage, NO_SPAN, "types are written as in \"x=float32[:,:], a=float64\"");
+        return false;
+    }
+    if (!type_table[a.dtype].works) {
+        diag_add(diags, AX_argument_dtype, NO_SPAN, "'%.*s' is %s, which is not supported yet", (int)name.n, name.s, type_table[a.dtype].name);
         return false;
     }
     for (uint32_t i = 0; i < p->interface.inputs.n; i++)
@@ -233,7 +251,7 @@ static bool emit(struct arex_program *p, const char *stage, int target, const ch
     struct arena arena;
     struct ir *ir = NULL;
     struct loop_plan *plan = NULL;
-    arena_init(&arena, (size_t)512 << 20);
+    arena_init(&arena, memory_limit(p));
     bool ok = args && parse_types(p, types, args, diags) && program_build(p, &arena, args, &ir, &plan, diags);
     if (ok && strcmp(stage, "ir") == 0)
         ir_print(ir, out);
@@ -275,6 +293,8 @@ PUBLIC arex_status arex_emit(arex_program *p, const char *stage, int target, con
         diag_add(&d, AX_bad_stage, NO_SPAN, "there is no stage '%s'", stage ? stage : "");
     else if (strcmp(stage, "sass") == 0)
         diag_add(&d, AX_bad_stage, NO_SPAN, "machine code of a GPU is made by NVIDIA's tools: the command line calls them");
+    else if (target < AREX_TARGET_AUTO || target > AREX_TARGET_CUDA)
+        diag_add(&d, AX_usage, NO_SPAN, "target %d is none that code is made for", target);
     else if (strcmp(stage, "ast") == 0)
         ast_print(p->tree, false, &out), ok = true;
     else

@@ -5,7 +5,9 @@
 
 static enum diag_id arena_trouble(const struct arena *a)
 {
-    return a->failure == ARENA_NO_MEMORY ? AX_out_of_memory : AX_compile_memory;
+    static const enum diag_id of[] = {[ARENA_FINE] = AX_internal, [ARENA_NO_MEMORY] = AX_out_of_memory, [ARENA_OVER_LIMIT] = AX_compile_memory,
+                                      [ARENA_TOO_MANY] = AX_too_many_nodes};
+    return of[a->failure];
 }
 
 static bool sound(const char *fault, struct diags *diags)
@@ -56,7 +58,7 @@ bool program_build(struct arex_program *p, struct arena *arena, const struct sem
     arena->on_fail = &failed;
     if (setjmp(failed) == 0)
         return stages(p, arena, args, ir, plan, diags);
-    diag_add(diags, arena_trouble(arena), NO_SPAN, "compiling the program takes more memory or nodes than is allowed");
+    diag_add(diags, arena_trouble(arena), NO_SPAN, "compiling the program takes more %s than is allowed", arena->failure == ARENA_TOO_MANY ? "nodes" : "memory");
     return false;
 }
 
@@ -89,7 +91,7 @@ static struct signature *build(struct arex_program *p, const struct sema_arg *ar
     }
     memcpy(s->args, args, n * sizeof *args);
     s->device = device;
-    arena_init(&s->arena, p->options.max_memory ? (size_t)p->options.max_memory : (size_t)512 << 20);
+    arena_init(&s->arena, memory_limit(p));
     bool ok = program_build(p, &s->arena, args, &s->ir, &s->plan, diags);
     if (ok && device) {
         s->code = exec_code_new(s->plan, device, context_codegen, p->context, p->options.fast);

@@ -128,7 +128,7 @@ static void set_limits(struct parse *p, const struct ast_limits *limits)
     enum { DEEPEST = 60000 }; /* what ast.depth holds, with room to spare */
     if (limits)
         p->limits = *limits;
-    p->limits.max_source = p->limits.max_source ? p->limits.max_source : 1u << 20;
+    p->limits.max_source = p->limits.max_source ? p->limits.max_source : AST_MAX_SOURCE;
     p->limits.max_nesting = p->limits.max_nesting ? p->limits.max_nesting : 500;
     p->limits.max_nodes = p->limits.max_nodes ? p->limits.max_nodes : 200000;
     if (p->limits.max_nesting > DEEPEST)

@@ -64,8 +64,10 @@ struct ast {
     uint32_t n_body;
 };
 
+enum { AST_MAX_SOURCE = 1 << 20 };
+
 struct ast_limits {
-    uint32_t max_source; /* bytes; 0: 1 MiB */
+    uint32_t max_source;  /* bytes; 0: AST_MAX_SOURCE */
     uint32_t max_nesting; /* 0: 500 */
     uint32_t max_nodes;   /* 0: 200000 */
 };

@@ -237,12 +237,17 @@ static void excerpt(const struct diags *d, struct span span, struct strbuf *out)
         caret_line(d, span, out);
 }
 
+enum severity diag_severity(const struct diags *d, unsigned index)
+{
+    return d->mild ? SEVERITY_WARNING : diag_table[d->at[index].id].severity;
+}
+
 void diag_render(const struct diags *d, unsigned index, struct strbuf *out)
 {
     const struct diag *g = &d->at[index];
     const struct diag_info *info = &diag_table[g->id];
     position(d, g->span, out);
-    strbuf_printf(out, "%s[%s]: %s\n", info->severity == SEVERITY_ERROR ? "error" : "warning", info->code, g->message ? g->message : info->title);
+    strbuf_printf(out, "%s[%s]: %s\n", diag_severity(d, index) == SEVERITY_ERROR ? "error" : "warning", info->code, g->message ? g->message : info->title);
     excerpt(d, g->span, out);
     for (unsigned i = 0; i < g->n_notes; i++) {
         strbuf_printf(out, "  note: %s\n", g->notes[i].text ? g->notes[i].text : "");

@@ -50,6 +50,7 @@ struct diags {
     struct diag *at;
     unsigned n, cap, n_errors, lost;
     unsigned limit; /* stop collecting after so many; 0 means 20 */
+    bool mild;      /* told with success: nothing here is worse than a warning */
 };
 
 void diags_init(struct diags *d);
@@ -60,6 +61,7 @@ void diag_add(struct diags *d, enum diag_id id, struct span span, const char *fm
 /* Attaches to the diagnostic added last. */
 void diag_note(struct diags *d, struct span span, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 bool diags_has_errors(const struct diags *d);
+enum severity diag_severity(const struct diags *d, unsigned index);
 /* 1-based line and column (in characters, UTF-8 aware) of a byte offset. */
 void diags_position(const struct diags *d, uint32_t offset, unsigned *line, unsigned *column);
 /* "name:2:7: error[AX0203]: message", the source line, a caret range, the notes. */

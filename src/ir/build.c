@@ -65,8 +65,8 @@ ir_id ir_intern(struct ir *ir, struct ir_node n)
     for (uint32_t i = (uint32_t)hash & (b->n_slots - 1); b->slots[i]; i = (i + 1) & (b->n_slots - 1))
         if (node_equal(ir_at(ir, b->slots[i]), &n) && ir_region_around(ir, ir_at(ir, b->slots[i])->region, ir->region))
             return b->slots[i];
-    if (ir->nodes.n >= ir->max_nodes) { /* as running into the arena's limit */
-        ir->arena->failure = ARENA_OVER_LIMIT;
+    if (ir->nodes.n >= ir->max_nodes) { /* told as running out of the arena is */
+        ir->arena->failure = ARENA_TOO_MANY;
         longjmp(*ir->arena->on_fail, 1);
     }
     n.region = n.op == OP_const ? 0 : ir->region;

@@ -119,7 +119,7 @@ static void test_node_limit(void **state)
         for (;; made++)
             real(made);
     }
-    assert_int_equal(arena.failure, ARENA_OVER_LIMIT);
+    assert_int_equal(arena.failure, ARENA_TOO_MANY);
     assert_in_range(made, 40, 50);
 }
 

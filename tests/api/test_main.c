@@ -1,0 +1,11 @@
+/* The groups of tests of the C API, in one process: the last checks that together they met every diagnostic. */
+#include <libgen.h>
+#include "host.h"
+
+int main(int argc, char **argv)
+{
+    char *self = strdup(argc > 0 ? argv[0] : ".");
+    int failed = run_program_tests() + run_misuse_tests() + run_device_tests(dirname(self));
+    free(self);
+    return (failed ? failed : run_code_tests()) != 0;
+}
