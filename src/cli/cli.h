@@ -39,7 +39,7 @@ struct value {
 bool value_read(struct value *v, const char *text);
 void value_fini(struct value *v);
 bool npy_read(struct value *v, const char *path);
-/* Writes beside `path`, then renames: a file is whole or untouched. */
+/* Writes beside `path`, then renames: a file is whole or untouched. What is no file is written as it is. */
 bool npy_write(const struct arex_array *a, const char *path);
 
 void print_value(FILE *to, const struct arex_array *a);

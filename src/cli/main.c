@@ -1,5 +1,6 @@
 /* The command `arex`: a thin face on the public library. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cli.h"
@@ -216,7 +217,10 @@ static int write_outputs(struct session *s)
             printf("%s = %s", name, s->out[i].rank ? "\n" : "");
         print_value(stdout, &s->out[i]);
     }
-    return fflush(stdout) ? EXIT_MACHINE : EXIT_OK;
+    if (!fflush(stdout) && !ferror(stdout))
+        return EXIT_OK;
+    fprintf(stderr, "error: standard output cannot be written: %s\n", strerror(errno));
+    return EXIT_MACHINE;
 }
 
 static void print_times(const struct session *s)
@@ -395,6 +399,7 @@ static int run_command(const struct command *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to tell, with what was begun removed */
     if (argc < 2) {
         usage(stderr);
         return EXIT_USE;

@@ -1,6 +1,6 @@
 /*
  * NumPy's .npy files. Read: versions 1 to 3, both orders of axes, both orders of bytes, mapped read-only where the
- * bytes can be used as they lie. Written: version 1, C order, under another name first.
+ * bytes can be used as they lie. Written: version 1, C order, files under another name first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -135,8 +135,10 @@ static const char *read_header(struct value *v)
     size_t n = p[8] | (size_t)p[9] << 8;
     if (start == 12)
         n |= (size_t)p[10] << 16 | (size_t)p[11] << 24;
-    if (n > v->map_size - start || n > 65536)
+    if (n > v->map_size - start)
         return "the file is truncated inside its header";
+    if (n > 65536)
+        return "its header is too long for an array";
     char *header = strndup((const char *)p + start, n);
     if (!header)
         return "no memory for its header";
@@ -146,7 +148,7 @@ static const char *read_header(struct value *v)
     const char *why = parse_descr(header, &v->array, &swap);
     if (!why)
         why = parse_shape(header, &v->array);
-    if (!why && !order)
+    if (!why && (!order || (strncmp(order, "True", 4) && strncmp(order, "False", 5))))
         why = "the header has no fortran_order";
     if (!why)
         why = lay_out(&v->array, *order == 'T', &bytes);
@@ -158,7 +160,7 @@ bool npy_read(struct value *v, const char *path)
 {
     struct stat st;
     const char *why = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* what is no file shall not be waited for */
     if (fd < 0) {
         file_error(path, strerror(errno));
         return false;
@@ -213,33 +215,60 @@ static size_t make_header(const struct arex_array *a, char *out, size_t room)
     return total;
 }
 
-bool npy_write(const struct arex_array *a, const char *path)
+static bool write_all(const struct arex_array *a, FILE *f)
 {
     char header[1024];
-    size_t bytes = arex_dtype_size(a->dtype), n = strlen(path) + 8;
+    size_t bytes = arex_dtype_size(a->dtype), head = make_header(a, header, sizeof header);
     for (int k = 0; k < a->rank; k++)
         bytes *= (size_t)a->shape[k];
+    return fwrite(header, 1, head, f) == head && (!bytes || fwrite(a->data, 1, bytes, f) == bytes);
+}
+
+/* A pipe or a terminal: nothing to keep whole, and nothing that may be replaced by a file. */
+static bool write_in_place(const struct arex_array *a, const char *path)
+{
+    FILE *f = fopen(path, "wb");
+    bool ok = f && write_all(a, f);
+    return (!f || !fclose(f)) && ok;
+}
+
+/* Beside it first. mode: of the file that is replaced, or of a new one. */
+static bool write_beside(const struct arex_array *a, const char *path, mode_t mode)
+{
+    size_t n = strlen(path) + 8;
     char *temporary = malloc(n);
     if (!temporary)
         return false;
     snprintf(temporary, n, "%s.XXXXXX", path);
     int fd = mkstemp(temporary);
     FILE *f = fd >= 0 ? fdopen(fd, "wb") : NULL;
-    bool ok = f != NULL;
-    if (ok) {
-        mode_t mask = umask(0);
-        umask(mask);
-        size_t head = make_header(a, header, sizeof header);
-        ok = fwrite(header, 1, head, f) == head && (!bytes || fwrite(a->data, 1, bytes, f) == bytes);
-        ok = !fchmod(fd, 0666 & ~mask) && ok;
-        ok = !fclose(f) && ok;
-        ok = ok && !rename(temporary, path);
-    }
-    if (!ok) {
-        file_error(path, strerror(errno));
-        if (fd >= 0)
-            unlink(temporary);
+    bool ok = f && write_all(a, f) && !fchmod(fd, mode);
+    ok = (!f || !fclose(f)) && ok && !rename(temporary, path);
+    if (!ok && fd >= 0) {
+        int why = errno;
+        unlink(temporary);
+        errno = why;
     }
     free(temporary);
+    return ok;
+}
+
+static mode_t mode_of_new_files(void)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    return 0666 & ~mask;
+}
+
+bool npy_write(const struct arex_array *a, const char *path)
+{
+    struct stat st;
+    bool exists = !stat(path, &st);
+    char *file = exists ? realpath(path, NULL) : NULL; /* behind a link: the link stays */
+    bool ok = exists && !S_ISREG(st.st_mode) ? write_in_place(a, path)
+                                              : write_beside(a, file ? file : path, exists ? st.st_mode & 07777 : mode_of_new_files());
+    if (!ok)
+        file_error(path, strerror(errno));
+    free(file);
     return ok;
 }

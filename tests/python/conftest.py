@@ -14,6 +14,11 @@ def _command():
 
 
 @pytest.fixture(scope="session")
+def command():
+    return _command()
+
+
+@pytest.fixture(scope="session")
 def cli():
     def run(*args, stdin=None):
         return subprocess.run([_command(), *map(str, args)], capture_output=True, text=True, input=stdin, timeout=60)

@@ -1,3 +1,8 @@
+import os
+import resource
+import stat
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -28,16 +33,121 @@ def test_npy_versions(cli, tmp_path, version):
     assert cli("eval", "sum(x)", "-i", f"x={tmp_path}/x.npy").stdout == "3.0\n"
 
 
-@pytest.mark.parametrize("damage", [
-    lambda b: b[:-1], lambda b: b[:20], lambda b: b[:4], lambda b: b"", lambda b: b"garbage" * 10, lambda b: b[:6] + b"\x09" + b[7:],
-    lambda b: b.replace(b"<f8", b"|O8"), lambda b: b.replace(b"(3,)", b"(x,)"), lambda b: b.replace(b"(3,), }", b"(3333333333333333333,), }"),
-    lambda b: b.replace(b"descr", b"dxscr")])
-def test_bad_npy(cli, tmp_path, damage):
-    np.save(tmp_path / "x.npy", np.arange(3.0))
-    data = (tmp_path / "x.npy").read_bytes()
-    (tmp_path / "x.npy").write_bytes(damage(data))
+def _header(text, version=1, length=None):
+    """A .npy file of three float64 whose header is this text."""
+    body = text.encode("latin1") + b"\n"
+    size = len(body) if length is None else length
+    return b"\x93NUMPY" + bytes([version, 0]) + size.to_bytes(2 if version == 1 else 4, "little") + body + np.arange(3.0).tobytes()
+
+
+def _dict(descr="'<f8'", order="False", shape="(3,)"):
+    return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}"
+
+
+GOOD = _header(_dict())
+BAD_FILES = {
+    "one byte short": GOOD[:-1], "ends in the header": GOOD[:20], "ends in the magic": GOOD[:4], "ends in the version": GOOD[:7], "empty": b"",
+    "no .npy": b"garbage" * 10, "wrong magic": b"\x93NUMPX" + GOOD[6:], "version 0": _header(_dict(), 0), "version 9": _header(_dict(), 9),
+    "header longer than the file": _header(_dict(), 1, 60000), "header of 4 GiB": _header(_dict(), 2, 2**32 - 1), "header of 100 kB": _header(_dict() + " " * 100000, 2),
+    "no header": _header("", 1, 0), "no dict": _header("hello"), "no descr": _header("{'fortran_order': False, 'shape': (3,), }"),
+    "no order": _header("{'descr': '<f8', 'shape': (3,), }"), "no shape": _header("{'descr': '<f8', 'fortran_order': False, }"),
+    "order is 7": _header(_dict(order="7")), "descr without end": _header("{'fortran_order': False, 'shape': (3,), 'descr': '<f8"),
+    "objects": _header(_dict("'|O'")), "objects of 8": _header(_dict("'|O8'")), "text": _header(_dict("'<U5'")), "bytes": _header(_dict("'|S8'")),
+    "dates": _header(_dict("'<M8[ns]'")), "records": _header(_dict("[('a', '<f8'), ('b', '<i4')]")), "void": _header(_dict("'|V8'")),
+    "float of 16": _header(_dict("'<f16'")), "complex": _header(_dict("'<c16'")), "no type": _header(_dict("''")), "only an order": _header(_dict("'<'")),
+    "negative": _header(_dict(shape="(-3,)")), "negative twice": _header(_dict(shape="(-3, -1)")), "a word": _header(_dict(shape="(x,)")),
+    "a fraction": _header(_dict(shape="(3.5,)")), "no end": _header(_dict(shape="(3, ")), "no tuple": _header(_dict(shape="3")),
+    "more than the file": _header(_dict(shape="(4,)")), "more than memory": _header(_dict(shape="(3333333333333333333,)")),
+    "more than 64 bits": _header(_dict(shape="(99999999999999999999999,)")), "product overflows": _header(_dict(shape="(4294967296, 4294967296)")),
+    "product overflows to 24": _header(_dict(shape="(3, 9223372036854775807, 3)")), "bytes overflow": _header(_dict(shape="(2305843009213693952,)")),
+    "nine axes": _header(_dict(shape="(1, 1, 1, 1, 1, 1, 1, 1, 3)")), "Fortran and too long": _header(_dict(order="True", shape="(2, 2)")),
+}
+
+
+def _refused(got):
+    return got.returncode == 1 and "error[AX0703]" in got.stderr and not got.stdout
+
+
+@pytest.mark.parametrize("what", BAD_FILES)
+def test_bad_npy(cli, tmp_path, what):
+    (tmp_path / "x.npy").write_bytes(BAD_FILES[what])
+    (tmp_path / "y.npy").write_bytes(b"as it was")
     got = cli("eval", "sum(x)", "-i", f"x={tmp_path}/x.npy", "-o", tmp_path / "y.npy")
-    assert got.returncode == 1 and "error[AX0703]" in got.stderr and not (tmp_path / "y.npy").exists()
+    assert _refused(got), got
+    assert (tmp_path / "y.npy").read_bytes() == b"as it was" and len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_good_file_is_good(cli, tmp_path):
+    (tmp_path / "x.npy").write_bytes(GOOD)
+    assert cli("eval", "sum(x)", "-i", f"x={tmp_path}/x.npy").stdout == "3.0\n"
+
+
+def test_pickled_objects(cli, tmp_path):
+    np.save(tmp_path / "x.npy", np.array([1, "a", None], object), allow_pickle=True)
+    assert _refused(cli("eval", "sum(x)", "-i", f"x={tmp_path}/x.npy"))
+
+
+def test_records(cli, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(3, [("a", "f8"), ("b", "i4")]))
+    assert _refused(cli("eval", "sum(x)", "-i", f"x={tmp_path}/x.npy"))
+
+
+def test_what_is_no_file(cli, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder.npy").mkdir()
+    (tmp_path / "loop.npy").symlink_to(tmp_path / "loop.npy")
+    for name in ("pipe", "folder.npy", "loop.npy", "missing.npy"):
+        assert _refused(cli("eval", "x", "-i", f"x={tmp_path}/{name}")), name
+    assert _refused(cli("eval", "x", "-i", "x=/dev/null")) and _refused(cli("eval", "x", "-i", "x=/dev/zero"))
+
+
+def test_unreadable(command, tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(3.0))
+    (tmp_path / "x.npy").chmod(0)
+    anyone = {"user": 65534} if os.geteuid() == 0 else {}  # root may read every file
+    try:
+        got = subprocess.run([command, "eval", "x", "-i", f"x={tmp_path}/x.npy"], capture_output=True, text=True, timeout=60, cwd="/", **anyone)
+    except PermissionError:
+        pytest.skip("the command lies where only root may go")
+    assert _refused(got) and "denied" in got.stderr
+
+
+def test_output_replaces_its_input(cli, tmp_path):
+    """The input is read from the very file that is written; its mode stays, and a link to it too."""
+    np.save(tmp_path / "x.npy", np.arange(100_000.0))
+    (tmp_path / "x.npy").chmod(0o640)
+    (tmp_path / "link.npy").symlink_to("x.npy")
+    got = cli("eval", "x + 1", "-i", f"x={tmp_path}/x.npy", "-o", tmp_path / "link.npy")
+    assert got.returncode == 0, got.stderr
+    assert np.array_equal(np.load(tmp_path / "x.npy"), np.arange(100_000.0) + 1)
+    assert (tmp_path / "link.npy").is_symlink() and stat.S_IMODE((tmp_path / "x.npy").stat().st_mode) == 0o640
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link.npy", "x.npy"]
+
+
+def test_output_that_is_no_file(cli, tmp_path):
+    """Written as it is: never replaced by a file."""
+    (tmp_path / "null").symlink_to("/dev/null")
+    assert cli("eval", "1 + 1", "-o", tmp_path / "null").returncode == 0
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    (tmp_path / "full").symlink_to("/dev/full")
+    assert _refused(cli("eval", "1 + 1", "-o", tmp_path / "full"))
+    (tmp_path / "folder").mkdir()
+    assert _refused(cli("eval", "1 + 1", "-o", tmp_path / "folder")) and (tmp_path / "folder").is_dir()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "full", "null"] and (tmp_path / "null").is_symlink()
+
+
+def test_full_disk_leaves_the_old_file(command, tmp_path):
+    (tmp_path / "y.npy").write_bytes(b"as it was")
+    got = subprocess.run([command, "eval", "arange(10000) * 1.0", "-o", str(tmp_path / "y.npy")], capture_output=True, text=True, timeout=60,
+                         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+    assert _refused(got), got
+    assert (tmp_path / "y.npy").read_bytes() == b"as it was" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_nobody_reads(command):
+    with open("/dev/full", "w") as full:
+        got = subprocess.run([command, "eval", "1 + 1"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert got.returncode == 3 and "standard output" in got.stderr
 
 
 def test_no_file_is_left_behind(cli, tmp_path):
