@@ -34,7 +34,7 @@ typedef enum arex_status {
 /* Types of elements. Not all are supported yet: arex_dtype_supported tells. */
 typedef enum arex_dtype {
     AREX_NONE = 0,
-    AREX_BOOL, /* one byte, 0 or 1 */
+    AREX_BOOL, /* one byte, 0 or 1; in inputs any byte but 0 is true */
     AREX_INT8, AREX_INT16, AREX_INT32, AREX_INT64,
     AREX_UINT8, AREX_UINT16, AREX_UINT32, AREX_UINT64,
     AREX_FLOAT16, AREX_BFLOAT16, AREX_FLOAT32, AREX_FLOAT64,

@@ -28,12 +28,13 @@ static int64_t count_value(const struct ir *ir, ir_id id, const int64_t *dim_val
     return count;
 }
 
-static uint64_t value_bits(const void *host, unsigned size)
+/* As code reads an element of an array: a bool is true when its byte is not 0. */
+static uint64_t value_bits(const void *host, enum dtype dtype)
 {
     uint64_t bits = 0;
     if (host)
-        memcpy(&bits, host, size);
-    return bits;
+        memcpy(&bits, host, type_table[dtype].size);
+    return dtype == DT_bool ? bits != 0 : bits;
 }
 
 /* As the access sees the array: through its view, where it is one. */
@@ -66,7 +67,7 @@ static void read_access(struct geometry_access *out, const struct loop_plan *pla
     const struct geometry_array *array = a->source == SOURCE_ARGUMENT ? &arguments[a->index] : a->source == SOURCE_BUFFER ? &buffers[a->index] : &nowhere;
     struct ir_layout seen = layout_of(plan->ir, a, array, dim_values);
     out->by_value = a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0 && !array->on_device;
-    out->pointer = out->by_value ? value_bits(array->data, type_table[a->dtype].size) : (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
+    out->pointer = out->by_value ? value_bits(array->data, a->dtype) : (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
     for (unsigned d = 0; d < n_dims; d++)
         if (a->axis[d] >= 0 && seen.shape[a->axis[d]] != 1)
             out->stride[d] = seen.stride[a->axis[d]];

@@ -343,6 +343,13 @@ static void view(struct evaluation *e, ir_id id)
         walk(e, n->shape, (const char *)base->data + l.offset, l.stride, size, out);
 }
 
+/* Arrays from outside may hold any byte: what is not 0 is true, as compiled code reads it. */
+static void tidy_bools(uint8_t *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        b[i] = b[i] != 0;
+}
+
 static void leaf(struct evaluation *e, ir_id id)
 {
     const struct ir_node *n = ir_at(e->ir, id);
@@ -361,6 +368,8 @@ static void leaf(struct evaluation *e, ir_id id)
         places(e, n->shape, &l, out);
     } else {
         walk(e, n->shape, e->inputs[n->attr].data, e->inputs[n->attr].stride, size_of(e, id), out);
+        if (n->dtype == DT_bool)
+            tidy_bools(out, elements(e, n->shape));
     }
 }
 

@@ -455,6 +455,40 @@ static void test_views(void **state)
     expect_sum(a, 276);
 }
 
+/* Bytes of bools that are neither 0 nor 1 are true, whoever computes, in an array and alone. */
+static void test_bools(void **state)
+{
+    static const int targets[] = {AREX_TARGET_CPU, AREX_TARGET_REFERENCE};
+    uint8_t data[100];
+    struct call c;
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        data[i] = (uint8_t)(i % 4 * 2);
+    for (int t = 0; t < 2; t++) {
+        static const char *const sources[] = {"sum(x)", "count_nonzero(x)", "sum(int64(x))", "sum(where(x, 1, 0))", "sum(x & x)", "sum(x == True)"};
+        for (int k = 0; k < 6; k++) {
+            arex_array x = vector(AREX_BOOL, data, 100), one = scalar(AREX_BOOL, data + 2);
+            call_open(&c, sources[k]);
+            c.options.target = targets[t];
+            assert_int_equal(call_run(&c, &x, 1), AREX_OK);
+            if (*(int64_t *)c.out.data != 75)
+                fail_msg("%s on target %d: %lld", sources[k], targets[t], (long long)*(int64_t *)c.out.data);
+            arex_array_free(context, &c.out);
+            assert_int_equal(call_run(&c, &one, 1), AREX_OK);
+            if (*(int64_t *)c.out.data != 1)
+                fail_msg("%s of one on target %d: %lld", sources[k], targets[t], (long long)*(int64_t *)c.out.data);
+            call_close(&c);
+        }
+        call_open(&c, "not x");
+        c.options.target = targets[t];
+        arex_array x = vector(AREX_BOOL, data, 100);
+        assert_int_equal(call_run(&c, &x, 1), AREX_OK);
+        for (int i = 0; i < 100; i++)
+            assert_int_equal(((uint8_t *)c.out.data)[i], i % 4 == 0);
+        call_close(&c);
+    }
+}
+
 /* The answer as if the output did not overlap the input: in place, shifted either way, reversed. */
 static void test_overlap(void **state)
 {
@@ -812,7 +846,7 @@ int run_program_tests(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_programs), cmocka_unit_test(test_limits), cmocka_unit_test(test_tight_limits), cmocka_unit_test(test_raised_limits), cmocka_unit_test(test_many_arrays),
         cmocka_unit_test(test_bad_calls), cmocka_unit_test(test_bad_outputs), cmocka_unit_test(test_stages), cmocka_unit_test(test_types_of_stages),
-        cmocka_unit_test(test_no_llvm), cmocka_unit_test(test_warning), cmocka_unit_test(test_views), cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_no_llvm), cmocka_unit_test(test_warning), cmocka_unit_test(test_views), cmocka_unit_test(test_bools), cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_overlap_of_axes), cmocka_unit_test(test_outputs), cmocka_unit_test(test_weak_scalars), cmocka_unit_test(test_faults),
         cmocka_unit_test(test_compilations), cmocka_unit_test(test_compilations_of_places), cmocka_unit_test(test_threads), cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_fork), cmocka_unit_test(test_tables), cmocka_unit_test(test_memory),
