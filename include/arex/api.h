@@ -146,7 +146,8 @@ void arex_call_options_init(arex_call_options *options);
  * NULL is allocated: in host memory, or, when its device field is n >= 0, on that device; dtype, shape and
  * (C-contiguous) strides are filled in and the caller frees it with arex_array_free. An output with data must have
  * exactly the dtype and shape of the result (any strides that do not overlap). Inputs may be in host or device memory;
- * what is elsewhere than the target is copied. An output may overlap an input: the answer is as if it did not.
+ * what is elsewhere than the target is copied. An output may overlap an input: the answer is as if it did not (in
+ * device memory such an output must be C-contiguous).
  * On failure no output has been allocated; given outputs may have been written in part only when the status is
  * AREX_ERROR_MACHINE. Blocks until results are there, unless options->stream says otherwise. options may be NULL.
  */

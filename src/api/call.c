@@ -421,6 +421,11 @@ static bool place_outputs(struct call *c)
             c->out[i] = (struct exec_array){o->data, o->shape, o->strides, true};
             continue;
         }
+        if (o->device >= 0 && !is_contiguous(o)) { /* results come back as they lie in memory of ours */
+            diag_add(c->diags, AX_output_mismatch, c->p->interface.outputs.at[i].span,
+                     "output %u is on a device and overlaps another array: it must be C-contiguous then", i);
+            return false;
+        }
         if (!c->device->ops->alloc(c->device, bytes_of(o) ? bytes_of(o) : 1, &c->out_memory[i], c->diags))
             return false;
         c->out[i] = (struct exec_array){c->out_memory[i], c->results[i].shape, c->results[i].strides, true};
@@ -433,7 +438,7 @@ static bool bring_out(struct call *c, uint32_t i)
     arex_array *o = &c->outputs[i];
     size_t size = bytes_of(o);
     void *host = o->data, *packed = NULL;
-    if (o->device >= 0) /* overlapping device memory: contiguous only */
+    if (o->device >= 0) /* overlapping device memory, contiguous */
         return c->device->ops->copy(c->device, o->data, c->out_memory[i], size, c->options.stream, c->diags);
     if (!is_contiguous(o)) {
         if (!host_alloc(c, size, &packed))

@@ -240,6 +240,36 @@ static void test_call(void **state)
     context_done();
 }
 
+/* In place on a device: by way of memory of ours; an output that would have to be scattered is refused, and untouched. */
+static void test_overlap_on_a_device(void **state)
+{
+    double data[4] = {1, 2, 3, 4}, back[4] = {0};
+    arex_array here = vector(AREX_FLOAT64, data, 4), there = here, home = vector(AREX_FLOAT64, back, 4);
+    struct call c;
+    (void)state;
+    fake.reset();
+    context_over(fake.path, 0);
+    there.device = 0, there.data = NULL;
+    assert_int_equal(arex_array_alloc(context, &there, NULL), AREX_OK);
+    assert_int_equal(arex_array_copy(context, &there, &here, NULL), AREX_OK);
+    call_open(&c, "x*2");
+    c.options.target = AREX_TARGET_AUTO;
+    arex_array each_second = there;
+    each_second.shape[0] = 2, each_second.strides[0] = 16;
+    c.out = each_second;
+    expect_told(call_run(&c, &each_second, 1), AREX_ERROR_PROGRAM, &c.diags, "AX0309");
+    assert_int_equal(arex_array_copy(context, &home, &there, NULL), AREX_OK);
+    assert_memory_equal(data, back, sizeof data);
+    assert_int_equal(fake.launches(), 0);
+    c.out = there;
+    assert_int_equal(call_run(&c, &there, 1), AREX_OK);
+    assert_int_equal(fake.launches(), 1);
+    c.out = (arex_array){0};
+    call_close(&c);
+    arex_array_free(context, &there);
+    context_done();
+}
+
 /* What the report says of a driver and of a code generator that are not there. */
 static void test_doctor(void **state)
 {
@@ -269,7 +299,7 @@ int run_device_tests(const char *folder)
     find_file(fake.old_path, sizeof fake.old_path, folder, "libfake_cuda_old.so");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_old_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_refusals), cmocka_unit_test(test_full_device),
-        cmocka_unit_test(test_device_memory), cmocka_unit_test(test_call), cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_device_memory), cmocka_unit_test(test_call), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_doctor),
     };
     return cmocka_run_group_tests_name("devices", tests, open_fake, close_fake);
 }
