@@ -2,6 +2,7 @@
  * Elementwise operators and functions on values: the row of grammar/ops.def decides dtypes, then the node is made or
  * the library's function expanded.
  */
+#include <stdio.h>
 #include "sema/build.h"
 
 static const char *op_words(enum op op)
@@ -138,12 +139,24 @@ struct value narrow(struct sema *s, struct value v, enum dtype t)
     return v;
 }
 
+/* A few functions are about the bits of a storage type itself and have one of their own for it: nextafter. */
+static bool has_own(struct sema *s, enum op op, enum dtype t)
+{
+    char name[64];
+
+    if (!type_is_storage(t) || op_table[op].on_float != PRIM_math)
+        return false;
+    snprintf(name, sizeof name, "%s_%s", op_table[op].name, type_table[t].name);
+    return library_find(s, str_of(name), DT_none);
+}
+
 static struct value make_node(struct sema *s, enum op op, const struct value *args, unsigned n,
                               unsigned first, enum dtype t, bool weak, struct span span)
 {
     enum dtype result = gives_bool(op_table[op].rule) ? DT_bool : t;
     struct value cast[3];
     ir_id ids[3];
+    bool own = has_own(s, op, t);
 
     for (unsigned i = 0; i < n; i++) {
         ids[i] = value_as(s, &args[i], i < first ? DT_bool : t);
@@ -151,10 +164,10 @@ static struct value make_node(struct sema *s, enum op op, const struct value *ar
             return value_error();
         cast[i] = value_array(s, ids[i], weak && i >= first, args[i].span);
     }
-    if (op_prim(op, t) == PRIM_none) /* storage only: compute in the wider type, round the result */
+    if (op_prim(op, t) == PRIM_none && !own) /* storage only: compute in the wider type, round the result */
         return narrow(s, make_node(s, op, cast, n, first, (enum dtype)type_table[t].compute, false, span), t);
     weak = weak && result != DT_bool;
-    if (op_prim(op, t) != PRIM_math)
+    if (op_prim(op, t) != PRIM_math && !own)
         return value_array(s, ir_elem(s->ir, op, result, ids, n, 0, sema_span(s, span), s->diags), weak,
                            span);
     struct value v = call_library(s, str_of(op_table[op].name), t, cast, NULL, n, span);

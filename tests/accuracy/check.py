@@ -227,6 +227,9 @@ ONE = {
     'sinh': ('sinh', 'sinhq', '(rnd() % 2 ? sized() : (unit() - 0.5) * 1422)'), 'cosh': ('cosh', 'coshq', '(rnd() % 2 ? sized() : (unit() - 0.5) * 1422)'),
     'asinh': ('asinh', 'asinhq', NEAR['sized']), 'acosh': ('acosh', 'acoshq', '(1 + fabs(sized()))'), 'atanh': ('atanh', 'atanhq', NEAR['unit']),
     'cbrt': ('cbrt', 'cbrtq', NEAR['sized']),
+    'erf': ('erf', 'erfq', '((unit() - 0.5) * 13)'), 'erfc': ('erfc', 'erfcq', '(unit() * 34 - 6.5)'),
+    'sigmoid': ('ref_sigmoid', 'ref_sigmoidq', '(rnd() % 2 ? sized() : (unit() - 0.5) * 1490)'),
+    'softplus': ('ref_softplus', 'ref_softplusq', '(rnd() % 2 ? sized() : (unit() - 0.5) * 1490)'),
     'tan': ('tan', 'tanq', NEAR['sin']), 'asin': ('asin', 'asinq', NEAR['unit']), 'acos': ('acos', 'acosq', NEAR['unit']),
     'atan': ('atan', 'atanq', NEAR['sized']), 'sinpi': ('ref_sinpi', 'ref_sinpiq', NEAR['sized']), 'cospi': ('ref_cospi', 'ref_cospiq', NEAR['sized']),
     'degrees': ('(180 / M_PI) *', '(180 / M_PIq) *', NEAR['sized']), 'radians': ('(M_PI / 180) *', '(M_PIq / 180) *', NEAR['sized']),
@@ -250,6 +253,10 @@ static double ref_sinpi(double x) { double v = times_pi(x, 0); return v == 0 ? c
 static double ref_cospi(double x) { return times_pi(x, 1); }
 static __float128 ref_sinpiq(__float128 x) { __float128 v = times_piq(x, 0); return v == 0 ? copysignq(0, x) : v; }
 static __float128 ref_cospiq(__float128 x) { return times_piq(x, 1); }
+static double ref_sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double ref_softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
+static __float128 ref_sigmoidq(__float128 x) { return 1 / (1 + expq(-x)); }
+static __float128 ref_softplusq(__float128 x) { return x > 0 ? x + log1pq(expq(-x)) : log1pq(expq(x)); }
 static __float128 ref_exp10(__float128 x) { return powq(10, x); }
 static __float128 ref_logaddexp(__float128 a, __float128 b) { __float128 m = fmaxq(a, b), k = fminq(a, b); return a != a || b != b ? a + b : m - k > -HUGE_VALQ && m - k < HUGE_VALQ ? m + log1pq(expq(k - m)) : m; }
 static __float128 ref_logaddexp2(__float128 a, __float128 b) { __float128 m = fmaxq(a, b), k = fminq(a, b); return a != a || b != b ? a + b : m - k > -HUGE_VALQ && m - k < HUGE_VALQ ? m + log1pq(exp2q(k - m)) / M_LN2q : m; }
