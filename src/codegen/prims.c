@@ -137,10 +137,11 @@ static val emit_ffma(struct prim_args *p)
     return ll_intrinsic(&p->g->l, "llvm.fma", &t, 1, args, 3);
 }
 
+/* A nan has no sign: x86 makes negative ones, NVIDIA's GPUs positive ones. */
 static val emit_fcopysign(struct prim_args *p)
 {
     type t = type_of(p);
-    val args[] = {p->a, p->b};
+    val args[] = {p->a, gen_canonical_nan(p->g, p->b, p->dtype)};
     return ll_intrinsic(&p->g->l, "llvm.copysign", &t, 1, args, 2);
 }
 

@@ -99,7 +99,7 @@ INT_HELPERS(uint64_t, uint64_t, 64, 0)
 #define PRIM_FMINIMUM(a, b) PICK(T, minimum)(a, b)
 #define PRIM_FMAXIMUM(a, b) PICK(T, maximum)(a, b)
 #define PRIM_FMOD(a, b)     BY_SIZE(T, fmod, fmodf)(a, b)
-#define PRIM_FCOPYSIGN(a, b) BY_SIZE(T, copysign, copysignf)(a, b)
+#define PRIM_FCOPYSIGN(a, b) BY_SIZE(T, copysign, copysignf)(a, PICK(T, canonical)(b)) /* a nan has no sign: machines make either */
 /* integers wrap: in 64 unsigned bits, then cut */
 #define PRIM_IADD(a, b)      ((uint64_t)(a) + (uint64_t)(b))
 #define PRIM_ISUB(a, b)      ((uint64_t)(a) - (uint64_t)(b))
