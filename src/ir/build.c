@@ -93,7 +93,7 @@ void ir_init(struct ir *ir, struct arena *arena, uint32_t max_nodes)
 
 /* ---- dims and shapes ---- */
 
-static bool slice_equal(const struct ir_slice *a, const struct ir_slice *b)
+bool ir_slice_equal(const struct ir_slice *a, const struct ir_slice *b)
 {
     return a->start == b->start && a->stop == b->stop && a->step == b->step && a->flags == b->flags;
 }
@@ -101,7 +101,7 @@ static bool slice_equal(const struct ir_slice *a, const struct ir_slice *b)
 static bool dim_equal(const struct ir_dim *a, const struct ir_dim *b)
 {
     return a->kind == b->kind && a->extent == b->extent && a->input == b->input && a->axis == b->axis && a->n_of == b->n_of &&
-           a->base == b->base && a->own == b->own && slice_equal(&a->slice, &b->slice) &&
+           a->base == b->base && a->own == b->own && ir_slice_equal(&a->slice, &b->slice) &&
            (a->n_of == 0 || memcmp(a->of, b->of, a->n_of * sizeof *a->of) == 0);
 }
 

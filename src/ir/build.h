@@ -7,6 +7,7 @@ uint32_t ir_dim(struct ir *ir, struct ir_dim d);              /* the number of a
 uint32_t ir_dim_broadcast(struct ir *ir, uint32_t a, uint32_t b);
 uint32_t ir_shape(struct ir *ir, const struct ir_shape *s);   /* the number of a shape, interned */
 void ir_input_reshape(struct ir *ir, ir_id input, uint32_t shape); /* before the input has users */
+bool ir_slice_equal(const struct ir_slice *a, const struct ir_slice *b);
 ir_id ir_intern(struct ir *ir, struct ir_node n); /* the node, or the one before that equals it */
 bool ir_region_around(const struct ir *ir, uint32_t outer, uint32_t inner); /* or the same */
 /* The node an exact rule gives instead of n, or 0. n is complete but for its id. */

@@ -28,7 +28,7 @@ const struct op_info op_table[OP_COUNT] = {
 #define REDUCE(id, rule, combine, identity, doc)                                                             \
     [OP_##id] = {#id, "", doc, "x, axis=None, keepdims=False", OPK_REDUCE, 1, RULE_##rule, 0, PRIM_none, PRIM_none, PRIM_none, 0, DOMAIN_ANY, OP_##combine, IDENTITY_##identity},
 #define COMPOSE(id, sig, text) [OP_##id] = {.name = #id, .symbol = "", .doc = text, .signature = sig, .kind = OPK_COMPOSE},
-#define SPECIAL(id, sig, text) [OP_##id] = {.name = #id, .symbol = "", .doc = text, .signature = sig, .kind = OPK_SPECIAL},
+#define SPECIAL(id, who, sig, text) [OP_##id] = {.name = #id, .symbol = "", .doc = text, .signature = sig, .kind = OPK_SPECIAL, .taker = TAKER_##who},
 #define ALIAS(name, id)
 #include "ops.def"
 #undef ELEM
@@ -51,7 +51,7 @@ static const struct {
 #define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc)
 #define REDUCE(id, rule, combine, identity, doc)
 #define COMPOSE(id, signature, doc)
-#define SPECIAL(id, signature, doc)
+#define SPECIAL(id, taker, signature, doc)
 #define ALIAS(name, id) {#name, OP_##id},
 #include "ops.def"
 #undef ELEM

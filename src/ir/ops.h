@@ -67,6 +67,7 @@ enum type_rule {
     RULE_BOOL,     /* x != 0, then bool */
 };
 
+enum op_taker { TAKER_CALL, TAKER_REDUCTION, TAKER_AXES, TAKER_MAKING };
 enum op_kind { OPK_ELEM, OPK_REDUCE, OPK_COMPOSE, OPK_SPECIAL, OPK_INTERNAL };
 enum op_domain { DOMAIN_ANY, DOMAIN_POSITIVE, DOMAIN_UNIT, DOMAIN_SMALL, DOMAIN_ANGLE, DOMAIN_BOOLS };
 enum op_identity { IDENTITY_ZERO, IDENTITY_ONE, IDENTITY_LOWEST, IDENTITY_HIGHEST };
@@ -76,7 +77,7 @@ enum op {
 #define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc) OP_##id,
 #define REDUCE(id, rule, combine, identity, doc) OP_##id,
 #define COMPOSE(id, signature, doc) OP_##id,
-#define SPECIAL(id, signature, doc) OP_##id,
+#define SPECIAL(id, taker, signature, doc) OP_##id,
 #define ALIAS(name, id)
 #include "ops.def"
 #undef ELEM
@@ -107,6 +108,7 @@ struct op_info {
     enum op_domain domain;
     enum op combine; /* REDUCE */
     enum op_identity identity;
+    enum op_taker taker; /* SPECIAL */
 };
 extern const struct op_info op_table[OP_COUNT];
 /* A function of the language by name or alias; OP_none when unknown. Symbols are not names. */

@@ -141,6 +141,26 @@ static bool check(const struct ir *ir, const struct ir_check *c, const int64_t *
     return true;
 }
 
+/* Sizes of what is stored, and of what is walked, must not overflow; nor would a machine come to their end. */
+static bool of_this_world(const struct ir *ir, uint32_t shape, const int64_t *values, struct diags *diags)
+{
+    const int64_t most = INT64_C(1) << 48;
+    const struct ir_shape *s = &ir->shapes.at[shape];
+    int64_t elements = 1;
+    bool empty = false, fits = true;
+    for (unsigned d = 0; d < s->rank; d++) {
+        empty |= values[s->dim[d]] == 0;
+        fits &= !__builtin_mul_overflow(elements, values[s->dim[d]], &elements) && elements <= most;
+    }
+    if (empty || fits)
+        return true;
+    struct strbuf text = {0};
+    print_shape(ir, shape, values, &text);
+    diag_add(diags, AX_array_too_large, (struct span){0, 0}, "an array of shape %s has more than 2^48 elements", text.s ? text.s : "");
+    strbuf_fini(&text);
+    return false;
+}
+
 bool ir_shapes_resolve(const struct ir *ir, const int64_t (*extents)[IR_MAX_RANK], const int64_t *weak_values,
                        int64_t *values, struct diags *diags)
 {
@@ -149,5 +169,7 @@ bool ir_shapes_resolve(const struct ir *ir, const int64_t (*extents)[IR_MAX_RANK
         values[i] = value_of(ir, i, extents, values);
     for (uint32_t i = 0; i < ir->checks.n; i++)
         ok &= check(ir, &ir->checks.at[i], weak_values, values, diags);
+    for (uint32_t i = 0; ok && i < ir->shapes.n; i++)
+        ok = of_this_world(ir, i, values, diags);
     return ok;
 }

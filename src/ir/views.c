@@ -122,12 +122,19 @@ static bool from_the_front(const struct ir_slice *s)
            !(s->flags & SLICE_HAS_START && s->start < 0);
 }
 
+/* Of numbers from 0 on; more elements than there can be are as good as the most. */
+static int64_t added(int64_t a, int64_t b)
+{
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
 /* a[s:-t] is as long as a[s + t:]: written so, slices of equal length share a dim and need no check. */
 static struct ir_slice shortest_form(struct ir_slice s)
 {
     if (!from_the_front(&s))
         return s;
-    int64_t less = (s.flags & SLICE_HAS_START ? s.start : 0) + (s.flags & SLICE_HAS_STOP ? -s.stop : 0);
+    int64_t start = s.flags & SLICE_HAS_START ? s.start : 0, stop = s.flags & SLICE_HAS_STOP ? s.stop : 0;
+    int64_t less = added(start, stop < -INT64_MAX ? INT64_MAX : -stop);
     return (struct ir_slice){.start = less, .step = 1, .flags = less ? SLICE_HAS_START : 0};
 }
 
@@ -149,7 +156,7 @@ static uint32_t slice_dim(struct ir *ir, const struct ir_step *step, uint32_t ow
     if (base->kind == DIM_SLICE && base->own == base->base && from_the_front(&base->slice) &&
         from_the_front(&d.slice)) {
         d.base = d.own = base->base;
-        d.slice.start += base->slice.start;
+        d.slice.start = added(d.slice.start, base->slice.start);
     }
     return ir_dim(ir, d);
 }
@@ -181,9 +188,18 @@ static struct ir_shape stepped_shape(struct ir *ir, struct ir_shape s, const str
     return s;
 }
 
+static bool same_step(const struct ir_step *a, const struct ir_step *b)
+{
+    return a->kind == b->kind && a->axis == b->axis && a->of == b->of && a->index == b->index &&
+           ir_slice_equal(&a->slice, &b->slice) && memcmp(a->order, b->order, sizeof a->order) == 0;
+}
+
 static bool same_steps(const struct ir_view *a, const struct ir_view *b)
 {
-    return a->n == b->n && memcmp(a->steps, b->steps, a->n * sizeof *a->steps) == 0;
+    for (uint32_t i = 0; a->n == b->n && i < a->n; i++)
+        if (!same_step(&a->steps[i], &b->steps[i]))
+            return false;
+    return a->n == b->n;
 }
 
 static uint32_t view_number(struct ir *ir, const struct ir_view *v)
@@ -205,17 +221,7 @@ static ir_id step_leaf(struct rebuild *r, ir_id id, struct ir_step step)
     v.steps = arena_array(ir->arena, struct ir_step, v.n);
     if (before)
         memcpy(v.steps, before->steps, before->n * sizeof *v.steps);
-    memset(&v.steps[v.n - 1], 0, sizeof step); /* padding too: steps are compared as bytes */
-    struct ir_step *last = &v.steps[v.n - 1];
-    last->kind = step.kind;
-    last->axis = step.axis;
-    memcpy(last->order, step.order, sizeof step.order);
-    last->of = step.of;
-    last->slice.start = step.slice.start;
-    last->slice.stop = step.slice.stop;
-    last->slice.step = step.slice.step;
-    last->slice.flags = step.slice.flags;
-    last->index = step.index;
+    v.steps[v.n - 1] = step;
     struct ir_shape shape = stepped_shape(ir, ir->shapes.at[n.shape], &step);
     struct ir_node view = {.op = OP_view,
                            .dtype = n.dtype,

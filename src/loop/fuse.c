@@ -32,9 +32,8 @@ struct fuse {
     struct diags *diags;
     uint8_t *live;
     uint32_t *level;
-    uint32_t *nest_of; /* per REDUCE node: 1 + its nest */
-    uint32_t
-        *home; /* per node: 1 + the nest it can be computed after, HOME_NONE, or 0 when it waits for none */
+    uint32_t *nest_of;   /* per REDUCE node: 1 + its nest */
+    uint32_t *home;      /* per node: 1 + the nest it can be computed after, HOME_NONE, or 0 when it waits for none */
     uint32_t *buffer_of; /* per node: 1 + the buffer that holds it */
     uint8_t *seen;
     struct visit *stack; /* of collect; every node is on it once at most */

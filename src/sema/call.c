@@ -318,16 +318,8 @@ static bool bind_parameters(struct sema *s, enum op op, const struct args *a, st
     return true;
 }
 
-static struct value call_special(struct sema *s, enum op op, const struct args *a, struct span span)
+static struct value call_conversion(struct sema *s, enum op op, const struct args *a, struct span span)
 {
-    if (op == OP_count || op == OP_iota)
-        return eval_reduce(s, op, a->value, a->keyword, a->n, span);
-    if (op >= OP_transpose && op <= OP_ones_like) {
-        struct value values[MOST_PARAMETERS];
-        if (!bind_parameters(s, op, a, span, values))
-            return value_error();
-        return op <= OP_ndim ? call_axes(s, op, values, span) : call_making(s, op, values, span);
-    }
     if (!positional(s, op, a, op == OP_bits ? 1 : 2, span))
         return value_error();
     if (op == OP_astype)
@@ -335,6 +327,22 @@ static struct value call_special(struct sema *s, enum op op, const struct args *
     if (op == OP_bits)
         return call_bits(s, &a->value[0], span);
     return call_frombits(s, &a->value[0], &a->value[1], span);
+}
+
+static struct value call_special(struct sema *s, enum op op, const struct args *a, struct span span)
+{
+    struct value values[MOST_PARAMETERS];
+
+    switch (op_table[op].taker) {
+    case TAKER_REDUCTION:
+        return eval_reduce(s, op, a->value, a->keyword, a->n, span);
+    case TAKER_AXES:
+        return bind_parameters(s, op, a, span, values) ? call_axes(s, op, values, span) : value_error();
+    case TAKER_MAKING:
+        return bind_parameters(s, op, a, span, values) ? call_making(s, op, values, span) : value_error();
+    default:
+        return call_conversion(s, op, a, span);
+    }
 }
 
 static struct value call_cast(struct sema *s, enum dtype t, const struct args *a, struct span span)

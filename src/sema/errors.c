@@ -63,7 +63,7 @@ static void guess_tables(struct guess *g, struct str name)
 #define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc) #id,
 #define REDUCE(id, rule, combine, identity, doc)                                          #id,
 #define COMPOSE(id, signature, doc)                                                       #id,
-#define SPECIAL(id, signature, doc)                                                       #id,
+#define SPECIAL(id, taker, signature, doc)                                                #id,
 #define ALIAS(alias, id)                                                                  #alias,
 #define TYPE(id, cls, size, ctype, npy, compute, mantissa, works)                         #id,
     static const char *const names[] = {

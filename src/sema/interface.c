@@ -6,7 +6,8 @@
 struct walk {
     struct sema s;
     struct sema_interface *out;
-    struct scope *root; /* the inputs */
+    struct scope *root;    /* the inputs */
+    struct scope *extents; /* names of extents in param lines */
     struct frame *defs; /* functions being walked */
 };
 
@@ -16,16 +17,6 @@ static void add_input(struct walk *w, struct sema_name name)
 {
     scope_bind(w->s.arena, w->root, name.name, name.span);
     vec_push(w->s.arena, &w->out->inputs, name);
-}
-
-/* Is it the name of an extent in a param line? */
-static bool is_extent(const struct ast *program, struct str name)
-{
-    for (uint32_t i = 0; i < program->n_kids; i++)
-        for (uint32_t k = 0; program->kid[i]->kind == AST_PARAM && k < program->kid[i]->n_kids; k++)
-            if (program->kid[i]->kid[k]->kind == AST_NAME && str_eq(program->kid[i]->kid[k]->name, name))
-                return true;
-    return false;
 }
 
 static void walk_name(struct walk *w, const struct ast *e)
@@ -39,7 +30,8 @@ static void walk_name(struct walk *w, const struct ast *e)
         w->out->inputs.at[input->seq].used = true;
         return;
     }
-    if (constant_value(e->name, &unused) || type_by_name(e->name) != DT_none || is_extent(w->s.program, e->name))
+    if (constant_value(e->name, &unused) || type_by_name(e->name) != DT_none ||
+        scope_find(w->extents, e->name, false))
         return;
     if (scope_find(w->s.scope, e->name, true)) {
         sema_error(&w->s, AX_unknown_name, e->span,
@@ -130,6 +122,10 @@ static void add_param(struct walk *w, const struct ast *p)
 {
     enum dtype t = type_by_name(p->type_name);
 
+    for (uint32_t k = 0; k < p->n_kids; k++)
+        if (p->kid[k]->kind == AST_NAME && !scope_find(w->extents, p->kid[k]->name, false))
+            scope_bind(w->s.arena, w->extents, p->kid[k]->name, p->kid[k]->span);
+
     if (scope_find(w->root, p->name, false)) {
         sema_error(&w->s, AX_duplicate_param, p->span, "`%.*s` is declared twice", (int)p->name.n, p->name.s);
         return;
@@ -203,6 +199,7 @@ bool sema_interface(struct arena *arena, const struct ast *program, struct sema_
 
     *out = (struct sema_interface){0};
     w.root = scope_new(arena, NULL);
+    w.extents = scope_new(arena, NULL);
     w.s.scope = scope_new(arena, NULL);
     for (uint32_t i = 0; i < program->n_kids; i++)
         if (program->kid[i]->kind == AST_PARAM)

@@ -1,18 +1,6 @@
 /* See host.h. Also the two tables that every diagnostic is in: those a test triggers, and those a host cannot trigger. */
 #include "host.h"
 
-/* Memory that is not there is asked for on purpose: under a sanitizer too it shall be refused, not end the test. */
-const char *__asan_default_options(void);
-const char *__tsan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-const char *__tsan_default_options(void)
-{
-    return "allocator_may_return_null=1:die_after_fork=0";
-}
-
 arex_context *context;
 
 int open_context(void **state)

@@ -244,6 +244,9 @@ static void test_bad_calls(void **state)
     (void)state;
     expect_refused("x + y", (arex_array[]){x, y}, 2, AREX_ERROR_PROGRAM, "AX0301");
     expect_refused("param x: float64[n]\nparam y: float64[n]\nx + y", (arex_array[]){x, y}, 2, AREX_ERROR_PROGRAM, "AX0302");
+    expect_refused("zeros(2305843009213693953) + x", &x, 1, AREX_ERROR_PROGRAM, "AX0301");
+    expect_refused("zeros(2305843009213693953)*x[0]", &x, 1, AREX_ERROR_PROGRAM, "AX0313"); /* 8 bytes, should the size wrap */
+    expect_refused("sum(zeros((4294967296, 4294967297)), 0) + x[0]", &x, 1, AREX_ERROR_PROGRAM, "AX0313");
     expect_refused("x[3]", &x, 1, AREX_ERROR_PROGRAM, "AX0312");
     expect_refused("max(x)", &none, 1, AREX_ERROR_PROGRAM, "AX0303");
     expect_refused("x + y", &x, 1, AREX_ERROR_PROGRAM, "AX0304");

@@ -8,7 +8,7 @@
 
 static struct {
     char path[1024], old_path[1024];
-    void *library;
+    void *handle;
     void (*reset)(void);
     void (*refuse)(const char *symbol, int nth, int code);
     void (*memory_limit)(size_t bytes);
@@ -28,7 +28,7 @@ static void find_file(char *out, size_t room, const char *folder, const char *na
 
 static void find_function(const char *name, void *out)
 {
-    void *p = dlsym(fake.library, name);
+    void *p = dlsym(fake.handle, name);
     assert_non_null(p);
     memcpy(out, &p, sizeof p);
 }
@@ -36,8 +36,8 @@ static void find_function(const char *name, void *out)
 static int open_fake(void **state)
 {
     (void)state;
-    fake.library = dlopen(fake.path, RTLD_NOW | RTLD_LOCAL);
-    if (!fake.library)
+    fake.handle = dlopen(fake.path, RTLD_NOW | RTLD_LOCAL);
+    if (!fake.handle)
         fail_msg("%s", dlerror());
     find_function("fake_reset", &fake.reset);
     find_function("fake_fail", &fake.refuse);
@@ -50,7 +50,7 @@ static int open_fake(void **state)
 static int close_fake(void **state)
 {
     (void)state;
-    return dlclose(fake.library);
+    return dlclose(fake.handle);
 }
 
 /* A context over this driver, in place of the group's. */

@@ -330,7 +330,7 @@ static void test_absurd_outputs(void **state)
     expect_told(arex_call(p, &x, 1, &out, 2, NULL, &d), AREX_ERROR_USAGE, &d, "AX0701");
     expect_told(arex_call(p, &x, 1, &out, -1, NULL, &d), AREX_ERROR_USAGE, &d, "AX0701");
     expect_told(arex_call(p, &x, 1, NULL, 1, NULL, &d), AREX_ERROR_USAGE, &d, "AX0701");
-    x.shape[0] = (int64_t)1 << 50, x.strides[0] = 0; /* one number, seen so often that its like has no place */
+    x.shape[0] = (int64_t)1 << 48, x.strides[0] = 0; /* one number, seen so often that its like has no place */
     memset(&out, 0, sizeof out);
     out.device = -1;
     expect_told(arex_call(p, &x, 1, &out, 1, NULL, &d), AREX_ERROR_MEMORY, &d, "AX0408");

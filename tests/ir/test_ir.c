@@ -1,4 +1,4 @@
-/* The array IR: equal nodes are one, folding is what running gives, rules change no bit, shapes, the verifier, the fixed tree. */
+/* The array IR: equal nodes are one, folding is what running gives, rules change no bit, shapes, the verifier. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,38 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ir/eval.h"
+#include "fixture.h"
 #include "plans.h"
-
-#define NOWHERE ((struct span){0, 0})
-
-static struct arena arena;
-static struct diags diags;
-static struct ir ir;
-static jmp_buf failed;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena_init(&arena, 0);
-    arena.on_fail = &failed;
-    diags_init(&diags);
-    ir_init(&ir, &arena, 0);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    diags_fini(&diags);
-    return 0;
-}
-
-static ir_id input(const char *name, enum dtype t, unsigned rank)
-{
-    return ir_input_new(&ir, str_of(name), t, rank, false, NOWHERE);
-}
 
 static ir_id two(enum op op, enum dtype result, ir_id a, ir_id b)
 {
@@ -218,8 +188,8 @@ static void convert_one(enum dtype from, enum dtype to, double value,
     uint64_t bits = from_double(from, value), got = 0, folded;
     struct ir_array array = {.data = &bits};
     unsigned faults = 0;
-    end(NULL);
-    begin(NULL);
+    ir_end(NULL);
+    ir_begin(NULL);
     ir_id c = convert(&ir, ir_const(&ir, from, bits, 0, NOWHERE), to, NOWHERE),
           r = convert(&ir, input("x", from, 0), to, NOWHERE);
     assert_int_equal(ir_at(&ir, c)->op, OP_const);
@@ -399,8 +369,8 @@ static void rule_is_exact(const struct rule *r, enum dtype t)
 /* And it is applied: to x of rank 1 and its constant. */
 static void rule_fires(const struct rule *r, enum dtype t)
 {
-    end(NULL);
-    begin(NULL);
+    ir_end(NULL);
+    ir_begin(NULL);
     ir_id x = input("x", t, 1), constant = ir_const(&ir, t, from_double(t, r->value), 0, NOWHERE), once;
     if (r->kind == TWICE_IS) {
         once = ir_elem(&ir, r->op, t, &x, 1, 0, NOWHERE, &diags);
@@ -491,14 +461,6 @@ static void test_shapes(void **state)
     assert_int_equal(values[s->dim[1]], 0);
 }
 
-static uint64_t noise = 88172645463325252u;
-
-static uint32_t pick(uint32_t n)
-{
-    noise ^= noise << 13, noise ^= noise >> 7, noise ^= noise << 17;
-    return (uint32_t)(noise >> 33) % n;
-}
-
 /* NumPy's rule for two shapes, said once more; false when they do not fit. */
 static bool meet(const int64_t *a, unsigned na, const int64_t *b, unsigned nb, int64_t *out)
 {
@@ -521,8 +483,8 @@ static void test_shapes_of_all_ranks(void **state)
         unsigned rank[3];
         int64_t extents[3][IR_MAX_RANK] = {{0}}, first[IR_MAX_RANK], want[IR_MAX_RANK], values[128];
         ir_id in[3];
-        end(NULL);
-        begin(NULL);
+        ir_end(NULL);
+        ir_begin(NULL);
         for (int k = 0; k < 3; k++) {
             rank[k] = round < 9 ? (unsigned)round : pick(IR_MAX_RANK + 1);
             for (unsigned d = 0; d < rank[k]; d++)
@@ -603,8 +565,8 @@ static void test_check_fits(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t extents[1][IR_MAX_RANK] = {{0}}, low = cases[i].low, high = cases[i].high,
                 under = low - (low > INT64_MIN), over = high + (high < INT64_MAX);
-        end(NULL);
-        begin(NULL);
+        ir_end(NULL);
+        ir_begin(NULL);
         struct ir_check c = {.kind = CHECK_FITS, .dtype = (uint8_t)cases[i].t};
         vec_push(&arena, &ir.checks, c);
         const int64_t(*none)[IR_MAX_RANK] = (const int64_t(*)[IR_MAX_RANK])extents;
@@ -741,263 +703,7 @@ static void test_verifier(void **state)
     assert_null(ir_verify(&ir));
 }
 
-/* ---- the fixed tree, written down once more and plainly ---- */
-
-static double halve(double *lane, size_t n)
-{
-    for (n /= 2; n >= 1; n /= 2)
-        for (size_t i = 0; i < n; i++)
-            lane[i] = lane[i] + lane[i + n];
-    return lane[0];
-}
-
-static double over_lanes(const double *x, size_t n, size_t lanes)
-{
-    double lane[1024];
-    for (size_t i = 0; i < lanes; i++)
-        lane[i] = -0.0;
-    for (size_t i = 0; i < n; i++)
-        lane[i % lanes] = lane[i % lanes] + x[i];
-    return halve(lane, lanes);
-}
-
-static double tree_sum(const double *x, size_t n)
-{
-    size_t blocks = n > 4096 ? (n + 4095) / 4096 : 1;
-    double *partial = malloc(blocks * sizeof *partial), sum;
-    for (size_t b = 0; b < blocks; b++)
-        partial[b] = over_lanes(x + b * 4096, n - b * 4096 < 4096 ? n - b * 4096 : 4096, 64);
-    sum = blocks == 1 ? partial[0] : over_lanes(partial, blocks, 1024);
-    free(partial);
-    return n ? sum : 0.0;
-}
-
-static double chunk_sum(const double *x, size_t n, size_t stride)
-{
-    double *partial, sum = -0.0;
-    if (n <= 256) {
-        for (size_t i = 0; i < n; i++)
-            sum = sum + x[i * stride];
-        return sum;
-    }
-    size_t chunks = (n + 255) / 256;
-    partial = malloc(chunks * sizeof *partial);
-    for (size_t c = 0; c < chunks; c++)
-        partial[c] = chunk_sum(x + c * 256 * stride, n - c * 256 < 256 ? n - c * 256 : 256, stride);
-    sum = chunk_sum(partial, chunks, 1);
-    free(partial);
-    return sum;
-}
-
-/* sum over `axes` of x with the given extents, by the evaluator. */
-static void evaluate_sum(const double *x, unsigned rank, const int64_t *extent, unsigned axes, double *out)
-{
-    int64_t values[32], extents[1][IR_MAX_RANK] = {{0}};
-    struct ir_array a = {.data = (void *)(uintptr_t)x};
-    unsigned faults = 0;
-    end(NULL);
-    begin(NULL);
-    ir_id r = ir_reduce(&ir, OP_sum, input("x", DT_float64, rank), axes, false, NOWHERE);
-    int64_t stride = sizeof(double);
-    for (unsigned d = rank; d-- > 0; stride *= extent[d]) {
-        extents[0][d] = extent[d];
-        a.stride[d] = stride;
-    }
-    vec_push(&arena, &ir.outputs, ((struct ir_output){.node = r}));
-    assert_true(ir_shapes_resolve(&ir, (const int64_t(*)[IR_MAX_RANK])extents, NULL, values, &diags));
-    assert_true(ir_eval(&ir, &a, values, (void *[]){out}, &faults));
-}
-
-static double *numbers(size_t n)
-{
-    double *x = malloc((n + 1) * sizeof *x);
-    uint64_t s = 88172645463325252u;
-    for (size_t i = 0; i < n; i++) {
-        s ^= s << 13, s ^= s >> 7, s ^= s << 17;
-        x[i] = ((double)(s >> 11) - 4503599627370496.0) * (double)(1 + (s & 1023));
-    }
-    return x;
-}
-
-static void test_tree_of_rows(void **state)
-{
-    static const int64_t lengths[] = {0,    1,    2,    63,   64,     65,      127,     129,     1023,   1025,
-                                      4095, 4096, 4097, 8192, 100003, 4200000, 4999999, 6000000, 8400000};
-    (void)state;
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        double *x = numbers((size_t)lengths[i]), got, want = tree_sum(x, (size_t)lengths[i]);
-        evaluate_sum(x, 1, &lengths[i], 1, &got);
-        assert_memory_equal(&got, &want, sizeof got);
-        free(x);
-    }
-}
-
-static void test_tree_of_columns(void **state)
-{
-    static const int64_t rows[] = {1, 2, 255, 256, 257, 1000, 65536, 70000};
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        double *x = numbers((size_t)rows[i] * 3), got[3];
-        evaluate_sum(x, 2, (int64_t[]){rows[i], 3}, 1, got);
-        for (size_t c = 0; c < 3; c++) {
-            double want = chunk_sum(x + c, (size_t)rows[i], 3);
-            assert_memory_equal(&got[c], &want, sizeof want);
-        }
-        free(x);
-    }
-}
-
-/* Several axes are one sequence, in logical order. */
-static void test_tree_of_axes(void **state)
-{
-    enum { A = 30, B = 7, C = 40 };
-    double *x = numbers(A * B * C), got[B], row[A * C];
-    (void)state;
-    evaluate_sum(x, 3, (int64_t[]){A, B, C}, 5, got);
-    for (int b = 0; b < B; b++) {
-        for (int a = 0; a < A; a++)
-            memcpy(row + a * C, x + (a * B + b) * C, C * sizeof *row);
-        double want = tree_sum(row, A * C);
-        assert_memory_equal(&got[b], &want, sizeof want);
-    }
-    free(x);
-}
-
-/* The same for each operation and both types, over the last axis, the first, and two around a kept one. */
-
-static const enum op joined[] = {[0] = OP_sum, OP_prod, OP_min, OP_max};
-
-static double join64(enum op op, double a, double b)
-{
-    if (op == OP_sum || op == OP_prod)
-        return op == OP_sum ? a + b : a * b;
-    return op == OP_min ? (b < a ? b : a) : (b > a ? b : a);
-}
-
-static float join32(enum op op, float a, float b)
-{
-    if (op == OP_sum || op == OP_prod)
-        return op == OP_sum ? a + b : a * b;
-    return op == OP_min ? (b < a ? b : a) : (b > a ? b : a);
-}
-
-static double join(enum op op, enum dtype t, double a, double b)
-{
-    return t == DT_float64 ? join64(op, a, b) : (double)join32(op, (float)a, (float)b);
-}
-
-static double nothing(enum op op)
-{
-    return op == OP_sum ? -0.0 : op == OP_prod ? 1 : op == OP_min ? INFINITY : -INFINITY;
-}
-
-static double lanes_of(enum op op, enum dtype t, const double *x, size_t n, size_t lanes)
-{
-    double lane[1024];
-    for (size_t i = 0; i < lanes; i++)
-        lane[i] = nothing(op);
-    for (size_t i = 0; i < n; i++)
-        lane[i % lanes] = join(op, t, lane[i % lanes], x[i]);
-    for (lanes /= 2; lanes; lanes /= 2)
-        for (size_t i = 0; i < lanes; i++)
-            lane[i] = join(op, t, lane[i], lane[i + lanes]);
-    return lane[0];
-}
-
-static double last_axis(enum op op, enum dtype t, const double *x, size_t n)
-{
-    size_t blocks = (n + 4095) / 4096;
-    double *partial = malloc((blocks + 1) * sizeof *partial), r;
-    for (size_t b = 0; b < blocks; b++)
-        partial[b] = lanes_of(op, t, x + b * 4096, n - b * 4096 < 4096 ? n - b * 4096 : 4096,
-                              t == DT_float64 ? 64 : 128);
-    r = lanes_of(op, t, partial, blocks, 1024);
-    free(partial);
-    return n == 0 && op == OP_sum ? 0.0 : r;
-}
-
-static double other_axis(enum op op, enum dtype t, double *x, size_t n)
-{
-    double r = nothing(op);
-    size_t chunks = (n + 255) / 256;
-    if (n <= 256) {
-        for (size_t i = 0; i < n; i++)
-            r = join(op, t, r, x[i]);
-        return n == 0 && op == OP_sum ? 0.0 : r;
-    }
-    double *partial = malloc(chunks * sizeof *partial);
-    for (size_t c = 0; c < chunks; c++)
-        partial[c] = other_axis(op, t, x + c * 256, n - c * 256 < 256 ? n - c * 256 : 256);
-    r = other_axis(op, t, partial, chunks);
-    free(partial);
-    return r;
-}
-
-/* Values whose products neither vanish nor overflow; all are floats. */
-static double gentle(void)
-{
-    return (double)(float)((pick(2) ? 1 : -1) * (0.75 + pick(1 << 20) / 2097152.0));
-}
-
-/* The array is [before, n, kept]: n and `before` are reduced when last is false, else the array is [kept, before, n]. */
-static void compare_tree(enum op op, enum dtype t, size_t n, size_t before, size_t kept, bool last)
-{
-    size_t length = n * before, size = type_table[t].size;
-    double *x = malloc((length * kept + 1) * sizeof *x), *row = malloc((length + 1) * sizeof *row);
-    char *data = malloc((length * kept + 1) * size);
-    int64_t extents[1][IR_MAX_RANK] = {{0}}, values[8],
-            order[3] = {(int64_t)before, (int64_t)n, (int64_t)kept}, step = (int64_t)size;
-    struct ir_array array = {.data = data};
-    unsigned faults = 0;
-    double got[4];
-    if (last)
-        order[0] = (int64_t)kept, order[1] = (int64_t)before, order[2] = (int64_t)n;
-    for (size_t i = 0; i < length * kept; i++)
-        x[i] = gentle();
-    eval_cast(t, data, DT_float64, x, length * kept);
-    for (int d = 2; d >= 0; d--, step *= order[d + 1])
-        extents[0][d] = order[d], array.stride[d] = step;
-    end(NULL);
-    begin(NULL);
-    vec_push(
-        &arena, &ir.outputs,
-        ((struct ir_output){.node = ir_reduce(&ir, op, input("x", t, 3), last ? 6 : 3, false, NOWHERE)}));
-    for (uint32_t d = 0; d < ir.dims.n; d++)
-        values[d] = ir.dims.at[d].kind == DIM_INPUT ? extents[0][ir.dims.at[d].axis] : 1;
-    assert_true(ir_eval(&ir, &array, values, (void *[]){got}, &faults));
-    for (size_t k = 0; k < kept; k++) {
-        for (size_t i = 0; i < length; i++)
-            row[i] = last ? x[k * length + i] : x[i * kept + k];
-        double want = last ? last_axis(op, t, row, length) : other_axis(op, t, row, length);
-        char bits[8];
-        eval_cast(t, bits, DT_float64, &want, 1);
-        if (memcmp((char *)got + k * size, bits, size))
-            fail_msg("%s of %s, %zu times %zu elements, %s axes: not the tree", op_table[op].name,
-                     type_table[t].name, before, n, last ? "last" : "first");
-    }
-    free(x);
-    free(row);
-    free(data);
-}
-
-static void test_tree_of_operations(void **state)
-{
-    static const size_t lengths[] = {0,   1,    2,    127,  128,  129,  255,  256,
-                                     257, 1023, 1024, 1025, 4095, 4096, 4097, 100003};
-    (void)state;
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-        for (size_t k = 0; k < sizeof joined / sizeof *joined; k++)
-            for (int last = 0; last < 2; last++) {
-                compare_tree(joined[k], DT_float32, lengths[i], 1, 2, last);
-                compare_tree(joined[k], DT_float64, lengths[i], 1, 2, last);
-                if (lengths[i] < 5000) {
-                    compare_tree(joined[k], DT_float32, lengths[i], 7, 3, last);
-                    compare_tree(joined[k], DT_float64, lengths[i], 7, 3, last);
-                }
-            }
-}
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, ir_begin, ir_end)
 
 int main(void)
 {
@@ -1014,10 +720,6 @@ int main(void)
         TEST(test_static_clash),
         TEST(test_regions),
         TEST(test_verifier),
-        TEST(test_tree_of_rows),
-        TEST(test_tree_of_columns),
-        TEST(test_tree_of_axes),
-        TEST(test_tree_of_operations),
         TEST(test_conversions),
         TEST(test_conversion_values),
         TEST(test_rules_row_by_row),

@@ -110,3 +110,9 @@ def test_errors(text, code):
     with pytest.raises(arex.ArexError) as e:
         arex.evaluate(text, ARRAYS | {"n": 3}, target="cpu")
     assert e.value.code == code
+
+
+@pytest.mark.parametrize("text", ["v[9223372036854775807:-1]", "v[5:-9223372036854775808]", "v[9223372036854775807:][9223372036854775807:]", "v[1:-9223372036854775807][:-9223372036854775807]",
+                                  "(v + v[0])[9223372036854775807:-9223372036854775807]"])
+def test_bounds_past_all_numbers(text, targets):
+    assert everywhere(text, ARRAYS, targets).shape == (0,)

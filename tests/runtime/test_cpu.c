@@ -16,20 +16,6 @@
 
 enum { MOST = 100003 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-/* A request larger than memory has to come back as NULL, as from malloc, and not end the test. */
-const char *__asan_default_options(void);
-const char *__tsan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-const char *__tsan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-#endif
-
 static _Atomic unsigned char hits[MOST];
 
 static void mark(const int64_t *slots, int64_t begin, int64_t end)

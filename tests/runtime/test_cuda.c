@@ -161,7 +161,7 @@ static void test_failed_wait(void **state)
     fake.fail_at("cuCtxSynchronize", 1, 999);
     assert_false(dev->ops->zero(dev, a, 64, (void *)1, &d));
     assert_int_equal(d.at[0].id, AX_driver_error);
-    assert_true(dev->ops->zero(dev, a, 64, (void *)1, &d)); /* waited for now */
+    assert_true(dev->ops->zero(dev, a, 64, (void *)1, &d)); /* the stream is waited for */
     assert_int_equal(fake.out_of_order(), 0);
     dev->ops->free(dev, a);
     dev->ops->close(dev);
