@@ -82,19 +82,17 @@ static void work_fini(struct work *w)
 
 static bool ptx_image(const struct work *w, struct kernel_image *out)
 {
-    size_t n = LLVMGetBufferSize(w->buffer);
     unsigned count = 0;
     out->kind = IMAGE_PTX;
     for (LLVMValueRef fn = LLVMGetFirstFunction(w->mod); fn; fn = LLVMGetNextFunction(fn))
         count += !LLVMIsDeclaration(fn);
-    out->bytes = calloc(1, n + 1);
+    out->bytes = (uint8_t *)backend_ptx_mended(LLVMGetBufferStart(w->buffer), LLVMGetBufferSize(w->buffer));
     out->entries = calloc(count + 1, sizeof *out->entries);
     if (!out->bytes || !out->entries) {
         image_fini(out);
         return false;
     }
-    memcpy(out->bytes, LLVMGetBufferStart(w->buffer), n);
-    out->size = n + 1;
+    out->size = strlen((const char *)out->bytes) + 1;
     for (LLVMValueRef fn = LLVMGetFirstFunction(w->mod); fn; fn = LLVMGetNextFunction(fn)) {
         size_t length;
         const char *name = LLVMGetValueName2(fn, &length);
@@ -151,12 +149,14 @@ static bool module_text(struct work *w, char **out)
     return *out != NULL;
 }
 
-static bool assembly_text(struct work *w, char **out, struct diags *diags)
+static bool assembly_text(struct work *w, bool cpu, char **out, struct diags *diags)
 {
     w->buffer = backend_emit(&w->target, w->mod, false, diags);
     if (!w->buffer || diags_has_errors(diags))
         return false;
-    *out = strndup(LLVMGetBufferStart(w->buffer), LLVMGetBufferSize(w->buffer));
+    const char *text = LLVMGetBufferStart(w->buffer);
+    size_t n = LLVMGetBufferSize(w->buffer);
+    *out = cpu ? strndup(text, n) : backend_ptx_mended(text, n);
     return *out != NULL;
 }
 
@@ -165,13 +165,13 @@ static bool is_stage(const char *stage, bool cpu)
     return strcmp(stage, "llvm") == 0 || strcmp(stage, "opt") == 0 || strcmp(stage, cpu ? "asm" : "ptx") == 0;
 }
 
-static bool stage_text(struct work *w, const char *stage, char **out, struct diags *diags)
+static bool stage_text(struct work *w, const char *stage, bool cpu, char **out, struct diags *diags)
 {
     if (strcmp(stage, "llvm") == 0)
         return module_text(w, out);
     if (strcmp(stage, "opt") == 0)
         return optimise(w, diags) && module_text(w, out);
-    return assembly_text(w, out, diags);
+    return assembly_text(w, cpu, out, diags);
 }
 
 static bool text(const struct codegen_job *job, const char *stage, char **out, struct diags *diags)
@@ -183,7 +183,7 @@ static bool text(const struct codegen_job *job, const char *stage, char **out, s
         diag_add(diags, AX_bad_stage, NO_SPAN, "the %s has no stage '%s': use llvm, opt or %s", cpu ? "CPU" : "GPU", stage, cpu ? "asm" : "ptx");
         return false;
     }
-    bool ok = work_init(&w, job, diags) && stage_text(&w, stage, out, diags);
+    bool ok = work_init(&w, job, diags) && stage_text(&w, stage, cpu, out, diags);
     if (!ok && !diags_has_errors(diags))
         diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory while generating code");
     work_fini(&w);

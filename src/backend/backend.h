@@ -27,6 +27,9 @@ bool backend_verify(LLVMModuleRef mod, struct diags *diags);
 /* object: 1 for machine code, 0 for assembly (or PTX). */
 LLVMMemoryBufferRef backend_emit(const struct backend_target *t, LLVMModuleRef mod, bool object, struct diags *diags);
 
+/* PTX that no assembler misreads, malloc'd; NULL when memory ran out. Every PTX goes through it. */
+char *backend_ptx_mended(const char *ptx, size_t n);
+
 /* An ELF64 object of the CPU becomes a blob (see base/image.h). Every offset in it is checked. */
 bool flatten_object(const uint8_t *bytes, size_t size, struct kernel_image *out, struct diags *diags);
 
