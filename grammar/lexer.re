@@ -80,6 +80,26 @@ static bool inside_expression(const struct parse *p)
     return open && open != '{';
 }
 
+static bool word_at(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    return strncmp(text, word, n) == 0 && !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_", text[n] ? text[n] : ' ');
+}
+
+/* The block of an `if` may be followed by a line that begins with else: the statement goes on. */
+static bool before_else(const struct parse *p)
+{
+    const char *next = p->text + p->at;
+    if (!p->last.end || p->text[p->last.end - 1] != '}')
+        return false;
+    for (;;) {
+        next += strspn(next, " \t\r\f\n");
+        if (*next != '#')
+            return word_at(next, "else") || word_at(next, "elif");
+        next += strcspn(next, "\n");
+    }
+}
+
 /* A token may be read twice, when the statement before it was given up; what is wrong with it is said once. */
 static bool unheard(struct parse *p, uint32_t begin)
 {
@@ -190,7 +210,7 @@ again:
         [ \t\r\f]+          { p->at = (uint32_t)(YYCURSOR - p->text); goto again; }
         "#" [^\n\x00]*      { p->at = (uint32_t)(YYCURSOR - p->text); goto again; }
         "\\" "\r"? "\n"     { p->at = (uint32_t)(YYCURSOR - p->text); goto again; }
-        "\n"                { (void)TOKEN(0); if (inside_expression(p)) goto again; return NEWLINE; }
+        "\n"                { (void)TOKEN(0); if (inside_expression(p) || before_else(p)) goto again; return NEWLINE; }
         ";"                 { return TOKEN(inside_expression(p) ? INNER_SEMICOLON : SEMICOLON); }
         "\x00"              {
             if (begin < p->n) { (void)TOKEN(0); return unexpected(p, begin); }
@@ -220,7 +240,13 @@ again:
         "True"              { return TOKEN(TRUE_); }
         "False"             { return TOKEN(FALSE_); }
         "None" | "newaxis"  { return TOKEN(NONE); }
-        "kernel" | "for" | "while" | "elif" | "break" | "continue" | "in" | "lambda" | "import" | "class" {
+        "elif"              { return TOKEN(ELIF); }
+        "for"               { return TOKEN(FOR); }
+        "in"                { return TOKEN(IN); }
+        "while"             { return TOKEN(WHILE); }
+        "break"             { return TOKEN(BREAK); }
+        "continue"          { return TOKEN(CONTINUE); }
+        "kernel" | "lambda" | "import" | "class" {
             (void)TOKEN(0);
             value->name = (struct str){arena_strndup(p->arena, p->text + begin, p->at - begin), p->at - begin};
             return LATER;
@@ -242,6 +268,18 @@ again:
         ","                 { return TOKEN(','); }
         ":"                 { return TOKEN(':'); }
         "="                 { return TOKEN('='); }
+        "**="               { return KEYWORD(AUGMENT, OP_power); }
+        "+="                { return KEYWORD(AUGMENT, OP_add); }
+        "-="                { return KEYWORD(AUGMENT, OP_subtract); }
+        "*="                { return KEYWORD(AUGMENT, OP_multiply); }
+        "/="                { return KEYWORD(AUGMENT, OP_divide); }
+        "//="               { return KEYWORD(AUGMENT, OP_floor_divide); }
+        "%="                { return KEYWORD(AUGMENT, OP_remainder); }
+        "<<="               { return KEYWORD(AUGMENT, OP_left_shift); }
+        ">>="               { return KEYWORD(AUGMENT, OP_right_shift); }
+        "&="                { return KEYWORD(AUGMENT, OP_bitwise_and); }
+        "|="                { return KEYWORD(AUGMENT, OP_bitwise_or); }
+        "^="                { return KEYWORD(AUGMENT, OP_bitwise_xor); }
         "**"                { return KEYWORD(POWER, OP_power); }
         "+"                 { return KEYWORD(PLUS, OP_add); }
         "-"                 { return KEYWORD(MINUS, OP_subtract); }

@@ -95,6 +95,40 @@ static struct ast *def(struct parse *p, struct str name, struct span name_span, 
     return n;
 }
 
+/* A statement with blocks: what it asks, the statements of its block, those of its else. */
+static struct ast *control(struct parse *p, enum ast_kind kind, struct span span, struct ast *head, const ast_list *body, const ast_list *other)
+{
+    ast_list all = list_of(p, head);
+    for (uint32_t i = 0; i < body->n; i++)
+        all = list_add(p, all, body->at[i]);
+    for (uint32_t i = 0; other && i < other->n; i++)
+        all = list_add(p, all, other->at[i]);
+    struct ast *n = node_list(p, kind, span, &all);
+    n->body = n->kid + 1;
+    n->n_body = body->n;
+    n->other = n->body + body->n;
+    n->n_other = other ? other->n : 0;
+    return n;
+}
+
+static struct ast *for_loop(struct parse *p, struct str name, struct span name_span, struct ast *over, const ast_list *body, struct span span)
+{
+    struct ast *n = control(p, AST_FOR, span, over, body, NULL);
+    n->name = name;
+    n->name_span = name_span;
+    if (over->kind != AST_CALL || !str_is(over->name, "range"))
+        diag_add(p->diags, AX_syntax, over->span, "a `for` runs over range(stop) or range(start, stop, step)");
+    return n;
+}
+
+/* x += y is x = x + y */
+static struct ast *augmented(struct parse *p, const ast_list *targets, uint16_t op, struct span op_span, struct ast *value, struct span span)
+{
+    if (targets->n != 1)
+        diag_add(p->diags, AX_syntax, op_span, "one name at a time can be changed");
+    return let(p, targets, node_binary(p, op, op_span, targets->at[0], value), span);
+}
+
 static struct ast *call(struct parse *p, struct ast *callee, const ast_list *args, struct span span)
 {
     for (uint32_t i = 1; i < args->n; i++)
@@ -132,16 +166,16 @@ static void later(struct parse *p, struct span span, struct str word)
 %token NEWLINE "the end of the line" SEMICOLON "';'"
 %token INNER_SEMICOLON "a ';' in brackets" /* in no rule */
 %token <op> AND "'and'" OR "'or'" NOT "'not'"
-%token IF "'if'" ELSE "'else'" DEF "'def'" PARAM "'param'" RETURN "'return'"
+%token IF "'if'" ELSE "'else'" ELIF "'elif'" FOR "'for'" IN "'in'" WHILE "'while'" BREAK "'break'" CONTINUE "'continue'" DEF "'def'" PARAM "'param'" RETURN "'return'"
 %token TRUE_ "'True'" FALSE_ "'False'" NONE "'None'" BAD "a stray character"
 %token ELLIPSIS "'...'"
 %token <op> POWER "'**'" PLUS "'+'" MINUS "'-'" TIMES "'*'" SHIFT "a shift" BITAND "'&'" BITOR "'|'" BITXOR "'^'"
-%token <op> INVERT "'~'" COMPARE "a comparison"
+%token <op> INVERT "'~'" COMPARE "a comparison" AUGMENT "an augmented assignment"
 
 %type <list> statements statement_list simple_line values formals formal_list arguments argument_list indices extents targets
 %type <node> statement simple expr disjunction conjunction inversion comparison bitor bitxor bitand shift sum term factor power
 %type <node> primary atom argument formal index extent maybe compared tupled
-%type <list> block
+%type <list> block otherwise
 
 %%
 
@@ -175,7 +209,14 @@ statement:
           $$ = node_list(p, AST_PARAM, @$, &$6); $$->name = $2; $$->type_name = $4; $$->name_span = @4;
       }
     | LATER { later(p, @1, $1); $$ = NULL; }
-    | IF { later(p, @1, str_of("if")); $$ = NULL; }
+    | IF expr block otherwise { $$ = control(p, AST_IF, @$, $2, &$3, &$4); }
+    | WHILE expr block { $$ = control(p, AST_WHILE, @$, $2, &$3, NULL); }
+    | FOR NAME IN expr block { $$ = for_loop(p, $2, @2, $4, &$5, @$); }
+    ;
+
+otherwise: %empty { $$ = list_of(p, NULL); }
+    | ELSE block { $$ = $2; }
+    | ELIF expr block otherwise { $$ = list_of(p, control(p, AST_IF, @$, $2, &$3, &$4)); }
     ;
 
 block: '{' statement_list '}' { $$ = $2; }
@@ -188,7 +229,10 @@ simple:
           $$ = $1.n == 1 ? node_with(p, AST_EXPR, @$, $1.at, 1) : node_list(p, AST_RETURN, @$, &$1);
       }
     | targets '=' tupled { $$ = let(p, &$1, $3, @$); }
+    | targets AUGMENT expr { $$ = augmented(p, &$1, $2, @2, $3, @$); }
     | RETURN values { $$ = node_list(p, AST_RETURN, @$, &$2); }
+    | BREAK { $$ = node_new(p, AST_BREAK, @1); }
+    | CONTINUE { $$ = node_new(p, AST_CONTINUE, @1); }
     ;
 
 targets: values { $$ = $1; };

@@ -111,6 +111,7 @@ typedef struct arex_compile_options {
     uint32_t max_nodes;      /* nodes of the tree (default 200000) and of the IR (default 100000) */
     uint32_t max_kernels;    /* loop nests of a program; default 256 */
     uint64_t max_memory;     /* bytes one compilation may use; default 512 MiB */
+    uint32_t max_rounds;     /* of one loop of a function, before the call gives it up with an error; default 2^30 */
 } arex_compile_options;
 
 void arex_compile_options_init(arex_compile_options *options);

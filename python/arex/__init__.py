@@ -18,9 +18,10 @@ __all__ = ["ArexError", "ArexWarning", "CompilerError", "DeviceError", "Diagnost
            "list", "re_evaluate", "set_num_threads", "show_config", "validate"]
 
 
-def compile(expr, *, target="auto", threads=0, device=0, fast=False, name="<string>"):
-    """A callable for a program; code is made for each new combination of dtypes and ranks, once."""
-    return Program(expr, target=target, threads=threads, device=device, fast=fast, name=name)
+def compile(expr, *, target="auto", threads=0, device=0, fast=False, max_rounds=0, name="<string>"):
+    """A callable for a program; code is made for each new combination of dtypes and ranks, once. max_rounds: after which
+    a loop of a function is given up with an error; 0 for 2**30."""
+    return Program(expr, target=target, threads=threads, device=device, fast=fast, max_rounds=max_rounds, name=name)
 
 
 def list(what="ops"):

@@ -126,14 +126,14 @@ class _Call:
 class Program:
     """A compiled program. Call it with its inputs by position or by name."""
 
-    def __init__(self, expr, *, target="auto", threads=0, device=0, fast=False, name="<string>"):
+    def __init__(self, expr, *, target="auto", threads=0, device=0, fast=False, max_rounds=0, name="<string>"):
         if not isinstance(expr, str):
             raise TypeError(f"a program is text, not {type(expr).__name__}")
         self._target, self._threads = _target(target), threads
         self._context = context(0, device)
         options, slot, out = ffi.new("arex_compile_options *"), ffi.new("arex_diagnostics **"), ffi.new("arex_program **")
         lib.arex_compile_options_init(options)
-        options.fast = bool(fast)
+        options.fast, options.max_rounds = bool(fast), max_rounds
         source = expr.encode("utf-8", "surrogatepass")
         for d in check(lib.arex_program_new(self._context, source, len(source), name.encode(), options, out, slot), slot):
             warnings.warn(d.text.rstrip(), ArexWarning, stacklevel=3)

@@ -514,16 +514,25 @@ static bool all_on_host(struct call *c)
 
 /* ---- the whole ---- */
 
-/* Where the only power of integers stands; nowhere when there are several. */
-static struct span power_span(const struct ir *ir)
+static bool is_integer_power(const struct ir_node *n)
+{
+    return n->op == OP_power && type_table[n->dtype].cls != CLASS_FLOAT;
+}
+
+static bool is_loop(const struct ir_node *n)
+{
+    return n->op == OP_loop;
+}
+
+/* Where the only node of a kind stands; nowhere when there are several. */
+static struct span span_of_only(const struct ir *ir, bool (*is)(const struct ir_node *))
 {
     struct span found = NO_SPAN;
     unsigned n = 0;
     for (ir_id i = 1; i < ir->nodes.n; i++) {
-        const struct ir_node *node = ir_at(ir, i);
-        if (node->op != OP_power || type_table[node->dtype].cls == CLASS_FLOAT)
+        if (!is(ir_at(ir, i)))
             continue;
-        found = node->span;
+        found = ir_at(ir, i)->span;
         n++;
     }
     return n == 1 ? found : NO_SPAN;
@@ -532,7 +541,11 @@ static struct span power_span(const struct ir *ir)
 static bool finish(struct call *c)
 {
     if (c->faults & FAULT_NEGATIVE_POWER) {
-        diag_add(c->diags, AX_negative_power, power_span(c->signature->ir), "an integer was raised to a negative integer power");
+        diag_add(c->diags, AX_negative_power, span_of_only(c->signature->ir, is_integer_power), "an integer was raised to a negative integer power");
+        return false;
+    }
+    if (c->faults & FAULT_ENDLESS) {
+        diag_add(c->diags, AX_endless_loop, span_of_only(c->signature->ir, is_loop), "a loop was given up after %u rounds", c->signature->ir->max_rounds);
         return false;
     }
     if (c->options.faults)

@@ -34,6 +34,11 @@ enum ast_kind {
     AST_DEF,      /* name, params, body: statements, the last one a RETURN or an EXPR */
     AST_FORMAL,   /* a parameter of a def: name, kid[0] its default or NULL */
     AST_PARAM,    /* param name: type_name[dims]; kids are the extents: AST_NAME, AST_INT or AST_ELLIPSIS-free */
+    AST_IF,       /* if kid[0] { body } else { other } */
+    AST_FOR,      /* for name in kid[0] { body }: a call of range */
+    AST_WHILE,    /* while kid[0] { body } */
+    AST_BREAK,
+    AST_CONTINUE,
     AST_RETURN,   /* kids */
     AST_EXPR,     /* kid[0] as a statement */
     AST_PROGRAM,  /* kids: statements */
@@ -60,8 +65,10 @@ struct ast {
     uint32_t n_names;
     struct ast **params; /* AST_DEF: AST_FORMAL nodes */
     uint32_t n_params;
-    struct ast **body;
+    struct ast **body; /* AST_DEF, AST_IF, AST_FOR, AST_WHILE: statements, which are kids too */
     uint32_t n_body;
+    struct ast **other; /* AST_IF: of its else */
+    uint32_t n_other;
 };
 
 enum { AST_MAX_SOURCE = 1 << 20 };

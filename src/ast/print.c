@@ -8,7 +8,7 @@ static const char *const kind_names[AST_KIND_COUNT] = {
     [AST_NONE] = "None", [AST_COND] = "if", [AST_CALL] = "call", [AST_KEYWORD] = "keyword", [AST_TUPLE] = "tuple",
     [AST_INDEX] = "index", [AST_SLICE] = "slice", [AST_ELLIPSIS] = "...", [AST_ATTR] = "attr", [AST_LET] = "let",
     [AST_DEF] = "def", [AST_FORMAL] = "formal", [AST_PARAM] = "param", [AST_RETURN] = "return", [AST_EXPR] = "expr",
-    [AST_PROGRAM] = "program", [AST_COMPARE] = "compare",
+    [AST_IF] = "branch", [AST_FOR] = "for", [AST_WHILE] = "while", [AST_BREAK] = "break", [AST_CONTINUE] = "continue", [AST_PROGRAM] = "program", [AST_COMPARE] = "compare",
 };
 
 struct printer {
@@ -104,7 +104,12 @@ static void node(const struct printer *p, const struct ast *n)
         strbuf_puts(p->out, " ");
         strbuf_puts(p->out, symbol(n->ops[i]));
     }
-    kids(p, n->kid, n->n_kids);
+    kids(p, n->kid, n->n_kids - n->n_other);
+    if (n->n_other) {
+        strbuf_puts(p->out, " (else");
+        kids(p, n->other, n->n_other);
+        strbuf_puts(p->out, ")");
+    }
     strbuf_puts(p->out, ")");
 }
 

@@ -65,6 +65,8 @@ void body_plan_levels(struct gen *g, struct body *b)
         for (unsigned k = 0; k < n->n_args; k++)
             if (b->level[id] < b->level[n->args[k]])
                 b->level[id] = b->level[n->args[k]];
+        if (n->op == OP_loop)
+            loop_raise_levels(g, b, id);
     }
 }
 
@@ -360,6 +362,14 @@ static void emit_node(struct gen *g, struct body *b, ir_id id, enum level level)
     enum dtype from = n->n_args ? ir_at(g->ir, n->args[0])->dtype : DT_none;
     switch (n->op) {
     case OP_const:
+    case OP_carry:
+    case OP_tie:
+        break;
+    case OP_loop:
+        loop_emit(g, b, id, level);
+        break;
+    case OP_result:
+        body_set(b, id, level, body_value(g, b, (ir_id)n->attr), body_fault_of(g, b, n->args[0]));
         break;
     case OP_cast:
         body_set(b, id, level, gen_cast(g, body_value(g, b, n->args[0]), from, n->dtype), body_fault_of(g, b, n->args[0]));

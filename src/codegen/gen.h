@@ -126,6 +126,10 @@ bool body_has_places(const struct body *b); /* values that are addresses: no mem
 /* ---- rarely.c ---- */
 void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level);
 
+/* ---- loops.c ---- */
+void loop_emit(struct gen *g, struct body *b, ir_id id, enum level level);
+void loop_raise_levels(struct gen *g, struct body *b, ir_id id);
+
 /* ---- memory.c ---- */
 val gen_lay_down(struct gen *g, val v, enum dtype t); /* a vector; returns where it lies */
 val gen_take_up(struct gen *g, val memory, val k, enum dtype t);

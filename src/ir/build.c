@@ -80,6 +80,7 @@ void ir_init(struct ir *ir, struct arena *arena, uint32_t max_nodes)
     memset(ir, 0, sizeof *ir);
     ir->arena = arena;
     ir->max_nodes = max_nodes ? max_nodes : 100000;
+    ir->max_rounds = 1u << 30;
     ir->builder = arena_new(arena, struct ir_builder);
     struct ir_node poison = {0};
     struct ir_dim one = {.kind = DIM_ONE};
@@ -173,6 +174,12 @@ static uint32_t broadcast(struct ir *ir, uint32_t a, uint32_t b, bool *checked)
         *checked |= p != 0 && q != 0 && p != q;
     }
     return ir_shape(ir, &out);
+}
+
+uint32_t ir_broadcast(struct ir *ir, uint32_t a, uint32_t b)
+{
+    bool checked;
+    return broadcast(ir, a, b, &checked);
 }
 
 /* ---- leaves ---- */

@@ -9,7 +9,6 @@ uint32_t ir_shape(struct ir *ir, const struct ir_shape *s);   /* the number of a
 void ir_input_reshape(struct ir *ir, ir_id input, uint32_t shape); /* before the input has users */
 bool ir_slice_equal(const struct ir_slice *a, const struct ir_slice *b);
 ir_id ir_intern(struct ir *ir, struct ir_node n); /* the node, or the one before that equals it */
-bool ir_region_around(const struct ir *ir, uint32_t outer, uint32_t inner); /* or the same */
 /* The node an exact rule gives instead of n, or 0. n is complete but for its id. */
 ir_id rules_apply(struct ir *ir, const struct ir_node *n);
 

@@ -13,6 +13,8 @@ struct value {
 
 struct evaluation {
     const struct ir *ir;
+    const uint8_t *live;
+    unsigned *faults;
     const int64_t *dims;
     const struct ir_array *inputs;
     struct value *values;
@@ -373,10 +375,19 @@ static void leaf(struct evaluation *e, ir_id id)
     }
 }
 
+static void run_loop(struct evaluation *e, ir_id id);
+static void result(struct evaluation *e, ir_id id);
+
 static void node(struct evaluation *e, ir_id id)
 {
     const struct ir_node *n = ir_at(e->ir, id);
-    if (op_table[n->op].kind == OPK_REDUCE)
+    if (n->op == OP_tie)
+        return;
+    if (n->op == OP_loop)
+        run_loop(e, id);
+    else if (n->op == OP_result)
+        result(e, id);
+    else if (op_table[n->op].kind == OPK_REDUCE)
         reduce(e, id);
     else if (n->op == OP_const || n->op == OP_input || n->op == OP_place || n->op == OP_count)
         leaf(e, id);
@@ -386,6 +397,120 @@ static void node(struct evaluation *e, ir_id id)
         convert(e, id);
     else
         elementwise(e, id);
+}
+
+/* ---- loops ---- */
+
+/* What a reduction takes in counts even when its value is not an output: it has been computed. */
+static void reduction_faults(const struct evaluation *e, ir_id id)
+{
+    if (op_table[ir_at(e->ir, id)->op].kind != OPK_REDUCE || !e->values[id].faults || !e->faults)
+        return;
+    for (int64_t i = 0; i < elements(e, ir_at(e->ir, id)->shape); i++)
+        *e->faults |= e->values[id].faults[i];
+}
+
+/* The live nodes of a region, and of what runs once with it. Those of a loop run again: what they were goes first. */
+static void run_region(struct evaluation *e, uint32_t region, ir_id from, ir_id to)
+{
+    for (ir_id id = from; !e->failed && id < to; id++) {
+        if (!e->live[id] || ir_looping_region(e->ir, ir_at(e->ir, id)->region) != region || ir_at(e->ir, id)->op == OP_carry)
+            continue;
+        value_free(&e->values[id]);
+        node(e, id);
+        if (!e->failed)
+            reduction_faults(e, id);
+    }
+}
+
+struct looping {
+    const struct ir_loop *loop;
+    int64_t count;    /* elements */
+    uint8_t *active;  /* which still go on */
+    uint8_t *faults;  /* what has been raised */
+};
+
+static void raise_from(struct evaluation *e, const struct looping *l, ir_id id)
+{
+    struct value v = expand(e, id, l->loop->shape);
+    for (int64_t i = 0; !e->failed && v.faults && i < l->count; i++)
+        l->faults[i] |= l->active[i] ? v.faults[i] : 0;
+    value_free(&v);
+}
+
+/* False when no element goes on. */
+static bool go_on(struct evaluation *e, const struct looping *l, ir_id cond, uint32_t round)
+{
+    struct value c = expand(e, cond, l->loop->shape);
+    bool any = false;
+    raise_from(e, l, cond);
+    for (int64_t i = 0; !e->failed && i < l->count; i++) {
+        l->active[i] &= ((uint8_t *)c.data)[i];
+        any |= l->active[i];
+    }
+    for (int64_t i = 0; !e->failed && round == e->ir->max_rounds && i < l->count; i++)
+        l->faults[i] |= l->active[i] ? FAULT_ENDLESS : 0;
+    value_free(&c);
+    return any && !e->failed && round < e->ir->max_rounds;
+}
+
+/* The values of all variables become those of `chain` where an element goes on; from its first value, everywhere. */
+static void step_variables(struct evaluation *e, const struct looping *l, ir_id chain)
+{
+    struct value *next = get(e, (l->loop->n + 1) * sizeof *next);
+    for (uint32_t k = 0; !e->failed && k < l->loop->n; k++)
+        next[k] = expand(e, ir_tied(e->ir, chain, k), l->loop->shape);
+    for (uint32_t k = 0; !e->failed && k < l->loop->n; k++) {
+        struct value *now = &e->values[l->loop->carry[k]];
+        size_t size = size_of(e, l->loop->carry[k]);
+        for (int64_t i = 0; now->data && i < l->count; i++)
+            if (!l->active[i])
+                memcpy((char *)next[k].data + (size_t)i * size, (char *)now->data + (size_t)i * size, size);
+        value_free(now);
+        now->data = next[k].data;
+        free(next[k].faults);
+    }
+    free(next);
+}
+
+static void run_loop(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    struct looping l = {.loop = &e->ir->loops.at[n->attr], .count = elements(e, n->shape)};
+    l.active = get(e, (size_t)l.count);
+    l.faults = get(e, (size_t)l.count);
+    for (int64_t i = 0; !e->failed && i < l.count; i++)
+        l.active[i] = 1, l.faults[i] = 0;
+    for (uint32_t k = 0; k < l.loop->n; k++) {
+        raise_from(e, &l, ir_tied(e->ir, n->args[0], k));
+        value_free(&e->values[l.loop->carry[k]]);
+    }
+    step_variables(e, &l, n->args[0]);
+    for (uint32_t round = 0; !e->failed; round++) {
+        run_region(e, l.loop->head, l.loop->carry[0], id);
+        if (e->failed || !go_on(e, &l, n->args[1], round))
+            break;
+        run_region(e, l.loop->body, l.loop->carry[0], id);
+        for (uint32_t k = 0; k < l.loop->n; k++)
+            raise_from(e, &l, ir_tied(e->ir, n->args[2], k));
+        step_variables(e, &l, n->args[2]);
+    }
+    free(l.active);
+    e->values[id].faults = l.faults;
+    e->values[id].data = get(e, 1);
+}
+
+static void result(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    size_t count = (size_t)elements(e, n->shape), size = count * size_of(e, id);
+    struct value *out = &e->values[id];
+    out->data = get(e, size);
+    out->faults = get(e, count);
+    if (e->failed)
+        return;
+    memcpy(out->data, e->values[n->attr].data, size);
+    memcpy(out->faults, e->values[n->args[0]].faults, count);
 }
 
 static void output(struct evaluation *e, ir_id id, void *to, unsigned *faults)
@@ -398,30 +523,16 @@ static void output(struct evaluation *e, ir_id id, void *to, unsigned *faults)
         *faults |= e->values[id].faults[i];
 }
 
-/* What a reduction takes in counts even when its value is not an output: it has been computed. */
-static void reduction_faults(const struct evaluation *e, ir_id id, unsigned *faults)
-{
-    if (op_table[ir_at(e->ir, id)->op].kind != OPK_REDUCE || !e->values[id].faults || !faults)
-        return;
-    for (int64_t i = 0; i < elements(e, ir_at(e->ir, id)->shape); i++)
-        *faults |= e->values[id].faults[i];
-}
-
 bool ir_eval(const struct ir *ir, const struct ir_array *inputs, const int64_t *dim_values, void *const *outputs,
              unsigned *faults)
 {
-    struct evaluation e = {.ir = ir, .dims = dim_values, .inputs = inputs};
     uint8_t *live = calloc(ir->nodes.n + 1, 1);
+    struct evaluation e = {.ir = ir, .live = live, .faults = faults, .dims = dim_values, .inputs = inputs};
     e.values = calloc(ir->nodes.n + 1, sizeof *e.values);
     e.failed = !live || !e.values;
     if (!e.failed)
         ir_live(ir, live);
-    for (ir_id id = 1; !e.failed && id < ir->nodes.n; id++)
-        if (live[id]) {
-            node(&e, id);
-            if (!e.failed)
-                reduction_faults(&e, id, faults);
-        }
+    run_region(&e, 0, 1, ir->nodes.n);
     for (uint32_t i = 0; !e.failed && i < ir->outputs.n; i++)
         output(&e, ir->outputs.at[i].node, outputs[i], faults);
     for (ir_id id = 1; e.values && id < ir->nodes.n; id++)

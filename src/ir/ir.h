@@ -9,8 +9,12 @@
  * extent known to be 1, a constant, an axis of an argument, or the broadcast of several. At a call the dims get
  * values (ir_shapes_resolve) and every broadcast is checked.
  *
- * Regions hold nodes that are computed only sometimes: region 0 is the program; an OP_rarely owns the region of
- * its slow side. A node may use nodes of its own region and of the regions around it.
+ * Regions hold nodes that are computed only sometimes, or many times: region 0 is the program; an OP_rarely owns the
+ * region of its slow side; an OP_loop owns the region of its condition, and inside that one the region of its body. A node
+ * may use nodes of its own region and of the regions around it.
+ *
+ * A loop runs element by element: each element of its shape goes on until its own condition is false, and its variables
+ * stay as they are from then on. Lists of values (what variables start from, what they become) are chains of OP_tie.
  */
 #ifndef AREX_IR_H
 #define AREX_IR_H
@@ -76,16 +80,24 @@ struct ir_node {
     uint8_t dtype; /* enum dtype */
     uint8_t n_args;
     uint8_t flags;
-    ir_id args[3];   /* rarely: condition, slow result, fast result */
+    ir_id args[3];   /* rarely: condition, slow result, fast result; loop: starts, condition, nexts */
     uint32_t shape;  /* index into ir.shapes; shape 0 is rank 0 */
     uint32_t region; /* where it is computed */
-    uint64_t attr;   /* input: index; const: bits; reductions, count: axes; rarely: the region of the slow side; view: which */
+    uint64_t attr;   /* input: index; const: bits; reductions, count: axes; rarely: the region of the slow side; view, loop: which;
+                        carry: loop and variable; result: which carry */
     struct span span;
 };
 
 struct ir_region {
     uint32_t parent;
-    ir_id owner; /* the rarely node; 0 for region 0 */
+    ir_id owner; /* the rarely or the loop; 0 for region 0 */
+};
+
+struct ir_loop {
+    uint32_t head, body; /* regions: of the condition, and of what follows when it holds */
+    uint32_t shape;
+    ir_id *carry; /* the variables, as the condition and the body see them */
+    uint32_t n;
 };
 
 enum ir_check_kind {
@@ -128,6 +140,7 @@ struct ir {
     VEC(struct ir_dim) dims;
     VEC(struct ir_shape) shapes;
     VEC(struct ir_region) regions;
+    VEC(struct ir_loop) loops;
     VEC(struct ir_check) checks;
     VEC(struct ir_view) views;
     VEC(struct ir_input) inputs;
@@ -135,6 +148,7 @@ struct ir {
     struct ir_builder *builder; /* hash tables and the like; private to src/ir */
     uint32_t region;            /* where new nodes go */
     uint32_t max_nodes;
+    uint32_t max_rounds; /* of one loop, after which it is given up with FAULT_ENDLESS */
 };
 
 #define ir_at(ir, id) (&(ir)->nodes.at[id])
@@ -159,7 +173,25 @@ uint32_t ir_region_begin(struct ir *ir);
 void ir_region_end(struct ir *ir);
 ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, struct span span, struct diags *diags);
 
+/*
+ * A loop over n variables of these dtypes, in steps: begin makes the variables and opens the region of the condition, body
+ * opens that of the body, end closes both; finish makes the loop node. Its results are one node a variable. `shape` is
+ * that of every element that loops: all values that take part broadcast to it.
+ */
+uint32_t ir_loop_begin(struct ir *ir, const enum dtype *dtypes, const bool *weak, uint32_t n, uint32_t shape, struct span span);
+void ir_loop_body(struct ir *ir, uint32_t loop);
+ir_id ir_loop_end(struct ir *ir, uint32_t loop, const ir_id *nexts, struct span span); /* the nexts, tied */
+ir_id ir_loop_finish(struct ir *ir, uint32_t loop, const ir_id *starts, ir_id cond, ir_id nexts, struct span span);
+ir_id ir_loop_result(struct ir *ir, ir_id loop, uint32_t variable);
+uint32_t ir_broadcast(struct ir *ir, uint32_t a, uint32_t b); /* of two shapes, unchecked */
+
 /* ---- asking ---- */
+
+bool ir_region_around(const struct ir *ir, uint32_t outer, uint32_t inner); /* or the same */
+/* Item i of a chain of OP_tie. */
+ir_id ir_tied(const struct ir *ir, ir_id chain, uint32_t i);
+/* The innermost loop's region around `region` (itself included) that is computed again and again, or 0. */
+uint32_t ir_looping_region(const struct ir *ir, uint32_t region);
 
 enum dtype ir_arg_dtype(const struct ir *ir, ir_id id); /* of args[0], or of args[1] for where: what picks the primitive */
 enum prim ir_prim(const struct ir *ir, ir_id id);       /* the primitive of an ELEM node */
@@ -191,7 +223,7 @@ int64_t ir_slice_length(const struct ir_slice *slice, int64_t n, int64_t *first)
 
 /* ---- the reference evaluator: plain loops, one array a node, the same bits as every device ---- */
 
-enum { FAULT_DIVIDE = 1, FAULT_NEGATIVE_POWER = 2 }; /* bits of a call's faults; the second is an error */
+enum { FAULT_DIVIDE = 1, FAULT_NEGATIVE_POWER = 2, FAULT_ENDLESS = 64 }; /* bits of a call's faults; the second is an error */
 
 struct ir_array {
     void *data;

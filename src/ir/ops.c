@@ -42,6 +42,10 @@ const struct op_info op_table[OP_COUNT] = {
     [OP_bitcast] = {.name = "bitcast", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
     [OP_place] = {.name = "place", .symbol = "", .doc = "", .kind = OPK_INTERNAL},
     [OP_view] = {.name = "view", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
+    [OP_loop] = {.name = "loop", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 3},
+    [OP_carry] = {.name = "carry", .symbol = "", .doc = "", .kind = OPK_INTERNAL},
+    [OP_result] = {.name = "result", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
+    [OP_tie] = {.name = "tie", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 2},
 };
 
 static const struct {

@@ -92,6 +92,10 @@ enum op {
     OP_bitcast,
     OP_place, /* attr: axes; int64, each element's place in C order along those axes of its shape */
     OP_view, /* of an input or a reduction; attr: index into ir.views */
+    OP_loop,   /* attr: index into ir.loops */
+    OP_carry,  /* a variable of a loop, inside it */
+    OP_result, /* a variable of a loop, after it; attr: the carry */
+    OP_tie,    /* a value and the list of those after it */
     OP_COUNT
 };
 

@@ -13,7 +13,10 @@ static unsigned arity(const struct ir_node *n)
     case OP_input:
     case OP_const:
     case OP_place:
+    case OP_carry:
         return 0;
+    case OP_tie:
+        return n->n_args == 1 ? 1 : 2;
     case OP_rarely:
         return 3;
     case OP_count:
@@ -39,9 +42,21 @@ static const char *check_numbers(const struct ir *ir, ir_id id)
         return fault(ir, id, "has no shape");
     if (n->region >= ir->regions.n || (n->op == OP_rarely && (n->attr == 0 || n->attr >= ir->regions.n)))
         return fault(ir, id, "is of a region that is not there");
+    if (n->op == OP_loop && n->attr >= ir->loops.n)
+        return fault(ir, id, "is no loop");
     if (n->n_args != arity(n))
         return fault(ir, id, "has too few or too many arguments");
     return NULL;
+}
+
+/* The region whose values argument k may be: that of the node, or one that it owns. */
+static uint32_t seen_from(const struct ir *ir, const struct ir_node *n, unsigned k)
+{
+    if (n->op == OP_rarely && k == 1)
+        return (uint32_t)n->attr;
+    if (n->op == OP_loop && k > 0)
+        return k == 1 ? ir->loops.at[n->attr].head : ir->loops.at[n->attr].body;
+    return n->region;
 }
 
 static const char *check_args(const struct ir *ir, ir_id id)
@@ -50,7 +65,7 @@ static const char *check_args(const struct ir *ir, ir_id id)
     for (unsigned k = 0; k < n->n_args; k++) {
         if (n->args[k] == 0 || n->args[k] >= id)
             return fault(ir, id, arena_printf(ir->arena, "uses %u before it is made", n->args[k]));
-        uint32_t region = n->op == OP_rarely && k == 1 ? (uint32_t)n->attr : n->region;
+        uint32_t region = seen_from(ir, n, k);
         if (n->op != OP_count && !ir_region_around(ir, ir_at(ir, n->args[k])->region, region))
             return fault(ir, id, arena_printf(ir->arena, "uses %u of a region it cannot see", n->args[k]));
     }
@@ -129,6 +144,47 @@ static const char *check_rarely(const struct ir *ir, ir_id id)
                : NULL;
 }
 
+/* Starts and nexts have the types of the variables, one each. */
+static const char *check_loop(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    const struct ir_loop *l = &ir->loops.at[n->attr];
+    ir_id starts = n->args[0], nexts = n->args[2];
+    if (ir_at(ir, n->args[1])->dtype != DT_bool)
+        return fault(ir, id, "has no bool for a condition");
+    if (ir->regions.at[l->head].owner != id || ir->regions.at[l->body].owner != id || ir->regions.at[l->head].parent != n->region ||
+        ir->regions.at[l->body].parent != l->head)
+        return fault(ir, id, "does not own its regions");
+    for (uint32_t i = 0; i < l->n; i++) {
+        const struct ir_node *start = ir_at(ir, starts), *next = ir_at(ir, nexts);
+        bool last = i + 1 == l->n;
+        if (start->op != OP_tie || next->op != OP_tie || start->n_args != (last ? 1 : 2) || next->n_args != (last ? 1 : 2))
+            return fault(ir, id, "has not one start and one next for each variable");
+        if (start->dtype != ir_at(ir, l->carry[i])->dtype || next->dtype != start->dtype)
+            return fault(ir, id, "changes the type of a variable");
+        starts = start->args[1];
+        nexts = next->args[1];
+    }
+    return NULL;
+}
+
+static const char *check_carry(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    uint64_t loop = n->attr >> 32, i = n->attr & UINT32_MAX;
+    return loop >= ir->loops.n || i >= ir->loops.at[loop].n || ir->loops.at[loop].carry[i] != id || n->shape != ir->loops.at[loop].shape
+               ? fault(ir, id, "is no variable of a loop")
+               : NULL;
+}
+
+static const char *check_result(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id), *l = ir_at(ir, n->args[0]);
+    if (l->op != OP_loop || n->attr >= ir->nodes.n || ir_at(ir, (ir_id)n->attr)->op != OP_carry || ir_at(ir, (ir_id)n->attr)->attr >> 32 != l->attr)
+        return fault(ir, id, "is no result of a loop");
+    return ir_at(ir, (ir_id)n->attr)->dtype != n->dtype ? fault(ir, id, "has not the type of the loop's variable") : NULL;
+}
+
 static const char *check_kind(const struct ir *ir, ir_id id)
 {
     const struct ir_node *n = ir_at(ir, id);
@@ -146,6 +202,12 @@ static const char *check_kind(const struct ir *ir, ir_id id)
                    : NULL;
     if (n->op == OP_rarely)
         return check_rarely(ir, id);
+    if (n->op == OP_loop)
+        return check_loop(ir, id);
+    if (n->op == OP_carry)
+        return check_carry(ir, id);
+    if (n->op == OP_result)
+        return check_result(ir, id);
     if (n->op == OP_bitcast && type_table[n->dtype].size != type_table[ir_at(ir, n->args[0])->dtype].size)
         return fault(ir, id, "changes the size of an element");
     return NULL;

@@ -205,8 +205,11 @@ struct ir *sema_build(struct arena *arena, const struct ast *program, const stru
     unsigned before = diags->n_errors;
     struct sema s = {.arena = arena, .diags = diags, .program = program, .ir = arena_new(arena, struct ir)};
 
+    s.path = value_bool(true, program->span);
     s.max_inlines = limits && limits->max_inlines ? limits->max_inlines : 10000;
     ir_init(s.ir, arena, limits && limits->max_nodes ? limits->max_nodes : 100000);
+    if (limits && limits->max_rounds)
+        s.ir->max_rounds = limits->max_rounds;
     s.scope = scope_new(arena, NULL);
     if (!take_args(&s, interface, args))
         return NULL;

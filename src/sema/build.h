@@ -50,6 +50,7 @@ struct binding {
     bool library;
     const struct value *defaults; /* of a function, one a formal; VALUE_ERROR where it has none */
     struct value value;
+    bool partial; /* only some of the ways to here give it a value */
 };
 
 struct frame { /* an inlined call in progress */
@@ -57,6 +58,9 @@ struct frame { /* an inlined call in progress */
     const struct ast *def;
     struct span call;
     bool library;
+    bool by_element;     /* it has statements of control: see control.c */
+    struct scope *root;  /* its own names, when it has */
+    uint32_t n_results;  /* how many values its returns give; 0 before the first */
 };
 
 struct library;
@@ -70,6 +74,8 @@ struct sema {
     struct frame *frame;
     struct library *library;
     uint32_t n_inlines, max_inlines, depth;
+    struct value path; /* which elements come to the statement at hand: a bool array, or known to be true */
+    uint32_t n_loops;  /* loops around it */
 };
 
 #define SEMA_MAX_DEPTH 2500 /* of expressions, through inlined calls: bounds the C stack */
@@ -89,6 +95,7 @@ struct scope *scope_new(struct arena *arena, struct scope *up);
 struct binding *scope_bind(struct arena *arena, struct scope *scope, struct str name, struct span span);
 /* The value or function of a name, the innermost and latest; names of functions and of values live side by side. */
 struct binding *scope_find(struct scope *scope, struct str name, bool function);
+struct binding **scope_all(struct arena *arena, struct scope *scope); /* its n bindings in the order in which they were made */
 bool constant_value(struct str name, struct value *out); /* pi, e, inf, nan */
 
 /* literal.c */
@@ -148,8 +155,14 @@ struct binding *library_find(struct sema *s, struct str name, enum dtype dtype);
 /* statement.c */
 void bind_def(struct sema *s, const struct ast *def, bool library);
 void run_let(struct sema *s, const struct ast *let);
+struct value run_return(struct sema *s, const struct ast *ret);
 /* The statements of a body; the value of its return or last expression. */
 struct value run_body(struct sema *s, struct ast **body, unsigned n, struct span span);
+/* control.c: functions with if, for and while */
+bool has_control(const struct ast *def);
+struct value run_control(struct sema *s, const struct ast *def);
+void run_block(struct sema *s, struct ast *const *st, uint32_t n);
+
 /* How many values an output expression gives: several for a tuple or a call of a function that returns several. */
 unsigned result_count(struct scope *scope, const struct ast *e);
 

@@ -110,7 +110,7 @@ struct value inline_call(struct sema *s, struct binding *f, const struct value *
 {
     const struct ast *def = f->def;
     struct value *values = arena_array(s->arena, struct value, def->n_params + 1), result;
-    struct frame frame = {s->frame, def, span, f->library};
+    struct frame frame = {.up = s->frame, .def = def, .call = span, .library = f->library, .by_element = has_control(def)};
     struct scope *saved = s->scope;
 
     if (!may_inline(s, def, span) || !match_args(s, f, given, keywords, n, span, values))
@@ -120,7 +120,7 @@ struct value inline_call(struct sema *s, struct binding *f, const struct value *
     for (uint32_t k = 0; k < def->n_params; k++)
         scope_bind(s->arena, s->scope, def->params[k]->name, def->params[k]->span)->value = values[k];
     s->frame = &frame;
-    result = run_body(s, def->body, def->n_body, def->span);
+    result = frame.by_element ? run_control(s, def) : run_body(s, def->body, def->n_body, def->span);
     s->frame = frame.up;
     s->scope = saved;
     result.span = span;
@@ -393,6 +393,8 @@ static struct value call_builtin(struct sema *s, enum op op, struct args *a, str
             return value_error();
         return apply_op(s, op, a->value, a->n, span);
     case OPK_REDUCE:
+        if (s->frame && s->frame->by_element && (op == OP_min || op == OP_max) && a->n == 2 && !a->keyword[0].n && !a->keyword[1].n)
+            return apply_op(s, op == OP_min ? OP_minimum : OP_maximum, a->value, 2, span);
         return eval_reduce(s, op, a->value, a->keyword, a->n, span);
     case OPK_COMPOSE:
         return call_composed(s, op, a, span);

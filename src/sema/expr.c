@@ -15,6 +15,10 @@ static struct value eval_name(struct sema *s, const struct ast *e)
     enum dtype t = type_by_name(e->name);
     struct value v;
 
+    if (b && b->partial) {
+        sema_error(s, AX_unknown_name, e->span, "`%.*s` has no value on some of the ways that lead here: give it one before", (int)e->name.n, e->name.s);
+        return value_error();
+    }
     if (b) {
         v = b->value;
     } else if (constant_value(e->name, &v)) {

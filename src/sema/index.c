@@ -21,6 +21,10 @@ static unsigned rank_of(struct sema *s, const struct value *x)
 static bool apply_step(struct indexing *at, struct ir_step step, struct span span)
 {
     struct sema *s = at->s;
+    if (s->n_loops && ir_at(s->ir, at->x.id)->region) {
+        sema_error(s, AX_in_loop, span, "what a loop computes is one element and has no indices");
+        return false;
+    }
     ir_id id = ir_view(s->ir, at->x.id, step, sema_span(s, span), s->diags);
     at->x = value_array(s, id, false, at->span);
     return id != 0;

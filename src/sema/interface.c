@@ -9,6 +9,7 @@ struct walk {
     struct scope *root;    /* the inputs */
     struct scope *extents; /* names of extents in param lines */
     struct frame *defs; /* functions being walked */
+    unsigned n_loops;   /* around the statement at hand, in its function */
 };
 
 static void walk_expr(struct walk *w, const struct ast *e);
@@ -68,7 +69,7 @@ static void walk_expr(struct walk *w, const struct ast *e)
         walk_expr(w, e->kid[i]);
 }
 
-static void walk_statement(struct walk *w, const struct ast *st);
+static void walk_block(struct walk *w, struct ast *const *st, uint32_t n);
 
 static bool same_name_twice(const struct ast *def, uint32_t k)
 {
@@ -93,9 +94,11 @@ static void walk_def(struct walk *w, const struct ast *def)
                        (int)def->params[k]->name.n, def->params[k]->name.s);
         scope_bind(w->s.arena, w->s.scope, def->params[k]->name, def->params[k]->span);
     }
+    unsigned n_loops = w->n_loops;
     w->defs = &frame;
-    for (uint32_t i = 0; i < def->n_body; i++)
-        walk_statement(w, def->body[i]);
+    w->n_loops = 0;
+    walk_block(w, def->body, def->n_body);
+    w->n_loops = n_loops;
     w->defs = frame.up;
     w->s.scope = saved;
     struct binding *b = scope_bind(w->s.arena, saved, def->name, def->name_span);
@@ -103,19 +106,66 @@ static void walk_def(struct walk *w, const struct ast *def)
     b->home = saved;
 }
 
-static void walk_statement(struct walk *w, const struct ast *st)
+static void walk_range(struct walk *w, const struct ast *range)
 {
-    if (st->kind == AST_DEF) {
-        walk_def(w, st);
+    for (uint32_t i = 0; i < range->n_kids; i++)
+        walk_expr(w, range->kid[i]);
+}
+
+/* Blocks share the names of their function: what one binds is bound after it. */
+static void walk_control(struct walk *w, const struct ast *st)
+{
+    bool loops = st->kind != AST_IF;
+
+    if (!w->defs) {
+        sema_error(&w->s, AX_not_supported, st->span, "`%s` stands in functions only: write a def around it",
+                   st->kind == AST_IF ? "if" : st->kind == AST_FOR ? "for" : "while");
         return;
     }
-    if (st->kind == AST_PARAM)
+    if (st->kind == AST_FOR) {
+        walk_range(w, st->kid[0]);
+        scope_bind(w->s.arena, w->s.scope, st->name, st->name_span);
+    } else {
+        walk_expr(w, st->kid[0]);
+    }
+    w->n_loops += loops;
+    walk_block(w, st->body, st->n_body);
+    w->n_loops -= loops;
+    walk_block(w, st->other, st->n_other);
+}
+
+static void walk_statement(struct walk *w, const struct ast *st)
+{
+    switch (st->kind) {
+    case AST_DEF:
+        walk_def(w, st);
         return;
+    case AST_PARAM:
+        return;
+    case AST_IF:
+    case AST_FOR:
+    case AST_WHILE:
+        walk_control(w, st);
+        return;
+    case AST_BREAK:
+    case AST_CONTINUE:
+        if (!w->n_loops)
+            sema_error(&w->s, AX_syntax, st->span, "`%s` stands in a loop only", st->kind == AST_BREAK ? "break" : "continue");
+        return;
+    default:
+        break;
+    }
     for (uint32_t i = 0; i < st->n_kids; i++)
         walk_expr(w, st->kid[i]);
     if (st->kind == AST_LET)
         for (uint32_t i = 0; i < st->n_names; i++)
             scope_bind(w->s.arena, w->s.scope, st->names[i], st->name_spans[i]);
+}
+
+static void walk_block(struct walk *w, struct ast *const *st, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        walk_statement(w, st[i]);
 }
 
 static void add_param(struct walk *w, const struct ast *p)

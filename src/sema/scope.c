@@ -21,14 +21,21 @@ static struct binding **bucket_of(struct scope *scope, struct str name)
     return &scope->bucket[hash_bytes(HASH_START, name.s, name.n) & (scope->n_buckets - 1)];
 }
 
-/* Chains are refilled from oldest to newest, so that the newest stays first. */
-static void grow(struct arena *arena, struct scope *scope)
+struct binding **scope_all(struct arena *arena, struct scope *scope)
 {
-    struct binding **all = arena_array(arena, struct binding *, scope->n);
+    struct binding **all = arena_array(arena, struct binding *, scope->n + 1);
 
     for (uint32_t i = 0; i < scope->n_buckets; i++)
         for (struct binding *b = scope->bucket[i]; b; b = b->next)
             all[b->seq] = b;
+    return all;
+}
+
+/* Chains are refilled from oldest to newest, so that the newest stays first. */
+static void grow(struct arena *arena, struct scope *scope)
+{
+    struct binding **all = scope_all(arena, scope);
+
     scope->n_buckets *= 4;
     scope->bucket = arena_array(arena, struct binding *, scope->n_buckets);
     for (uint32_t i = 0; i < scope->n; i++) {

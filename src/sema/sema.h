@@ -32,6 +32,7 @@ struct sema_arg {
 struct sema_limits {
     uint32_t max_nodes;   /* IR nodes; 0: 100000 */
     uint32_t max_inlines; /* calls inlined; 0: 10000 */
+    uint32_t max_rounds;  /* of a loop; 0: 2^30 */
 };
 
 /* False, with diagnostics, when names do not resolve. */

@@ -38,7 +38,7 @@ void run_let(struct sema *s, const struct ast *let)
         bind_several(s, let, v);
 }
 
-static struct value run_return(struct sema *s, const struct ast *ret)
+struct value run_return(struct sema *s, const struct ast *ret)
 {
     struct value *items;
 

@@ -33,7 +33,8 @@ static const struct {
     {"AX0214", "int32(x) + 3000000000", 11, "3000000000"},
     {"AX0215", "param x: float64[a, b, c, d, e, f, g, h, i]\nx", 0, "param x: float64[a, b, c, d, e, f, g, h, i]"},
     {"AX0216", "param x: float64[n]", 0, "param x: float64[n]"},
-    {"AX0217", "for i in x { }", 0, "for"},
+    {"AX0217", "while x { }", 0, "while x { }"},
+    {"AX0219", "def f(x) { for i in range(3) { x += sum(x) }; return x }; f(x)", 36, "sum(x)"},
     {"AX0310", "1 + int64(x) ** int64(-y)", 4, "int64(x) ** int64(-y)"},
 };
 
@@ -101,8 +102,10 @@ static void test_limits(void **state)
         const char *code, *source;
         uint32_t source_bytes, nesting, nodes, kernels;
         uint64_t memory;
+        uint32_t rounds;
     } cases[] = {
         {"AX0401", "x + x + x", 5, 0, 0, 0, 0}, {"AX0402", "-(-(-(-(-(-x)))))", 0, 3, 0, 0, 0}, {"AX0403", "x + y*x - y", 0, 0, 3, 0, 0},
+        {"AX0314", "def f(v) { while True { v += 1 }; return v }; f(x)", 0, 0, 0, 0, 0, 100},
         {"AX0405", "x / sum(x) + y / max(y - min(y))", 0, 0, 0, 1, 0}, {"AX0407", "x + x", 0, 0, 0, 0, 2000},
         {"AX0403", "def a(v) = v*v+v\ndef b(v) = a(a(a(a(a(v)))))\nb(b(b(b(b(x)))))", 0, 0, 40, 0, 0}, /* of what calls become */
         {"AX0404", "def a(v) = v+v\ndef b(v) = a(a(a(a(a(a(a(a(a(a(v))))))))))\ndef c(v) = b(b(b(b(b(b(b(b(b(b(v))))))))))\n"
@@ -116,6 +119,7 @@ static void test_limits(void **state)
         o.max_nodes = cases[i].nodes;
         o.max_kernels = cases[i].kernels;
         o.max_memory = cases[i].memory;
+        o.max_rounds = cases[i].rounds;
         arex_status s = run_program(cases[i].source, &o, &d);
         if (s == AREX_OK || !has(d, cases[i].code))
             fail_msg("%s: status %d, expected %s: %s", cases[i].source, s, cases[i].code, all_text(d));
