@@ -22,7 +22,7 @@ struct call {
     struct exec_array *in, *out;
     void **in_memory, **out_memory; /* device memory of ours for inputs and outputs */
     bool *allocated;       /* outputs whose memory this call made for the caller */
-    uint32_t faults;
+    struct ir_faults faults;
 };
 
 /* ---- arguments ---- */
@@ -538,18 +538,36 @@ static struct span span_of_only(const struct ir *ir, bool (*is)(const struct ir_
     return n == 1 ? found : NO_SPAN;
 }
 
+static void report_index(struct call *c)
+{
+    const struct ir *ir = c->signature->ir;
+    ir_id check = ir_fault_check(c->faults.index);
+    if (check >= ir->nodes.n || ir_at(ir, check)->op != OP_within) { /* a program of more nodes than keys tell apart */
+        diag_add(c->diags, AX_index_range, NO_SPAN, "an index is out of range");
+        return;
+    }
+    const struct ir_node *n = ir_at(ir, check), *extent = ir_at(ir, n->args[1]);
+    const struct ir_shape *s = &ir->shapes.at[ir_at(ir, extent->args[0])->shape];
+    diag_add(c->diags, AX_index_range, n->span, "index %lld is out of range for axis %u with %lld elements", (long long)ir_fault_index(c->faults.index),
+             (unsigned)n->attr, (long long)c->dims[s->dim[n->attr]]);
+}
+
 static bool finish(struct call *c)
 {
-    if (c->faults & FAULT_NEGATIVE_POWER) {
+    if (c->faults.bits & FAULT_NEGATIVE_POWER) {
         diag_add(c->diags, AX_negative_power, span_of_only(c->signature->ir, is_integer_power), "an integer was raised to a negative integer power");
         return false;
     }
-    if (c->faults & FAULT_ENDLESS) {
+    if (c->faults.bits & FAULT_INDEX) {
+        report_index(c);
+        return false;
+    }
+    if (c->faults.bits & FAULT_ENDLESS) {
         diag_add(c->diags, AX_endless_loop, span_of_only(c->signature->ir, is_loop), "a loop was given up after %u rounds", c->signature->ir->max_rounds);
         return false;
     }
     if (c->options.faults)
-        *c->options.faults = c->faults & AREX_FAULT_DIVIDE;
+        *c->options.faults = c->faults.bits & AREX_FAULT_DIVIDE;
     return true;
 }
 

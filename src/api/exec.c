@@ -45,8 +45,8 @@ static bool raises(const struct ir *ir, const struct loop_body *b)
     for (uint32_t i = 0; i < b->order.n; i++) {
         const struct ir_node *n = ir_at(ir, b->order.at[i]);
         enum prim p = op_table[n->op].kind == OPK_ELEM ? ir_prim(ir, b->order.at[i]) : PRIM_none;
-        if (p == PRIM_ifloordiv || p == PRIM_imod || p == PRIM_ipow)
-            return true;
+        if (p == PRIM_ifloordiv || p == PRIM_imod || p == PRIM_ipow || n->op == OP_within || n->op == OP_gather || n->op == OP_loop)
+            return true; /* a gather from nothing reads where faults are kept */
     }
     return false;
 }
@@ -119,7 +119,7 @@ struct run {
     uint8_t *key;
     void **temporaries; /* to free */
     uint32_t n_temporaries, max_temporaries;
-    uint32_t *faults_on_device, faults_here;
+    struct ir_faults *faults_on_device, faults_here;
 };
 
 static bool no_memory(struct diags *diags)
@@ -495,7 +495,7 @@ static bool faults_begin(struct run *r)
     return r->device->ops->zero(r->device, p, sizeof r->faults_here, r->stream, r->diags);
 }
 
-static bool faults_end(struct run *r, uint32_t *faults)
+static bool faults_end(struct run *r, struct ir_faults *faults)
 {
     bool ok = true;
     if (is_gpu(r) && r->code->may_fault)
@@ -505,7 +505,7 @@ static bool faults_end(struct run *r, uint32_t *faults)
     if (!ok)
         return false;
     if (faults)
-        *faults |= r->faults_here;
+        *faults = r->faults_here;
     return true;
 }
 
@@ -521,7 +521,7 @@ static bool prepare(struct run *r, const struct exec_array *inputs, const struct
 }
 
 bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
-              const int64_t *dim_values, unsigned max_threads, void *stream, uint32_t *faults, struct diags *diags)
+              const int64_t *dim_values, unsigned max_threads, void *stream, struct ir_faults *faults, struct diags *diags)
 {
     struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .dims = dim_values};
     struct variant_code *v = NULL;

@@ -36,7 +36,7 @@ struct exec_array {
  * not each other. max_threads: 0 for all. Waits for the result unless a stream is given.
  */
 bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
-              const int64_t *dim_values, unsigned max_threads, void *stream, uint32_t *faults, struct diags *diags);
+              const int64_t *dim_values, unsigned max_threads, void *stream, struct ir_faults *faults, struct diags *diags);
 /* Compiles what exec_run would need, and runs nothing. data may be NULL: taken as aligned. */
 bool exec_prepare(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
                   const int64_t *dim_values, struct diags *diags);

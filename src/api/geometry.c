@@ -40,7 +40,7 @@ static uint64_t value_bits(const void *host, enum dtype dtype)
 /* As the access sees the array: through its view, where it is one. */
 static struct ir_layout layout_of(const struct ir *ir, const struct loop_access *a, const struct geometry_array *array, const int64_t *dim_values)
 {
-    const struct ir_node *n = ir_at(ir, a->value);
+    const struct ir_node *n = a->layout ? ir_at(ir, ir_at(ir, a->value)->args[0]) : ir_at(ir, a->value);
     const struct ir_node *base = a->view ? ir_at(ir, n->args[0]) : n;
     struct ir_layout l = {.rank = ir->shapes.at[base->shape].rank};
     if (a->source == SOURCE_PLACE) {
@@ -66,6 +66,12 @@ static void read_access(struct geometry_access *out, const struct loop_plan *pla
     static const struct geometry_array nowhere = {0};
     const struct geometry_array *array = a->source == SOURCE_ARGUMENT ? &arguments[a->index] : a->source == SOURCE_BUFFER ? &buffers[a->index] : &nowhere;
     struct ir_layout seen = layout_of(plan->ir, a, array, dim_values);
+    if (a->layout) {
+        uint64_t address = (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
+        out->by_value = true;
+        out->pointer = (uint64_t)ir_layout_value(ir_at(plan->ir, a->value)->attr, address, seen.shape, seen.stride);
+        return;
+    }
     out->by_value = a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0 && !array->on_device;
     out->pointer = out->by_value ? value_bits(array->data, a->dtype) : (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
     for (unsigned d = 0; d < n_dims; d++)

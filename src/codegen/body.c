@@ -365,6 +365,12 @@ static void emit_node(struct gen *g, struct body *b, ir_id id, enum level level)
     case OP_carry:
     case OP_tie:
         break;
+    case OP_within:
+        within_emit(g, b, id, level);
+        break;
+    case OP_gather:
+        gather_emit(g, b, id, level);
+        break;
     case OP_loop:
         loop_emit(g, b, id, level);
         break;

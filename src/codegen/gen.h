@@ -126,6 +126,10 @@ bool body_has_places(const struct body *b); /* values that are addresses: no mem
 /* ---- rarely.c ---- */
 void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level);
 
+/* ---- gather.c ---- */
+void within_emit(struct gen *g, struct body *b, ir_id id, enum level level);
+void gather_emit(struct gen *g, struct body *b, ir_id id, enum level level);
+
 /* ---- loops.c ---- */
 void loop_emit(struct gen *g, struct body *b, ir_id id, enum level level);
 void loop_raise_levels(struct gen *g, struct body *b, ir_id id);

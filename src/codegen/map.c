@@ -102,6 +102,13 @@ static void walk_row(struct map *m, val from, val to)
     ll_at(l, done);
 }
 
+static void walk_row_singly(struct map *m, val from, val to)
+{
+    struct loop loop = gen_loop(m->g, from, to);
+    step(m, loop.i, 1);
+    gen_loop_end(m->g, &loop, ll_i64(&m->g->l, 1));
+}
+
 static void map_cpu(struct map *m)
 {
     struct gen *g = m->g;
@@ -141,7 +148,10 @@ static void map_gpu(struct map *m)
     struct loop loop = gen_loop(g, y, rows);
     body_rows(g, &m->body, loop.i, 0, m->inner, true);
     body_row_values(g, &m->body);
-    walk_row(m, from, to);
+    if (m->width > 1)
+        walk_row(m, from, to);
+    else
+        walk_row_singly(m, from, to);
     gen_loop_end(g, &loop, ll_mul(l, gpu_grid_size(g, AXIS_Y), gpu_block_size(g, AXIS_Y)));
 }
 

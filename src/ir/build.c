@@ -378,6 +378,24 @@ ir_id ir_place(struct ir *ir, uint32_t shape, unsigned axes, struct span span)
     return ir_intern(ir, n);
 }
 
+ir_id ir_layout_of(struct ir *ir, ir_id x, uint64_t what, struct span span)
+{
+    struct ir_node n = {.op = OP_layout, .dtype = DT_int64, .n_args = 1, .args = {x}, .attr = what, .span = span};
+    return ir_intern(ir, n);
+}
+
+ir_id ir_within(struct ir *ir, ir_id index, ir_id extent, unsigned axis, struct span span)
+{
+    struct ir_node n = {.op = OP_within, .dtype = DT_int64, .n_args = 2, .args = {index, extent}, .shape = ir_at(ir, index)->shape, .attr = axis, .span = span};
+    return ir_intern(ir, n);
+}
+
+ir_id ir_gather(struct ir *ir, enum dtype dtype, const ir_id *args, struct span span)
+{
+    struct ir_node n = {.op = OP_gather, .dtype = (uint8_t)dtype, .n_args = 3, .args = {args[0], args[1], args[2]}, .shape = ir_at(ir, args[1])->shape, .span = span};
+    return ir_intern(ir, n);
+}
+
 ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span)
 {
     struct ir_node n = {.op = OP_count, .dtype = DT_int64, .n_args = 1, .args = {x}, .attr = axes, .span = span};

@@ -14,7 +14,7 @@ struct value {
 struct evaluation {
     const struct ir *ir;
     const uint8_t *live;
-    unsigned *faults;
+    struct ir_faults *faults;
     const int64_t *dims;
     const struct ir_array *inputs;
     struct value *values;
@@ -375,6 +375,68 @@ static void leaf(struct evaluation *e, ir_id id)
     }
 }
 
+/* ---- elements by index ---- */
+
+/* Of what the evaluator holds: C-contiguous; a place is computed, and so an array of 8 bytes an element too. */
+static void layout(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id), *of = ir_at(e->ir, n->args[0]);
+    const struct ir_shape *s = &e->ir->shapes.at[of->shape];
+    const ir_id base = of->op == OP_view ? of->args[0] : n->args[0];
+    struct ir_layout l = {.rank = s->rank};
+    int64_t step = (int64_t)size_of(e, n->args[0]), *out = e->values[id].data = get(e, sizeof *out);
+    uint64_t address = (uint64_t)(uintptr_t)e->values[n->args[0]].data;
+    if (!out)
+        return;
+    for (unsigned d = s->rank; d-- > 0; step *= l.shape[d]) {
+        l.shape[d] = e->dims[s->dim[d]];
+        l.stride[d] = step;
+    }
+    if (ir_at(e->ir, base)->op == OP_place) {
+        ir_place_layout(e->ir, ir_at(e->ir, base), e->dims, &l);
+        if (of->op == OP_view)
+            ir_view_apply(&e->ir->views.at[of->attr], e->dims, &l);
+        address = (uint64_t)l.offset;
+    }
+    *out = ir_layout_value(n->attr, address, l.shape, l.stride);
+}
+
+static void within(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    struct value index = expand(e, n->args[0], n->shape), *out = &e->values[id];
+    int64_t count = elements(e, n->shape), *to = out->data = get(e, (size_t)count * sizeof *to);
+    out->faults = get(e, (size_t)count);
+    for (int64_t i = 0; !e->failed && i < count; i++) {
+        int64_t at = ((int64_t *)index.data)[i], extent = *(int64_t *)e->values[n->args[1]].data, k = at < 0 ? at + extent : at;
+        bool bad = k < 0 || k >= extent;
+        to[i] = bad ? 0 : k;
+        out->faults[i] = (uint8_t)((index.faults ? index.faults[i] : 0) | (bad ? FAULT_INDEX : 0));
+        if (bad && e->faults && e->faults->index < ir_fault_key(id, at))
+            e->faults->index = ir_fault_key(id, at);
+    }
+    value_free(&index);
+}
+
+static void gather(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    struct value offset = expand(e, n->args[1], n->shape), *out = &e->values[id];
+    size_t size = size_of(e, id);
+    int64_t count = elements(e, n->shape);
+    out->data = get(e, (size_t)count * size);
+    if (!e->failed) {
+        const char *from = (const char *)(uintptr_t)*(int64_t *)e->values[n->args[0]].data;
+        bool any = *(int64_t *)e->values[n->args[2]].data != 0;
+        memset(out->data, 0, (size_t)count * size);
+        for (int64_t i = 0; any && i < count; i++)
+            memcpy((char *)out->data + (size_t)i * size, from + ((int64_t *)offset.data)[i], size);
+        out->faults = offset.faults;
+        offset.faults = NULL;
+    }
+    value_free(&offset);
+}
+
 static void run_loop(struct evaluation *e, ir_id id);
 static void result(struct evaluation *e, ir_id id);
 
@@ -383,7 +445,13 @@ static void node(struct evaluation *e, ir_id id)
     const struct ir_node *n = ir_at(e->ir, id);
     if (n->op == OP_tie)
         return;
-    if (n->op == OP_loop)
+    if (n->op == OP_layout)
+        layout(e, id);
+    else if (n->op == OP_within)
+        within(e, id);
+    else if (n->op == OP_gather)
+        gather(e, id);
+    else if (n->op == OP_loop)
         run_loop(e, id);
     else if (n->op == OP_result)
         result(e, id);
@@ -407,7 +475,7 @@ static void reduction_faults(const struct evaluation *e, ir_id id)
     if (op_table[ir_at(e->ir, id)->op].kind != OPK_REDUCE || !e->values[id].faults || !e->faults)
         return;
     for (int64_t i = 0; i < elements(e, ir_at(e->ir, id)->shape); i++)
-        *e->faults |= e->values[id].faults[i];
+        e->faults->bits |= e->values[id].faults[i];
 }
 
 /* The live nodes of a region, and of what runs once with it. Those of a loop run again: what they were goes first. */
@@ -513,18 +581,18 @@ static void result(struct evaluation *e, ir_id id)
     memcpy(out->faults, e->values[n->args[0]].faults, count);
 }
 
-static void output(struct evaluation *e, ir_id id, void *to, unsigned *faults)
+static void output(struct evaluation *e, ir_id id, void *to)
 {
     const struct ir_node *n = ir_at(e->ir, id);
     int64_t count = elements(e, n->shape);
     memcpy(to, e->values[id].data, (size_t)count * size_of(e, id));
     eval_canonical(n->dtype, to, (size_t)count);
-    for (int64_t i = 0; e->values[id].faults && faults && i < count; i++)
-        *faults |= e->values[id].faults[i];
+    for (int64_t i = 0; e->values[id].faults && e->faults && i < count; i++)
+        e->faults->bits |= e->values[id].faults[i];
 }
 
 bool ir_eval(const struct ir *ir, const struct ir_array *inputs, const int64_t *dim_values, void *const *outputs,
-             unsigned *faults)
+             struct ir_faults *faults)
 {
     uint8_t *live = calloc(ir->nodes.n + 1, 1);
     struct evaluation e = {.ir = ir, .live = live, .faults = faults, .dims = dim_values, .inputs = inputs};
@@ -534,7 +602,7 @@ bool ir_eval(const struct ir *ir, const struct ir_array *inputs, const int64_t *
         ir_live(ir, live);
     run_region(&e, 0, 1, ir->nodes.n);
     for (uint32_t i = 0; !e.failed && i < ir->outputs.n; i++)
-        output(&e, ir->outputs.at[i].node, outputs[i], faults);
+        output(&e, ir->outputs.at[i].node, outputs[i]);
     for (ir_id id = 1; e.values && id < ir->nodes.n; id++)
         value_free(&e.values[id]);
     free(e.values);

@@ -169,6 +169,8 @@ ir_id ir_place(struct ir *ir, uint32_t shape, unsigned axes, struct span span);
 ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span);
 /* One step of indexing applied to a value of any kind; axis (and order) in the value's own axes. */
 ir_id ir_view(struct ir *ir, ir_id x, struct ir_step step, struct span span, struct diags *diags);
+/* Elements of x by index: one int64 value an axis of x, all broadcast; those of `checked` axes must lie within the extent. */
+ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, struct span span, struct diags *diags);
 uint32_t ir_region_begin(struct ir *ir);
 void ir_region_end(struct ir *ir);
 ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, struct span span, struct diags *diags);
@@ -223,7 +225,39 @@ int64_t ir_slice_length(const struct ir_slice *slice, int64_t n, int64_t *first)
 
 /* ---- the reference evaluator: plain loops, one array a node, the same bits as every device ---- */
 
-enum { FAULT_DIVIDE = 1, FAULT_NEGATIVE_POWER = 2, FAULT_ENDLESS = 64 }; /* bits of a call's faults; the second is an error */
+/* Bits of a call's faults; all but the first are errors. */
+enum { FAULT_DIVIDE = 1, FAULT_NEGATIVE_POWER = 2, FAULT_INDEX = 4, FAULT_ENDLESS = 64 };
+
+/*
+ * What a call raised, as devices keep it. Of indices out of range one is remembered, whatever the order in which they are
+ * met: that of the first check, the largest. A key of that order: check and index; 0 for none.
+ */
+struct ir_faults {
+    uint32_t bits, unused;
+    uint64_t index;
+};
+#define FAULT_KEY_INDEX_BITS 40 /* indices are told up to half of 2 to that */
+static inline uint64_t ir_fault_key(ir_id check, int64_t index)
+{
+    const int64_t most = INT64_C(1) << (FAULT_KEY_INDEX_BITS - 1);
+    const uint64_t first = (UINT64_C(1) << (64 - FAULT_KEY_INDEX_BITS)) - 1;
+    index = index < -most ? -most : index >= most ? most - 1 : index;
+    return (first - (check < first ? check : first)) << FAULT_KEY_INDEX_BITS | (uint64_t)(index + most);
+}
+static inline ir_id ir_fault_check(uint64_t key)
+{
+    return (ir_id)((UINT64_C(1) << (64 - FAULT_KEY_INDEX_BITS)) - 1 - (key >> FAULT_KEY_INDEX_BITS));
+}
+static inline int64_t ir_fault_index(uint64_t key)
+{
+    return (int64_t)(key & ((UINT64_C(1) << FAULT_KEY_INDEX_BITS) - 1)) - (INT64_C(1) << (FAULT_KEY_INDEX_BITS - 1));
+}
+enum { LAYOUT_ADDRESS, LAYOUT_STRIDE };
+/* The value of an OP_layout, of an array seen as `layout`, its first element at `address`: axes of one element have no stride. */
+static inline int64_t ir_layout_value(uint64_t attr, uint64_t address, const int64_t *shape, const int64_t *stride)
+{
+    return attr == LAYOUT_ADDRESS ? (int64_t)address : shape[attr - LAYOUT_STRIDE] == 1 ? 0 : stride[attr - LAYOUT_STRIDE];
+}
 
 struct ir_array {
     void *data;
@@ -231,7 +265,7 @@ struct ir_array {
 };
 /* dim_values from ir_shapes_resolve. outputs: C-contiguous, allocated by the caller. False when memory ran out. */
 bool ir_eval(const struct ir *ir, const struct ir_array *inputs, const int64_t *dim_values, void *const *outputs,
-             unsigned *faults);
+             struct ir_faults *faults);
 
 /* The fixed reduction tree (docs/design.md, "One answer"); every implementation takes its constants from here. */
 #define TREE_BLOCK       4096 /* elements a block */

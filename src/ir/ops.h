@@ -92,6 +92,9 @@ enum op {
     OP_bitcast,
     OP_place, /* attr: axes; int64, each element's place in C order along those axes of its shape */
     OP_view, /* of an input or a reduction; attr: index into ir.views */
+    OP_layout, /* of what is in memory; attr: LAYOUT_ADDRESS, or LAYOUT_STRIDE + axis; int64 */
+    OP_within, /* an index, the extent it must fit: from 0 on, 0 with a fault where it does not; attr: the axis */
+    OP_gather, /* address, offset in bytes, number of elements that are there: the element */
     OP_loop,   /* attr: index into ir.loops */
     OP_carry,  /* a variable of a loop, inside it */
     OP_result, /* a variable of a loop, after it; attr: the carry */

@@ -91,6 +91,10 @@ static void print_node(const struct ir *ir, ir_id id, struct strbuf *out)
         strbuf_printf(out, " %.*s", (int)ir->inputs.at[n->attr].name.n, ir->inputs.at[n->attr].name.s);
     for (uint32_t i = 0; n->op == OP_view && i < ir->views.at[n->attr].n; i++)
         print_step(&ir->views.at[n->attr].steps[i], out);
+    if (n->op == OP_layout && n->attr == LAYOUT_ADDRESS)
+        strbuf_puts(out, " address");
+    if (n->op == OP_layout && n->attr != LAYOUT_ADDRESS)
+        strbuf_printf(out, " stride of axis %u", (unsigned)(n->attr - LAYOUT_STRIDE));
     if (n->op == OP_carry)
         strbuf_printf(out, " %u", (unsigned)(n->attr & UINT32_MAX));
     if (n->op == OP_result)

@@ -144,6 +144,19 @@ static const char *check_rarely(const struct ir *ir, ir_id id)
                : NULL;
 }
 
+static bool in_memory(const struct ir_node *n)
+{
+    return n->op == OP_input || n->op == OP_place || n->op == OP_view || op_table[n->op].kind == OPK_REDUCE;
+}
+
+static const char *check_layout(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id), *of = ir_at(ir, n->args[0]);
+    if (!in_memory(of) || n->dtype != DT_int64)
+        return fault(ir, id, "is of what is not in memory");
+    return n->attr >= LAYOUT_STRIDE + (uint64_t)ir->shapes.at[of->shape].rank ? fault(ir, id, "is of an axis that is not there") : NULL;
+}
+
 /* Starts and nexts have the types of the variables, one each. */
 static const char *check_loop(const struct ir *ir, ir_id id)
 {
@@ -202,6 +215,12 @@ static const char *check_kind(const struct ir *ir, ir_id id)
                    : NULL;
     if (n->op == OP_rarely)
         return check_rarely(ir, id);
+    if (n->op == OP_layout)
+        return check_layout(ir, id);
+    if (n->op == OP_within || n->op == OP_gather)
+        return n->op == OP_within && n->dtype != DT_int64 ? fault(ir, id, "is no index")
+               : !args_are(ir, n, 0, DT_int64)            ? fault(ir, id, "is not found by integers")
+                                                          : NULL;
     if (n->op == OP_loop)
         return check_loop(ir, id);
     if (n->op == OP_carry)

@@ -108,7 +108,8 @@ void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, struct
 
 struct rebuild {
     struct ir *ir;
-    const struct ir_step *step;
+    const struct ir_step *step; /* or NULL: elements are taken by index */
+    const ir_id *indices;       /* one an axis of the expression */
     unsigned rank; /* of the whole expression: the step's axes are its */
     uint8_t *need; /* per node up to the expression's own: is part of it */
     ir_id *made;   /* and what became of it */
@@ -240,10 +241,36 @@ static ir_id widen(struct rebuild *r, ir_id id, unsigned by)
     return id;
 }
 
+/* The elements of an array at the indices of the expression's axes that it has; a place is a sum that no memory holds. */
+static ir_id take_leaf(struct rebuild *r, ir_id id)
+{
+    struct ir *ir = r->ir;
+    const struct ir_shape s = ir->shapes.at[ir_at(ir, id)->shape];
+    ir_id base = ir_at(ir, id)->op == OP_view ? ir_at(ir, id)->args[0] : id, offset = 0;
+    enum dtype dtype = (enum dtype)ir_at(ir, id)->dtype;
+    for (unsigned d = 0; d < s.rank; d++) {
+        ir_id part[] = {r->indices[r->rank - s.rank + d], ir_layout_of(ir, id, LAYOUT_STRIDE + d, r->span)};
+        part[0] = ir_elem(ir, OP_multiply, DT_int64, part, 2, 0, r->span, r->diags);
+        part[1] = offset;
+        offset = offset ? ir_elem(ir, OP_add, DT_int64, part, 2, 0, r->span, r->diags) : part[0];
+    }
+    ir_id args[] = {ir_layout_of(ir, id, LAYOUT_ADDRESS, r->span), offset, 0};
+    if (!offset)
+        return 0;
+    if (ir_at(ir, base)->op == OP_place) {
+        ir_id shift[] = {ir_elem(ir, OP_add, DT_int64, args, 2, 0, r->span, r->diags), ir_const(ir, DT_int64, 3, 0, r->span)};
+        return ir_elem(ir, OP_right_shift, DT_int64, shift, 2, 0, r->span, r->diags);
+    }
+    args[2] = ir_count(ir, id, (1u << s.rank) - 1, r->span);
+    return ir_gather(ir, dtype, args, r->span);
+}
+
 /* The step as it meets an array of lower rank, lined up at the last axis. */
 static ir_id rebuild_leaf(struct rebuild *r, ir_id id)
 {
     const struct ir_shape *s = &r->ir->shapes.at[ir_at(r->ir, id)->shape];
+    if (!r->step)
+        return take_leaf(r, id);
     struct ir_step step = *r->step;
     unsigned missing = r->rank - s->rank;
     if (step.kind == STEP_PERMUTE)
@@ -300,6 +327,10 @@ static ir_id rebuild(struct rebuild *r, ir_id id)
         return rebuild_rarely(r, id);
     for (unsigned k = 0; k < n.n_args; k++)
         args[k] = r->made[n.args[k]];
+    if (n.op == OP_within)
+        return ir_within(r->ir, args[0], args[1], (unsigned)n.attr, n.span);
+    if (n.op == OP_gather)
+        return ir_gather(r->ir, (enum dtype)n.dtype, args, n.span);
     if (n.op == OP_cast)
         return ir_cast(r->ir, args[0], (enum dtype)n.dtype, n.span);
     if (n.op == OP_bitcast)
@@ -334,5 +365,17 @@ ir_id ir_view(struct ir *ir, ir_id x, struct ir_step step, struct span span, str
             .kind = CHECK_INDEX, .span = span, .dim_a = step.of, .dim_b = step.axis, .index = step.index};
         vec_push(ir->arena, &ir->checks, c);
     }
+    return rebuild_all(&r, x);
+}
+
+ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, struct span span, struct diags *diags)
+{
+    struct rebuild r = {.ir = ir, .span = span, .diags = diags, .rank = ir->shapes.at[ir_at(ir, x)->shape].rank};
+    ir_id within[IR_MAX_RANK];
+    for (unsigned d = 0; d < r.rank; d++)
+        within[d] = checked >> d & 1 ? ir_within(ir, indices[d], ir_count(ir, x, 1u << d, span), d, span) : indices[d];
+    r.indices = within;
+    r.need = arena_array(ir->arena, uint8_t, x + 1);
+    r.made = arena_array(ir->arena, ir_id, x + 1);
     return rebuild_all(&r, x);
 }

@@ -223,9 +223,10 @@ static void add_load(struct fuse *f, struct loop_body *body, ir_id id, const str
 {
     const struct ir_node *n = ir_at(f->ir, id);
     struct loop_access a = access_of(f, id, s);
-    ir_id base = n->op == OP_view ? n->args[0] : id;
+    ir_id seen = n->op == OP_layout ? n->args[0] : id, base = ir_at(f->ir, seen)->op == OP_view ? ir_at(f->ir, seen)->args[0] : seen;
     const struct ir_node *b = ir_at(f->ir, base);
-    a.view = n->op == OP_view;
+    a.layout = n->op == OP_layout;
+    a.view = base != seen;
     a.source = b->op == OP_input ? SOURCE_ARGUMENT : b->op == OP_place ? SOURCE_PLACE : n->op == OP_count ? SOURCE_COUNT : SOURCE_BUFFER;
     if (n->op == OP_count) {
         a.rank = 0;
@@ -246,7 +247,7 @@ static void meet(struct fuse *f, struct loop_body *body, ir_id id, const struct 
     f->seen[id] = SEEN;
     if (is_reduce(n) && f->nest_of[id] == nest)
         return;
-    if (n->op == OP_input || n->op == OP_place || n->op == OP_view || n->op == OP_count || is_reduce(n)) {
+    if (loop_is_loaded(f->ir, id)) {
         add_load(f, body, id, s);
         return;
     }
@@ -300,7 +301,7 @@ static uint32_t home_of(const struct fuse *f, ir_id id)
     uint32_t home = 0;
     if (f->level[id] == 0 || is_reduce(n))
         return f->nest_of[id];
-    if (n->op == OP_view)
+    if (n->op == OP_view || n->op == OP_layout)
         return HOME_NONE;
     for (unsigned i = 0; i < n->n_args; i++)
         if (f->level[n->args[i]] == f->level[id]) {

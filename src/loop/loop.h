@@ -30,6 +30,7 @@ struct loop_access {
     uint32_t index; /* argument, or plan buffer */
     ir_id value;    /* the node whose value is read or written */
     bool view;      /* read through the view that `value` is */
+    bool layout;    /* no elements: the address or a stride of the array, in the slot; `value` is an OP_layout of it */
     uint8_t dtype, rank;
     int8_t axis[LOOP_MAX_RANK]; /* for every dim of the space: the array's axis, or -1 (same element all along it) */
 };
@@ -128,6 +129,8 @@ struct loop_slots {
     uint32_t epilogue_loads, epilogue_stores; /* 1 + n_kept slots each */
     uint32_t count;
 };
+/* Is a value read rather than computed? Reductions are, but for those of the nest itself. */
+bool loop_is_loaded(const struct ir *ir, ir_id id);
 struct loop_slots loop_slots(const struct loop_nest *nest);
 
 #define LOOP_MAX_SLOTS 512 /* 4096 bytes, what a GPU launch takes */

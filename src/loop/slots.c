@@ -1,6 +1,12 @@
 /* The order of a nest's arguments, and facts that its code and its executor must agree on. */
 #include "loop/loop.h"
 
+bool loop_is_loaded(const struct ir *ir, ir_id id)
+{
+    enum op op = (enum op)ir_at(ir, id)->op;
+    return op == OP_input || op == OP_place || op == OP_view || op == OP_layout || op == OP_count || op_table[op].kind == OPK_REDUCE;
+}
+
 struct loop_slots loop_slots(const struct loop_nest *nest)
 {
     struct loop_slots s = {0};
@@ -34,8 +40,19 @@ static unsigned least_size(const struct ir *ir, const struct loop_nest *nest)
     return 2;
 }
 
+/* A thread that takes several elements goes round for the one that takes longest. */
+static bool has_loops(const struct ir *ir, const struct loop_nest *nest)
+{
+    for (uint32_t i = 0; i < nest->main.order.n; i++)
+        if (ir_at(ir, nest->main.order.at[i])->op == OP_loop)
+            return true;
+    return false;
+}
+
 unsigned loop_gpu_width(const struct ir *ir, const struct loop_nest *nest)
 {
+    if (nest->kind == NEST_MAP && has_loops(ir, nest))
+        return 1;
     unsigned size = widest(nest->main.loads.at, nest->main.loads.n, least_size(ir, nest));
     size = widest(nest->main.stores.at, nest->main.stores.n, size);
     unsigned width = 16 / size;
@@ -49,7 +66,7 @@ static uint8_t default_class(const struct loop_access *a, unsigned n_dims, bool 
     bool varies = false;
     for (unsigned d = 0; d < n_dims; d++)
         varies |= a->axis[d] >= 0;
-    if (a->source == SOURCE_COUNT || (is_load && a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0))
+    if (a->source == SOURCE_COUNT || a->layout || (is_load && a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0))
         return CLASS_VALUE;
     if (a->axis[n_dims - 1] >= 0)
         return CLASS_ALIGNED;

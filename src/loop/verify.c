@@ -59,8 +59,10 @@ static const char *check_access(struct verify *v, const struct loop_access *a, u
 static const char *check_source(struct verify *v, const struct loop_access *a)
 {
     const struct ir *ir = v->plan->ir;
-    bool view = ir_at(ir, a->value)->op == OP_view, right;
-    ir_id base = view ? ir_at(ir, a->value)->args[0] : a->value;
+    bool layout = ir_at(ir, a->value)->op == OP_layout, right;
+    ir_id seen = layout ? ir_at(ir, a->value)->args[0] : a->value;
+    bool view = ir_at(ir, seen)->op == OP_view;
+    ir_id base = view ? ir_at(ir, seen)->args[0] : seen;
     if (a->source == SOURCE_ARGUMENT)
         right = ir_at(ir, base)->op == OP_input && a->index == ir_at(ir, base)->attr;
     else if (a->source == SOURCE_PLACE)
@@ -69,7 +71,7 @@ static const char *check_source(struct verify *v, const struct loop_access *a)
         right = ir_at(ir, base)->op == OP_count;
     else
         right = a->source == SOURCE_BUFFER && v->plan->buffers.at[a->index].value == base;
-    return right && a->view == view ? NULL
+    return right && a->view == view && a->layout == layout ? NULL
                                     : arena_printf(v->arena, "nest %u %s loads %%%u from where it is not",
                                                    v->nest, v->step, a->value);
 }
@@ -95,8 +97,7 @@ static const char *check_order(struct verify *v, const struct loop_body *b, uint
     if (!is_value(v, id))
         return arena_printf(v->arena, "nest %u %s computes a value that is not there", v->nest, v->step);
     const struct ir_node *n = ir_at(v->plan->ir, id);
-    if (n->op == OP_input || n->op == OP_place || n->op == OP_view || n->op == OP_count ||
-        is_reduce(v->plan->ir, id))
+    if (loop_is_loaded(v->plan->ir, id))
         return arena_printf(v->arena, "nest %u %s computes %%%u, which must be loaded", v->nest, v->step, id);
     if ((i > 0 && id <= b->order.at[i - 1]) || v->known[id])
         return arena_printf(v->arena, "nest %u %s computes %%%u out of order, or twice", v->nest, v->step,

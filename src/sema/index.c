@@ -1,6 +1,7 @@
 /*
- * Indexing with what is known when compiling: integers, slices, None, `...`; and the functions that reorder axes.
+ * Indexing: integers, slices, None, `...`, arrays of integers; and the functions that reorder axes.
  */
+#include "ir/build.h"
 #include "sema/build.h"
 
 struct indexing {
@@ -8,9 +9,12 @@ struct indexing {
     struct value x;
     unsigned axis; /* of x, that the next item is for */
     struct span span;
-    struct ir_step picks[IR_MAX_RANK]; /* integers: applied last, so that an array is left to give new axes to */
-    struct span pick_spans[IR_MAX_RANK];
+    struct pick {         /* integers and arrays of them: applied last, so that an array is left to give new axes to */
+        struct value v;
+        unsigned axis, item;
+    } picks[IR_MAX_RANK];
     unsigned n_picks;
+    bool takes;           /* some pick is not known when compiling */
 };
 
 static unsigned rank_of(struct sema *s, const struct value *x)
@@ -76,21 +80,106 @@ static bool slice_axis(struct indexing *at, const struct ast *e)
     return apply_step(at, (struct ir_step){.kind = STEP_SLICE, .axis = (uint8_t)axis, .slice = sl}, e->span);
 }
 
-static bool pick(struct indexing *at, const struct ast *e)
+static bool is_integers(const struct value *v)
+{
+    enum type_class c = v->kind == VALUE_ARRAY ? type_table[v->dtype].cls : CLASS_NONE;
+    return c == CLASS_INT || c == CLASS_UINT;
+}
+
+static bool pick(struct indexing *at, const struct ast *e, unsigned item)
 {
     struct value v = eval(at->s, e);
-    if (v.kind == VALUE_INT) {
-        at->pick_spans[at->n_picks] = e->span;
-        at->picks[at->n_picks++] = (struct ir_step){.kind = STEP_INDEX, .axis = (uint8_t)at->axis++, .index = v.i};
+    if (v.kind == VALUE_INT || is_integers(&v)) {
+        at->takes |= v.kind == VALUE_ARRAY;
+        at->picks[at->n_picks++] = (struct pick){v, at->axis++, item};
         return true;
     }
     if (v.kind == VALUE_NONE)
         return new_axis(at, e->span);
-    if (v.kind == VALUE_ARRAY)
-        sema_error(at->s, AX_not_supported, e->span, "indexing with values that are not known when compiling is not in this version");
-    else if (v.kind != VALUE_ERROR)
-        sema_error(at->s, AX_type_mismatch, e->span, "an index is an integer, a slice, None or ..., not %s", value_words(at->s, &v));
+    if (v.kind != VALUE_ERROR)
+        sema_error(at->s, AX_type_mismatch, e->span, "an index is an integer or an array of them, a slice, None or ..., not %s", value_words(at->s, &v));
     return false;
+}
+
+static struct value pick_known(struct indexing *at)
+{
+    for (; at->n_picks; at->n_picks--) {
+        const struct pick *p = &at->picks[at->n_picks - 1];
+        if (!apply_step(at, (struct ir_step){.kind = STEP_INDEX, .axis = (uint8_t)p->axis, .index = p->v.i}, p->v.span))
+            return value_error();
+    }
+    return at->x;
+}
+
+/* ---- arrays of integers ---- */
+
+/* As int64. An element that does not come here (a branch, a loop it has left) asks for the first: its index may be anything. */
+static ir_id index_value(struct sema *s, struct value v)
+{
+    struct value pair[2] = {v, value_int(INT64_MAX, v.span)}, choice[3] = {s->path, v, value_int(0, v.span)};
+    if (v.kind == VALUE_ARRAY && v.dtype == DT_uint64)
+        choice[1] = apply_op(s, OP_minimum, pair, 2, v.span);
+    if (s->path.kind == VALUE_ARRAY && v.kind == VALUE_ARRAY)
+        choice[1] = apply_op(s, OP_where, choice, 3, v.span);
+    ir_id id = value_to_ir(s, &choice[1]);
+    return id && ir_at(s->ir, id)->dtype != DT_int64 ? ir_cast(s->ir, id, DT_int64, sema_span(s, v.span)) : id;
+}
+
+/* New axes behind those that an index has. */
+static ir_id followed_by(struct sema *s, ir_id id, unsigned axes, struct span span)
+{
+    for (; id && axes && s->ir->shapes.at[ir_at(s->ir, id)->shape].rank; axes--)
+        id = ir_view(s->ir, id, (struct ir_step){.kind = STEP_NEWAXIS, .axis = s->ir->shapes.at[ir_at(s->ir, id)->shape].rank}, span, s->diags);
+    return id;
+}
+
+/* The indices of an axis that is kept whole, `behind` axes of the result following it. */
+static ir_id whole_axis(struct sema *s, uint32_t dim, unsigned behind, struct span span)
+{
+    struct ir_shape shape = {.rank = (uint8_t)(behind + 1), .dim = {dim}};
+    return ir_place(s->ir, ir_shape(s->ir, &shape), 1, span);
+}
+
+/* As NumPy: where the picks stand side by side, their axes come in their place; else before all others. */
+static unsigned axes_before(const struct indexing *at)
+{
+    bool together = at->picks[at->n_picks - 1].item - at->picks[0].item + 1 == at->n_picks;
+    return together ? at->picks[0].axis : 0;
+}
+
+static struct value take(struct indexing *at)
+{
+    struct sema *s = at->s;
+    struct span span = sema_span(s, at->span);
+    const struct ir_shape shape = s->ir->shapes.at[ir_at(s->ir, at->x.id)->shape];
+    unsigned before = axes_before(at), others = shape.rank - at->n_picks, picked = 0, met = 0, broadcast = 0;
+    ir_id index[IR_MAX_RANK] = {0};
+    if (s->n_loops && (ir_at(s->ir, at->x.id)->region || others)) {
+        sema_error(s, AX_in_loop, at->span, others ? "in a loop an element has an index for every axis" : "what a loop computes is one element and has no indices");
+        return value_error();
+    }
+    for (unsigned i = 0; i < at->n_picks; i++) {
+        const struct pick *p = &at->picks[i];
+        if (!(index[p->axis] = index_value(s, p->v)))
+            return value_error();
+        unsigned rank = s->ir->shapes.at[ir_at(s->ir, index[p->axis])->shape].rank;
+        broadcast = rank > broadcast ? rank : broadcast;
+        picked |= 1u << p->axis;
+    }
+    if (broadcast + others > IR_MAX_RANK) {
+        sema_error(s, AX_rank_too_large, at->span, "arrays have at most %d axes", IR_MAX_RANK);
+        return value_error();
+    }
+    for (unsigned d = 0; d < shape.rank; d++) {
+        if (picked >> d & 1) {
+            index[d] = followed_by(s, index[d], others - before, span);
+            continue;
+        }
+        unsigned behind = others - 1 - met + (met < before ? broadcast : 0);
+        index[d] = whole_axis(s, shape.dim[d], behind, span);
+        met++;
+    }
+    return value_array(s, ir_take(s->ir, at->x.id, index, picked, span, s->diags), false, at->span);
 }
 
 /* Axes of x that the items take up; -1 with a diagnostic when there are two ellipses. */
@@ -138,12 +227,10 @@ struct value eval_index(struct sema *s, const struct ast *e)
         const struct ast *item = e->kid[i];
         if (item->kind == AST_ELLIPSIS)
             at.axis += rank - (unsigned)taken;
-        else if (!(item->kind == AST_SLICE ? slice_axis(&at, item) : item->kind == AST_NONE ? new_axis(&at, item->span) : pick(&at, item)))
+        else if (!(item->kind == AST_SLICE ? slice_axis(&at, item) : item->kind == AST_NONE ? new_axis(&at, item->span) : pick(&at, item, i)))
             return value_error();
     }
-    while (at.n_picks && apply_step(&at, at.picks[at.n_picks - 1], at.pick_spans[at.n_picks - 1]))
-        at.n_picks--;
-    return at.n_picks ? value_error() : at.x;
+    return at.takes ? take(&at) : pick_known(&at);
 }
 
 /* ---- functions of axes ---- */

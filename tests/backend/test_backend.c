@@ -177,7 +177,7 @@ static void evaluate(struct sample *s)
     struct ir_array arrays[2] = {{.data = s->in[0]}, {.data = s->in[1]}};
     int64_t extents[2][IR_MAX_RANK] = {{LEVEL_N}, {LEVEL_N}};
     void *outputs[LEVEL_OUTPUTS];
-    unsigned faults = 0;
+    struct ir_faults faults = {0};
     assert_true(ir->dims.n <= 64 && ir->outputs.n <= LEVEL_OUTPUTS && ir->inputs.n <= 2);
     for (uint32_t i = 0; i < ir->inputs.n; i++)
         arrays[i].stride[0] = type_table[ir->inputs.at[i].dtype].size;
@@ -192,7 +192,7 @@ static void run_sample(struct sample *s, const struct loaded_code *code, const s
     const struct loop_nest *nest = &s->p.plan->nests.at[0];
     struct loop_slots at = loop_slots(nest);
     int64_t slots[LOOP_MAX_SLOTS] = {0};
-    uint32_t faults = 0;
+    struct ir_faults faults = {0};
     assert_int_equal(s->p.plan->nests.n, 1);
     slots[at.extents] = LEVEL_N;
     slots[at.faults] = (intptr_t)&faults;

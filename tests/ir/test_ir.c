@@ -129,7 +129,8 @@ static enum dtype result_of(enum op op, enum dtype t)
 /* op on constants in one tree, on inputs with the same values in another. */
 static void fold_one(enum op op, enum dtype t, const double *values)
 {
-    unsigned n = op_table[op].arity, faults = 0;
+    unsigned n = op_table[op].arity;
+    struct ir_faults faults = {0};
     uint64_t bits[3], got = 0, folded;
     ir_id consts[3], inputs[3];
     struct ir_array arrays[3] = {{0}};
@@ -157,7 +158,7 @@ static void fold_one(enum op op, enum dtype t, const double *values)
         fail_msg("%s of %s, %g %g %g: folds to %llx, runs to %llx", op_table[op].name, type_table[t].name,
                  values[0], n > 1 ? values[1] : 0, n > 2 ? values[2] : 0, (unsigned long long)folded,
                  (unsigned long long)got);
-    assert_int_equal(faults, 0);
+    assert_int_equal(faults.bits, 0);
 }
 
 static void test_folding(void **state)
@@ -187,7 +188,7 @@ static void convert_one(enum dtype from, enum dtype to, double value,
 {
     uint64_t bits = from_double(from, value), got = 0, folded;
     struct ir_array array = {.data = &bits};
-    unsigned faults = 0;
+    struct ir_faults faults = {0};
     ir_end(NULL);
     ir_begin(NULL);
     ir_id c = convert(&ir, ir_const(&ir, from, bits, 0, NOWHERE), to, NOWHERE),

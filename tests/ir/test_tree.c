@@ -105,7 +105,7 @@ static void compare_tree(enum op op, enum dtype t, size_t n, size_t before, size
     int64_t extents[1][IR_MAX_RANK] = {{0}}, values[8],
             order[3] = {(int64_t)before, (int64_t)n, (int64_t)kept}, step = (int64_t)size;
     struct ir_array array = {.data = data};
-    unsigned faults = 0;
+    struct ir_faults faults = {0};
     double got[4];
     if (last)
         order[0] = (int64_t)kept, order[1] = (int64_t)before, order[2] = (int64_t)n;

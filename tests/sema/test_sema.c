@@ -94,7 +94,8 @@ static unsigned evaluate(const char *text, const struct sema_arg *args, void *co
     int64_t extents[4][IR_MAX_RANK], *dims, weak_values[4] = {0};
     struct ir_array in[4];
     void *outs[4];
-    unsigned faults = 0, n = 1;
+    unsigned n = 1;
+    struct ir_faults faults = {0};
 
     build(&j, text, args);
     if (!j.ir)
