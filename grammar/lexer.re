@@ -246,7 +246,8 @@ again:
         "while"             { return TOKEN(WHILE); }
         "break"             { return TOKEN(BREAK); }
         "continue"          { return TOKEN(CONTINUE); }
-        "kernel" | "lambda" | "import" | "class" {
+        "kernel"            { return TOKEN(KERNEL); }
+        "lambda" | "import" | "class" {
             (void)TOKEN(0);
             value->name = (struct str){arena_strndup(p->arena, p->text + begin, p->at - begin), p->at - begin};
             return LATER;

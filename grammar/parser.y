@@ -65,6 +65,9 @@ static struct ast *boolean(struct parse *p, struct span span, uint64_t value)
 
 static struct ast *let(struct parse *p, const ast_list *targets, struct ast *value, struct span span)
 {
+    struct ast *pair[] = {targets->at[0], value};
+    if (targets->n == 1 && targets->at[0]->kind == AST_INDEX)
+        return node_with(p, AST_STORE, span, pair, 2);
     struct ast *n = node_with(p, AST_LET, span, &value, 1);
     n->n_names = targets->n;
     n->names = arena_array(p->arena, struct str, targets->n);
@@ -73,19 +76,19 @@ static struct ast *let(struct parse *p, const ast_list *targets, struct ast *val
         n->names[i] = targets->at[i]->name;
         n->name_spans[i] = targets->at[i]->span;
         if (targets->at[i]->kind == AST_INDEX)
-            diag_add(p->diags, AX_not_supported, targets->at[i]->span, "replacing a part of an array is not supported yet");
+            diag_add(p->diags, AX_not_supported, targets->at[i]->span, "one element at a time can be stored");
         else if (targets->at[i]->kind != AST_NAME)
             diag_add(p->diags, AX_syntax, targets->at[i]->span, "only a name can be assigned to");
     }
     return n;
 }
 
-static struct ast *def(struct parse *p, struct str name, struct span name_span, const ast_list *params, const ast_list *body, struct span span)
+static struct ast *def(struct parse *p, enum ast_kind kind, struct str name, struct span name_span, const ast_list *params, const ast_list *body, struct span span)
 {
     for (uint32_t i = 1; i < params->n; i++)
         if (!params->at[i]->n_kids && params->at[i - 1]->n_kids)
             diag_add(p->diags, AX_syntax, params->at[i]->span, "a parameter without a default stands after one that has one");
-    struct ast *n = node_list(p, AST_DEF, span, body);
+    struct ast *n = node_list(p, kind, span, body);
     n->name = name;
     n->name_span = name_span;
     n->params = params->at;
@@ -166,7 +169,7 @@ static void later(struct parse *p, struct span span, struct str word)
 %token NEWLINE "the end of the line" SEMICOLON "';'"
 %token INNER_SEMICOLON "a ';' in brackets" /* in no rule */
 %token <op> AND "'and'" OR "'or'" NOT "'not'"
-%token IF "'if'" ELSE "'else'" ELIF "'elif'" FOR "'for'" IN "'in'" WHILE "'while'" BREAK "'break'" CONTINUE "'continue'" DEF "'def'" PARAM "'param'" RETURN "'return'"
+%token IF "'if'" ELSE "'else'" ELIF "'elif'" FOR "'for'" IN "'in'" WHILE "'while'" BREAK "'break'" CONTINUE "'continue'" DEF "'def'" KERNEL "'kernel'" PARAM "'param'" RETURN "'return'"
 %token TRUE_ "'True'" FALSE_ "'False'" NONE "'None'" BAD "a stray character"
 %token ELLIPSIS "'...'"
 %token <op> POWER "'**'" PLUS "'+'" MINUS "'-'" TIMES "'*'" SHIFT "a shift" BITAND "'&'" BITOR "'|'" BITXOR "'^'"
@@ -199,9 +202,10 @@ statement:
       simple
     | DEF NAME '(' formals ')' '=' expr {
           ast_list body = list_of(p, node_with(p, AST_EXPR, @7, &$7, 1));
-          $$ = def(p, $2, @2, &$4, &body, @$);
+          $$ = def(p, AST_DEF, $2, @2, &$4, &body, @$);
       }
-    | DEF NAME '(' formals ')' block { $$ = def(p, $2, @2, &$4, &$6, @$); }
+    | DEF NAME '(' formals ')' block { $$ = def(p, AST_DEF, $2, @2, &$4, &$6, @$); }
+    | KERNEL NAME '(' formals ')' block { $$ = def(p, AST_KERNEL, $2, @2, &$4, &$6, @$); }
     | PARAM NAME ':' NAME {
           $$ = named(p, AST_PARAM, @$, $2, @2, NULL); $$->type_name = $4; $$->name_span = @4;
       }
@@ -231,6 +235,7 @@ simple:
     | targets '=' tupled { $$ = let(p, &$1, $3, @$); }
     | targets AUGMENT expr { $$ = augmented(p, &$1, $2, @2, $3, @$); }
     | RETURN values { $$ = node_list(p, AST_RETURN, @$, &$2); }
+    | RETURN { ast_list l = list_of(p, NULL); $$ = node_list(p, AST_RETURN, @$, &l); }
     | BREAK { $$ = node_new(p, AST_BREAK, @1); }
     | CONTINUE { $$ = node_new(p, AST_CONTINUE, @1); }
     ;

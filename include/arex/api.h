@@ -154,6 +154,15 @@ void arex_call_options_init(arex_call_options *options);
  */
 arex_status arex_call(arex_program *program, const arex_array *inputs, int n_inputs, arex_array *outputs, int n_outputs,
                       const arex_call_options *options, arex_diagnostics **diags);
+/*
+ * Runs a program that is a kernel (arex_program_is_kernel): its body once for every thread of grid[0] x grid[1] x grid[2] blocks
+ * of block[0] x block[1] x block[2] threads (x, y, z; at most 1024 in a block). arrays: arex_program_inputs of them; those that
+ * the kernel changes (the program's outputs, by name) are changed in place, on the host or on a device. An index out of range
+ * is an error; what other threads did stays. On the CPU the grid runs on the thread pool. Blocks as arex_call does.
+ */
+arex_status arex_launch(arex_program *program, const arex_array *arrays, int n, const uint32_t *grid, const uint32_t *block,
+                        const arex_call_options *options, arex_diagnostics **diags);
+int arex_program_is_kernel(const arex_program *program);
 /* Dtype, rank and shape each output would have for these inputs (their data may be NULL); fills outputs as arex_call does, with data NULL. */
 arex_status arex_infer(arex_program *program, const arex_array *inputs, int n_inputs, arex_array *outputs, int n_outputs,
                        arex_diagnostics **diags);

@@ -109,6 +109,13 @@ def _input(a, value, name):
     return _view(a, array, name)
 
 
+def _dimensions(sizes):
+    sizes = tuple(int(s) for s in (sizes if isinstance(sizes, (tuple, list)) else (sizes,)))
+    if not 1 <= len(sizes) <= 3 or any(not 0 < s < 2**32 for s in sizes):
+        fail("AX0701", f"a launch has one to three dimensions of at least 1, not {sizes}")
+    return ffi.new("uint32_t[3]", sizes + (1,) * (3 - len(sizes)))
+
+
 _KNOWN = 256  # shapes of results that a program remembers
 
 
@@ -194,6 +201,22 @@ class Program:
         if m == 1:
             return results[0]
         return self._tuple(*results) if self._tuple else tuple(results)
+
+    def launch(self, grid, block, *args, target=None, threads=None):
+        """Runs a kernel over grid blocks of block threads (numbers, or tuples of up to 3: x, y, z). Arrays that the kernel changes are
+        changed in place."""
+        if len(args) != len(self.inputs):
+            fail("AX0305" if len(args) > len(self.inputs) else "AX0304", f"{len(args)} values given; the kernel takes {', '.join(self.inputs)}")
+        call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
+        for name, value in zip(self.inputs, args):
+            if name in self.outputs and not (isinstance(value, np.ndarray) and value.flags.writeable):
+                fail("AX0309", f"the kernel changes `{name}`, which must be a writable NumPy array")
+        arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, args, self.inputs)]
+        call.options.target = self._target if target is None else _target(target)
+        call.options.threads = self._threads if threads is None else threads
+        status = lib.arex_launch(self._program, call.input_array, len(arrays), _dimensions(grid), _dimensions(block), call.options, call.slot)
+        if status or call.slot[0]:
+            check(status, call.slot)
 
     def result_type(self, *args, **named):
         """[(dtype, shape)] of the outputs for these inputs; compiles no code."""

@@ -374,9 +374,9 @@ static bool place_inputs(struct call *c, arex_array *there)
 {
     for (uint32_t i = 0; i < c->n_inputs; i++) {
         const arex_array *a = &c->inputs[i];
-        bool by_value = a->rank == 0 && a->device < 0;
+        bool by_value = a->rank == 0 && a->device < 0, only_a_shape = i >= visible_inputs(c->p);
         there[i] = *a;
-        if (a->device != place_of(c) && !by_value) {
+        if (!only_a_shape && a->device != place_of(c) && !by_value) {
             if (a->device >= 0) {
                 diag_add(c->diags, AX_argument_array, c->p->interface.inputs.at[i].span, "argument '%s' is on CUDA device %d, and the program runs elsewhere",
                          input_name(c, i), a->device);
@@ -390,10 +390,18 @@ static bool place_inputs(struct call *c, arex_array *there)
     return true;
 }
 
+/* A kernel changes an array in place: an output that is that very input. */
+static bool is_own_input(const struct call *c, uint32_t i, uint32_t k)
+{
+    const arex_array *o = &c->outputs[i], *in = &c->inputs[k];
+    return c->p->interface.kernel && str_eq(c->p->interface.outputs.at[i].name, c->p->interface.inputs.at[k].name) && o->data == in->data &&
+           o->device == in->device && memcmp(o->strides, in->strides, (size_t)o->rank * sizeof *o->strides) == 0;
+}
+
 static bool overlaps_any(const struct call *c, uint32_t i)
 {
     for (uint32_t k = 0; k < c->n_inputs; k++)
-        if (overlap(&c->outputs[i], &c->inputs[k]))
+        if (!is_own_input(c, i, k) && overlap(&c->outputs[i], &c->inputs[k]))
             return true;
     for (uint32_t k = 0; k < c->n_outputs; k++)
         if (k != i && overlap(&c->outputs[i], &c->outputs[k]))
@@ -607,6 +615,14 @@ static bool begin(struct call *c, int n_inputs, int n_outputs, bool with_data)
     return c->signature && resolve(c);
 }
 
+static bool is_launched(struct call *c, bool launch)
+{
+    bool kernel = c->p->interface.kernel != NULL;
+    if (kernel != launch)
+        diag_add(c->diags, AX_usage, NO_SPAN, kernel ? "a kernel is run by arex_launch" : "the program has no kernel to launch");
+    return kernel == launch;
+}
+
 static bool take_options(struct call *c, const arex_call_options *options)
 {
     arex_call_options_init(&c->options);
@@ -625,22 +641,94 @@ static bool given(struct call *c, const void *program, const void *inputs, int n
     return false;
 }
 
+static bool run(struct call *c, int n_inputs, int n_outputs, const arex_call_options *options)
+{
+    bool ok = take_options(c, options) && begin(c, n_inputs, n_outputs, true);
+    for (uint32_t i = 0; ok && i < c->n_outputs; i++)
+        ok = check_output(c, i);
+    ok = ok && (c->device ? run_on_device(c) : all_on_host(c) && run_reference(c)) && finish(c);
+    pthread_mutex_lock(&c->p->lock);
+    c->p->calls++;
+    pthread_mutex_unlock(&c->p->lock);
+    call_fini(c, ok);
+    return ok;
+}
+
 PUBLIC arex_status arex_call(arex_program *p, const arex_array *inputs, int n_inputs, arex_array *outputs, int n_outputs,
                              const arex_call_options *options, arex_diagnostics **diags)
 {
     struct diags d;
     struct call c = {.p = p, .inputs = inputs, .outputs = outputs, .diags = &d};
     diags_init(&d);
-    bool ok = given(&c, p, inputs, n_inputs, outputs, n_outputs);
+    bool ok = given(&c, p, inputs, n_inputs, outputs, n_outputs) && is_launched(&c, false) && run(&c, n_inputs, n_outputs, options);
+    if (d.n && p)
+        diags_set_source(&d, p->name, p->source, p->n_source);
+    return diags_hand_over(&d, ok, diags);
+}
+
+/* ---- kernels ---- */
+
+/* An array of a shape and nothing else: every element is the one byte. */
+static arex_array shape_of_launch(uint32_t x, uint32_t y, uint32_t z, const uint32_t *by)
+{
+    static uint8_t nothing;
+    arex_array a = {.data = &nothing, .dtype = AREX_BOOL, .rank = 3, .device = -1};
+    a.shape[0] = (int64_t)z * by[2];
+    a.shape[1] = (int64_t)y * by[1];
+    a.shape[2] = (int64_t)x * by[0];
+    return a;
+}
+
+static bool check_launch(struct call *c, const uint32_t *grid, const uint32_t *block)
+{
+    enum { MOST_THREADS = 1024 };
+    uint64_t threads = 1;
+    for (unsigned i = 0; i < 3; i++)
+        threads = threads > MOST_THREADS ? threads : threads * block[i];
+    if (grid[0] && grid[1] && grid[2] && threads && threads <= MOST_THREADS)
+        return true;
+    diag_add(c->diags, AX_usage, NO_SPAN, "a launch has at least one block, and blocks of 1 to %u threads", MOST_THREADS);
+    return false;
+}
+
+/* The arrays and the launch as inputs; of the arrays, those that the kernel changes as outputs. */
+static bool launch_arguments(struct call *c, const arex_array *arrays, int n, const uint32_t *grid, const uint32_t *block, arex_array *in, arex_array *out)
+{
+    static const uint32_t one[3] = {1, 1, 1};
+    const struct sema_interface *face = &c->p->interface;
+    if (n < 0 || (uint32_t)n != visible_inputs(c->p)) {
+        diag_add(c->diags, n < (int)visible_inputs(c->p) ? AX_missing_argument : AX_extra_argument, NO_SPAN, "%d arguments given, and the kernel takes %u", n,
+                 visible_inputs(c->p));
+        return false;
+    }
+    memcpy(in, arrays, (size_t)n * sizeof *in);
+    in[n + LAUNCH_THREADS] = shape_of_launch(grid[0], grid[1], grid[2], block);
+    in[n + LAUNCH_BLOCKS] = shape_of_launch(grid[0], grid[1], grid[2], one);
+    in[n + LAUNCH_BLOCK] = shape_of_launch(block[0], block[1], block[2], one);
+    for (uint32_t i = 0; i < face->outputs.n; i++)
+        for (int k = 0; k < n; k++)
+            if (str_eq(face->outputs.at[i].name, face->inputs.at[k].name))
+                out[i] = arrays[k];
+    return true;
+}
+
+PUBLIC arex_status arex_launch(arex_program *p, const arex_array *arrays, int n, const uint32_t *grid, const uint32_t *block,
+                               const arex_call_options *options, arex_diagnostics **diags)
+{
+    struct diags d;
+    struct call c = {.p = p, .diags = &d};
+    diags_init(&d);
+    bool ok = given(&c, p, arrays, n, grid && block ? grid : NULL, 1) && is_launched(&c, true) && check_launch(&c, grid, block);
     if (ok) {
-        ok = take_options(&c, options) && begin(&c, n_inputs, n_outputs, true);
-        for (uint32_t i = 0; ok && i < c.n_outputs; i++)
-            ok = check_output(&c, i);
-        ok = ok && (c.device ? run_on_device(&c) : all_on_host(&c) && run_reference(&c)) && finish(&c);
-        pthread_mutex_lock(&p->lock);
-        p->calls++;
-        pthread_mutex_unlock(&p->lock);
-        call_fini(&c, ok);
+        arex_array *in = calloc(p->interface.inputs.n + 1, sizeof *in), *out = calloc(p->interface.outputs.n + 1, sizeof *out);
+        c.inputs = in;
+        c.outputs = out;
+        ok = in && out;
+        if (!ok)
+            diag_add(&d, AX_out_of_memory, NO_SPAN, "out of memory");
+        ok = ok && launch_arguments(&c, arrays, n, grid, block, in, out) && run(&c, (int)p->interface.inputs.n, (int)p->interface.outputs.n, options);
+        free(in);
+        free(out);
     }
     if (d.n && p)
         diags_set_source(&d, p->name, p->source, p->n_source);
@@ -653,7 +741,7 @@ PUBLIC arex_status arex_infer(arex_program *p, const arex_array *inputs, int n_i
     struct diags d;
     struct call c = {.p = p, .inputs = inputs, .outputs = outputs, .diags = &d};
     diags_init(&d);
-    bool ok = given(&c, p, inputs, n_inputs, outputs, n_outputs);
+    bool ok = given(&c, p, inputs, n_inputs, outputs, n_outputs) && is_launched(&c, false);
     if (ok) {
         take_options(&c, NULL);
         c.options.target = AREX_TARGET_REFERENCE; /* types and shapes do not depend on the device */
@@ -682,7 +770,7 @@ PUBLIC arex_status arex_prepare(arex_program *p, const arex_array *inputs, int n
     struct diags d;
     struct call c = {.p = p, .inputs = inputs, .diags = &d};
     diags_init(&d);
-    bool ok = given(&c, p, inputs, n_inputs, NULL, 0);
+    bool ok = given(&c, p, inputs, n_inputs, NULL, 0) && is_launched(&c, false);
     if (ok) {
         arex_array *none = calloc(p->interface.outputs.n + 1, sizeof *none);
         for (uint32_t i = 0; none && i < p->interface.outputs.n; i++)

@@ -45,7 +45,7 @@ static bool raises(const struct ir *ir, const struct loop_body *b)
     for (uint32_t i = 0; i < b->order.n; i++) {
         const struct ir_node *n = ir_at(ir, b->order.at[i]);
         enum prim p = op_table[n->op].kind == OPK_ELEM ? ir_prim(ir, b->order.at[i]) : PRIM_none;
-        if (p == PRIM_ifloordiv || p == PRIM_imod || p == PRIM_ipow || n->op == OP_within || n->op == OP_gather || n->op == OP_loop)
+        if (p == PRIM_ifloordiv || p == PRIM_imod || p == PRIM_ipow || n->op == OP_within || n->op == OP_gather || n->op == OP_loop || n->op == OP_update)
             return true; /* a gather from nothing reads where faults are kept */
     }
     return false;
@@ -463,12 +463,29 @@ static bool launch(struct run *r, struct variant_code *v, unsigned entry, const 
     return cpu_launch_with(r->device, v->module, entry, &l, r->max_threads, r->diags);
 }
 
+/* A kernel's memory that is the caller's own array needs no copy of it. */
+static bool copies_onto_itself(const struct ir *ir, const struct geometry *geo)
+{
+    const struct loop_body *b = &geo->nest->main;
+    bool same = geo->nest->kind == NEST_MAP && b->stores.n > 0 && b->loads.n == b->stores.n;
+    for (uint32_t i = 0; same && i < b->stores.n; i++) {
+        const struct geometry_access *to = &geo->access[b->loads.n + i], *from = NULL;
+        const struct ir_node *n = ir_at(ir, b->stores.at[i].value);
+        for (uint32_t k = 0; k < b->loads.n && n->op == OP_memory; k++)
+            from = b->loads.at[k].value == n->args[0] ? &geo->access[k] : from;
+        same = from && !from->by_value && from->pointer == to->pointer && memcmp(from->stride, to->stride, sizeof to->stride) == 0;
+    }
+    return same;
+}
+
 static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
 {
     const struct geometry *geo = &r->geometry[i];
     const struct loop_nest *nest = geo->nest;
     struct loop_slots s = loop_slots(nest);
     int64_t slots[LOOP_MAX_SLOTS];
+    if (copies_onto_itself(r->code->plan->ir, geo))
+        return true;
     geometry_slots(geo, slots);
     slots[s.faults] = (int64_t)(intptr_t)r->faults_on_device;
     for (uint32_t k = 0; k < nest->reduces.n; k++) {

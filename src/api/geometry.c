@@ -118,6 +118,8 @@ static int64_t magnitude(int64_t v)
 static void sort_dims(struct geometry *geo)
 {
     const struct geometry_access *first = &geo->access[geo->nest->main.loads.n];
+    if (!geo->nest->main.stores.n)
+        return;
     for (unsigned i = 1; i < geo->nest->rank; i++)
         for (unsigned j = i; j > 0 && magnitude(first->stride[j - 1]) < magnitude(first->stride[j]) && geo->extent[j] > 1; j--)
             swap_dims(geo, j - 1, j);

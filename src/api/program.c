@@ -103,14 +103,24 @@ PUBLIC void arex_program_free(arex_program *p)
     free(p);
 }
 
+uint32_t visible_inputs(const struct arex_program *p)
+{
+    return p->interface.inputs.n - (p->interface.kernel ? LAUNCH_COUNT : 0);
+}
+
+PUBLIC int arex_program_is_kernel(const arex_program *p)
+{
+    return p && p->interface.kernel;
+}
+
 PUBLIC int arex_program_inputs(const arex_program *p)
 {
-    return p ? (int)p->interface.inputs.n : 0;
+    return p ? (int)visible_inputs(p) : 0;
 }
 
 PUBLIC const char *arex_program_input(const arex_program *p, int index)
 {
-    return p && index >= 0 && (uint32_t)index < p->interface.inputs.n ? p->input_names[index] : NULL;
+    return p && index >= 0 && (uint32_t)index < visible_inputs(p) ? p->input_names[index] : NULL;
 }
 
 PUBLIC int arex_program_outputs(const arex_program *p)

@@ -39,7 +39,9 @@ enum ast_kind {
     AST_WHILE,    /* while kid[0] { body } */
     AST_BREAK,
     AST_CONTINUE,
-    AST_RETURN,   /* kids */
+    AST_KERNEL,   /* as AST_DEF: a function that every thread of a launch runs */
+    AST_STORE,    /* kid[0] = kid[1]: an AST_INDEX, in kernels */
+    AST_RETURN,   /* kids; none in kernels */
     AST_EXPR,     /* kid[0] as a statement */
     AST_PROGRAM,  /* kids: statements */
     AST_KIND_COUNT
@@ -65,7 +67,7 @@ struct ast {
     uint32_t n_names;
     struct ast **params; /* AST_DEF: AST_FORMAL nodes */
     uint32_t n_params;
-    struct ast **body; /* AST_DEF, AST_IF, AST_FOR, AST_WHILE: statements, which are kids too */
+    struct ast **body; /* AST_DEF, AST_KERNEL, AST_IF, AST_FOR, AST_WHILE: statements, which are kids too */
     uint32_t n_body;
     struct ast **other; /* AST_IF: of its else */
     uint32_t n_other;

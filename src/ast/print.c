@@ -8,7 +8,7 @@ static const char *const kind_names[AST_KIND_COUNT] = {
     [AST_NONE] = "None", [AST_COND] = "if", [AST_CALL] = "call", [AST_KEYWORD] = "keyword", [AST_TUPLE] = "tuple",
     [AST_INDEX] = "index", [AST_SLICE] = "slice", [AST_ELLIPSIS] = "...", [AST_ATTR] = "attr", [AST_LET] = "let",
     [AST_DEF] = "def", [AST_FORMAL] = "formal", [AST_PARAM] = "param", [AST_RETURN] = "return", [AST_EXPR] = "expr",
-    [AST_IF] = "branch", [AST_FOR] = "for", [AST_WHILE] = "while", [AST_BREAK] = "break", [AST_CONTINUE] = "continue", [AST_PROGRAM] = "program", [AST_COMPARE] = "compare",
+    [AST_IF] = "branch", [AST_FOR] = "for", [AST_WHILE] = "while", [AST_BREAK] = "break", [AST_CONTINUE] = "continue", [AST_KERNEL] = "kernel", [AST_STORE] = "store", [AST_PROGRAM] = "program", [AST_COMPARE] = "compare",
 };
 
 struct printer {
@@ -92,7 +92,7 @@ static void node(const struct printer *p, const struct ast *n)
         text(p, n->type_name);
     for (uint32_t i = 0; i < n->n_names; i++)
         text(p, n->names[i]);
-    if (n->kind == AST_DEF) {
+    if (n->kind == AST_DEF || n->kind == AST_KERNEL) {
         strbuf_puts(p->out, " (");
         for (uint32_t i = 0; i < n->n_params; i++) {
             strbuf_puts(p->out, i ? " " : "");

@@ -65,6 +65,8 @@ void body_plan_levels(struct gen *g, struct body *b)
         for (unsigned k = 0; k < n->n_args; k++)
             if (b->level[id] < b->level[n->args[k]])
                 b->level[id] = b->level[n->args[k]];
+        if (n->op == OP_update || (n->op == OP_gather && n->attr)) /* each thread its own, in their order */
+            b->level[id] = LEVEL_LANE;
         if (n->op == OP_loop)
             loop_raise_levels(g, b, id);
     }
@@ -370,6 +372,12 @@ static void emit_node(struct gen *g, struct body *b, ir_id id, enum level level)
         break;
     case OP_gather:
         gather_emit(g, b, id, level);
+        break;
+    case OP_memory:
+        body_set(b, id, level, body_value(g, b, n->args[0]), body_fault_of(g, b, n->args[0]));
+        break;
+    case OP_update:
+        update_emit(g, b, id, level);
         break;
     case OP_loop:
         loop_emit(g, b, id, level);

@@ -1,4 +1,4 @@
-/* Elements by index: the check of an index, and the load. */
+/* Elements by index: the check of an index, the load, and what kernels do to memory. */
 #include <stddef.h>
 #include "gen.h"
 
@@ -54,4 +54,72 @@ void gather_emit(struct gen *g, struct body *b, ir_id id, enum level level)
         out = b->w == 1 ? x : ll_insert(l, out, x, i);
     }
     body_set(b, id, level, gen_from_memory(g, out, t), body_fault_of(g, b, n->args[1]));
+}
+
+static val change(struct gen *g, enum update kind, enum dtype t, val at, val value, val compare)
+{
+    static const LLVMAtomicRMWBinOp ops[3][UPDATE_CAS] = {
+        {[UPDATE_ADD] = LLVMAtomicRMWBinOpAdd, [UPDATE_MIN] = LLVMAtomicRMWBinOpMin, [UPDATE_MAX] = LLVMAtomicRMWBinOpMax},
+        {[UPDATE_ADD] = LLVMAtomicRMWBinOpAdd, [UPDATE_MIN] = LLVMAtomicRMWBinOpUMin, [UPDATE_MAX] = LLVMAtomicRMWBinOpUMax},
+        {[UPDATE_ADD] = LLVMAtomicRMWBinOpFAdd, [UPDATE_MIN] = LLVMAtomicRMWBinOpFMinimum, [UPDATE_MAX] = LLVMAtomicRMWBinOpFMaximum}};
+    struct ll *l = &g->l;
+    unsigned sign = type_table[t].cls == CLASS_FLOAT ? 2 : type_table[t].cls == CLASS_UINT;
+    val x;
+    if (kind == UPDATE_STORE) {
+        x = LLVMBuildStore(l->b, value, at);
+        LLVMSetAlignment(x, type_table[t].size);
+        return value;
+    }
+    if (kind == UPDATE_CAS) {
+        type bits = LLVMIntTypeInContext(l->ctx, 8u * type_table[t].size);
+        x = LLVMBuildAtomicCmpXchg(l->b, at, LLVMBuildBitCast(l->b, compare, bits, ""), LLVMBuildBitCast(l->b, value, bits, ""), LLVMAtomicOrderingMonotonic,
+                                   LLVMAtomicOrderingMonotonic, 0);
+        return LLVMBuildBitCast(l->b, LLVMBuildExtractValue(l->b, x, 0, ""), LLVMTypeOf(value), "");
+    }
+    return LLVMBuildAtomicRMW(l->b, ops[sign][kind], at, value, LLVMAtomicOrderingMonotonic, 0);
+}
+
+/* For what was there; 0 where a thread does nothing. */
+static val room_for(struct gen *g, enum dtype t)
+{
+    val room = gen_alloca(g, gen_memory_type(g, t), 1);
+    LLVMBuildStore(g->l.b, LLVMConstNull(gen_memory_type(g, t)), room);
+    return room;
+}
+
+static val is_clear(struct gen *g, val fault)
+{
+    val bad = LLVMBuildAnd(g->l.b, fault, LLVMConstInt(g->l.i8, FAULT_INDEX, 0), "");
+    return LLVMBuildICmp(g->l.b, LLVMIntEQ, bad, LLVMConstNull(g->l.i8), "");
+}
+
+static val gen_canonical(struct gen *g, val v, enum dtype t)
+{
+    return type_table[t].cls == CLASS_FLOAT ? gen_canonical_nan(g, v, t) : v;
+}
+
+void update_emit(struct gen *g, struct body *b, ir_id id, enum level level)
+{
+    struct ll *l = &g->l;
+    const struct ir_node *n = ir_at(g->ir, id);
+    enum dtype t = (enum dtype)n->dtype;
+    enum update kind = (enum update)(n->attr & 0xff);
+    ir_id tied[4] = {0};
+    val fault = NULL, was = NULL;
+    for (unsigned k = 0; k < (kind == UPDATE_CAS ? 4 : 3); k++) {
+        tied[k] = ir_tied(g->ir, n->args[1], k);
+        fault = prim_or_fault(g, fault, k == 2 ? NULL : body_fault_of(g, b, tied[k]));
+    }
+    val value = gen_canonical(g, body_value(g, b, tied[1]), t), room = kind == UPDATE_STORE ? NULL : room_for(g, t);
+    gen_raise(g, body_fault_of(g, b, tied[2])); /* of the conditions that lead here */
+    struct branch comes = gen_if(g, body_value(g, b, tied[2]));
+    gen_raise(g, fault);
+    struct branch does = gen_if(g, fault ? is_clear(g, fault) : LLVMConstInt(l->i1, 1, 0));
+    val at = gen_ptr(g, ll_add(l, body_value(g, b, n->args[0]), body_value(g, b, tied[0])));
+    was = change(g, kind, t, at, gen_to_memory(g, value, t), tied[3] ? gen_to_memory(g, body_value(g, b, tied[3]), t) : NULL);
+    if (room)
+        LLVMBuildStore(l->b, was, room);
+    gen_if_end(g, &does);
+    gen_if_end(g, &comes);
+    body_set(b, id, level, room ? gen_from_memory(g, LLVMBuildLoad2(l->b, gen_memory_type(g, t), room, ""), t) : value, NULL);
 }

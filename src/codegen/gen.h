@@ -129,6 +129,7 @@ void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level);
 /* ---- gather.c ---- */
 void within_emit(struct gen *g, struct body *b, ir_id id, enum level level);
 void gather_emit(struct gen *g, struct body *b, ir_id id, enum level level);
+void update_emit(struct gen *g, struct body *b, ir_id id, enum level level); /* at width 1 */
 
 /* ---- loops.c ---- */
 void loop_emit(struct gen *g, struct body *b, ir_id id, enum level level);

@@ -85,6 +85,11 @@ void loop_emit(struct gen *g, struct body *b, ir_id id, enum level level)
 void loop_raise_levels(struct gen *g, struct body *b, ir_id id)
 {
     const struct ir_loop *loop = &g->ir->loops.at[ir_at(g->ir, id)->attr];
+    for (uint32_t i = 0; i < b->source->order.n; i++) {
+        ir_id in = b->source->order.at[i];
+        if (b->level[in] > b->level[id] && ir_region_around(g->ir, loop->head, ir_at(g->ir, in)->region))
+            b->level[id] = b->level[in];
+    }
     for (uint32_t i = 0; i < loop->n; i++)
         b->level[loop->carry[i]] = b->level[id];
     for (uint32_t i = 0; i < b->source->order.n; i++) {

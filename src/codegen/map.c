@@ -119,7 +119,9 @@ static void map_cpu(struct map *m)
     val to = ll_min(l, n, ll_add(l, from, ll_sub(l, g->end, loop.i)));
     body_rows(g, &m->body, row, 0, m->inner, true);
     body_row_values(g, &m->body);
-    if (body_cost(g, &m->body) > ONCE_COST && !body_has_places(&m->body))
+    if (g->nest->updates)
+        walk_row_singly(m, from, to);
+    else if (body_cost(g, &m->body) > ONCE_COST && !body_has_places(&m->body))
         walk_row_once(m, from, to);
     else
         walk_row(m, from, to);
@@ -160,7 +162,7 @@ void map_emit(struct gen *g, unsigned index)
     struct map m = {.g = g, .inner = g->nest->rank - 1u};
     body_init(g, &m.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
     body_plan_levels(g, &m.body);
-    m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : body_width(g, &m.body);
+    m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : g->nest->updates ? 1 : body_width(g, &m.body);
     gen_begin(g, index, "main");
     body_uniform(g, &m.body);
     if (g->gpu)

@@ -390,9 +390,9 @@ ir_id ir_within(struct ir *ir, ir_id index, ir_id extent, unsigned axis, struct 
     return ir_intern(ir, n);
 }
 
-ir_id ir_gather(struct ir *ir, enum dtype dtype, const ir_id *args, struct span span)
+ir_id ir_gather(struct ir *ir, enum dtype dtype, const ir_id *args, uint64_t moment, struct span span)
 {
-    struct ir_node n = {.op = OP_gather, .dtype = (uint8_t)dtype, .n_args = 3, .args = {args[0], args[1], args[2]}, .shape = ir_at(ir, args[1])->shape, .span = span};
+    struct ir_node n = {.op = OP_gather, .dtype = (uint8_t)dtype, .n_args = 3, .args = {args[0], args[1], args[2]}, .shape = ir_at(ir, args[1])->shape, .attr = moment, .span = span};
     return ir_intern(ir, n);
 }
 
@@ -452,6 +452,8 @@ void ir_live(const struct ir *ir, uint8_t *live)
     memset(live, 0, ir->nodes.n);
     for (uint32_t i = 0; i < ir->outputs.n; i++)
         live[ir->outputs.at[i].node] = 1;
+    for (uint32_t i = 0; i < ir->effects.n; i++)
+        live[ir->effects.at[i]] = 1;
     for (ir_id id = ir->nodes.n; id-- > 1;)
         for (unsigned k = 0; live[id] && ir_at(ir, id)->op != OP_count && k < ir_at(ir, id)->n_args; k++)
             live[ir_at(ir, id)->args[k]] = 1;

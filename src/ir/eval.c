@@ -437,6 +437,57 @@ static void gather(struct evaluation *e, ir_id id)
     value_free(&offset);
 }
 
+/* ---- kernels: one thread after another ---- */
+
+static void change(enum update kind, enum dtype t, void *at, const void *value, const void *compare)
+{
+    static const enum prim prims[2][UPDATE_CAS] = {{[UPDATE_ADD] = PRIM_iadd, [UPDATE_MIN] = PRIM_iminimum, [UPDATE_MAX] = PRIM_imaximum},
+                                                   {[UPDATE_ADD] = PRIM_fadd, [UPDATE_MIN] = PRIM_fminimum, [UPDATE_MAX] = PRIM_fmaximum}};
+    const void *args[] = {at, value, value};
+    char out[16];
+    size_t size = type_table[t].size;
+    if (kind == UPDATE_CAS && memcmp(at, compare, size) != 0)
+        return;
+    if (kind == UPDATE_STORE || kind == UPDATE_CAS) {
+        memcpy(out, value, size);
+        eval_canonical(t, out, 1);
+    } else {
+        eval_prim(prims[type_table[t].cls == CLASS_FLOAT][kind], t, out, args, 1, NULL);
+    }
+    memcpy(at, out, size);
+}
+
+static void update(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    enum update kind = (enum update)(n->attr & 0xff);
+    struct value item[4] = {{0}}, *out = &e->values[id];
+    size_t size = size_of(e, id);
+    int64_t count = elements(e, n->shape);
+    for (unsigned k = 0; k < (kind == UPDATE_CAS ? 4 : 3); k++)
+        item[k] = expand(e, ir_tied(e->ir, n->args[1], k), n->shape);
+    out->data = get(e, (size_t)count * size);
+    for (int64_t i = 0; !e->failed && i < count; i++) {
+        unsigned raised = 0;
+        char *at = (char *)(uintptr_t)*(int64_t *)e->values[n->args[0]].data + ((int64_t *)item[0].data)[i], *was = (char *)out->data + (size_t)i * size;
+        memset(was, 0, size);
+        if (e->faults && item[2].faults) /* of the conditions that lead here */
+            e->faults->bits |= item[2].faults[i];
+        if (!((uint8_t *)item[2].data)[i])
+            continue;
+        for (unsigned k = 0; k < 4; k++)
+            raised |= item[k].faults && k != 2 ? item[k].faults[i] : 0;
+        if (e->faults)
+            e->faults->bits |= raised;
+        if (raised & FAULT_INDEX)
+            continue;
+        memcpy(was, at, size);
+        change(kind, (enum dtype)n->dtype, at, (char *)item[1].data + (size_t)i * size, (char *)item[3].data + (size_t)i * size);
+    }
+    for (unsigned k = 0; k < 4; k++)
+        value_free(&item[k]);
+}
+
 static void run_loop(struct evaluation *e, ir_id id);
 static void result(struct evaluation *e, ir_id id);
 
@@ -461,6 +512,10 @@ static void node(struct evaluation *e, ir_id id)
         leaf(e, id);
     else if (n->op == OP_view)
         view(e, id);
+    else if (n->op == OP_memory)
+        e->values[id] = expand(e, n->args[0], n->shape);
+    else if (n->op == OP_update)
+        update(e, id);
     else if (n->op == OP_cast || n->op == OP_bitcast)
         convert(e, id);
     else

@@ -145,6 +145,9 @@ struct ir {
     VEC(struct ir_view) views;
     VEC(struct ir_input) inputs;
     VEC(struct ir_output) outputs;
+    VEC(ir_id) effects;         /* of a kernel: what it does to memory, and the loops in which it does so */
+    uint32_t launch;            /* of a kernel: the shape of its threads */
+    uint32_t n_moments;         /* reads and writes of what a kernel changes so far: each is a node of its own */
     struct ir_builder *builder; /* hash tables and the like; private to src/ir */
     uint32_t region;            /* where new nodes go */
     uint32_t max_nodes;
@@ -169,6 +172,15 @@ ir_id ir_place(struct ir *ir, uint32_t shape, unsigned axes, struct span span);
 ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span);
 /* One step of indexing applied to a value of any kind; axis (and order) in the value's own axes. */
 ir_id ir_view(struct ir *ir, ir_id x, struct ir_step step, struct span span, struct diags *diags);
+/* A kernel's memory: an input that it changes; one update of it, where mask holds. Updates happen in the order in which they are made. */
+enum update { UPDATE_STORE, UPDATE_ADD, UPDATE_MIN, UPDATE_MAX, UPDATE_CAS };
+ir_id ir_memory(struct ir *ir, ir_id input, struct span span);
+struct ir_update {
+    enum update kind;
+    ir_id memory, value, mask, compare; /* compare: of CAS */
+    const ir_id *indices;               /* one an axis */
+};
+ir_id ir_update(struct ir *ir, const struct ir_update *u, struct span span, struct diags *diags);
 /* Elements of x by index: one int64 value an axis of x, all broadcast; those of `checked` axes must lie within the extent. */
 ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, struct span span, struct diags *diags);
 uint32_t ir_region_begin(struct ir *ir);

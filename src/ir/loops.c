@@ -27,7 +27,7 @@ void ir_loop_body(struct ir *ir, uint32_t loop)
     ir->region = ir->loops.at[loop].body;
 }
 
-static ir_id tie(struct ir *ir, const ir_id *items, uint32_t n, struct span span)
+ir_id ir_tie(struct ir *ir, const ir_id *items, uint32_t n, struct span span)
 {
     ir_id chain = 0;
     for (uint32_t i = n; i-- > 0;) {
@@ -43,7 +43,7 @@ static ir_id tie(struct ir *ir, const ir_id *items, uint32_t n, struct span span
 ir_id ir_loop_end(struct ir *ir, uint32_t loop, const ir_id *nexts, struct span span)
 {
     const struct ir_loop *l = &ir->loops.at[loop];
-    ir_id chain = tie(ir, nexts, l->n, span);
+    ir_id chain = ir_tie(ir, nexts, l->n, span);
     ir->region = ir->regions.at[l->head].parent;
     return chain;
 }
@@ -51,7 +51,7 @@ ir_id ir_loop_end(struct ir *ir, uint32_t loop, const ir_id *nexts, struct span 
 ir_id ir_loop_finish(struct ir *ir, uint32_t loop, const ir_id *starts, ir_id cond, ir_id nexts, struct span span)
 {
     const struct ir_loop *l = &ir->loops.at[loop];
-    struct ir_node n = {.op = OP_loop, .dtype = DT_bool, .n_args = 3, .args = {tie(ir, starts, l->n, span), cond, nexts}, .shape = l->shape, .attr = loop, .span = span};
+    struct ir_node n = {.op = OP_loop, .dtype = DT_bool, .n_args = 3, .args = {ir_tie(ir, starts, l->n, span), cond, nexts}, .shape = l->shape, .attr = loop, .span = span};
     ir_id id = ir_intern(ir, n);
     ir->regions.at[l->head].owner = ir->regions.at[l->body].owner = id;
     return id;

@@ -95,6 +95,8 @@ enum op {
     OP_layout, /* of what is in memory; attr: LAYOUT_ADDRESS, or LAYOUT_STRIDE + axis; int64 */
     OP_within, /* an index, the extent it must fit: from 0 on, 0 with a fault where it does not; attr: the axis */
     OP_gather, /* address, offset in bytes, number of elements that are there: the element */
+    OP_memory, /* an input as a kernel finds and changes it: the input's elements in memory of an output */
+    OP_update, /* address, tied: offset, value, mask, and what is compared: what was there; attr: enum update, its place among them */
     OP_loop,   /* attr: index into ir.loops */
     OP_carry,  /* a variable of a loop, inside it */
     OP_result, /* a variable of a loop, after it; attr: the carry */

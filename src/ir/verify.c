@@ -146,7 +146,7 @@ static const char *check_rarely(const struct ir *ir, ir_id id)
 
 static bool in_memory(const struct ir_node *n)
 {
-    return n->op == OP_input || n->op == OP_place || n->op == OP_view || op_table[n->op].kind == OPK_REDUCE;
+    return n->op == OP_input || n->op == OP_memory || n->op == OP_place || n->op == OP_view || op_table[n->op].kind == OPK_REDUCE;
 }
 
 static const char *check_layout(const struct ir *ir, ir_id id)
@@ -155,6 +155,20 @@ static const char *check_layout(const struct ir *ir, ir_id id)
     if (!in_memory(of) || n->dtype != DT_int64)
         return fault(ir, id, "is of what is not in memory");
     return n->attr >= LAYOUT_STRIDE + (uint64_t)ir->shapes.at[of->shape].rank ? fault(ir, id, "is of an axis that is not there") : NULL;
+}
+
+static const char *check_update(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id), *address = ir_at(ir, n->args[0]), *tied = ir_at(ir, n->args[1]);
+    unsigned items = (n->attr & 0xff) == UPDATE_CAS ? 4 : 3;
+    if (address->op != OP_layout || address->attr != LAYOUT_ADDRESS || ir_at(ir, address->args[0])->op != OP_memory)
+        return fault(ir, id, "changes what is not a kernel's");
+    for (unsigned i = 0; i < items; i++, tied = ir_at(ir, tied->args[1])) {
+        enum dtype want = i == 0 ? DT_int64 : i == 2 ? DT_bool : (enum dtype)n->dtype;
+        if (tied->op != OP_tie || tied->dtype != want || tied->n_args != (i + 1 == items ? 1 : 2))
+            return fault(ir, id, "has not an offset, a value and a mask");
+    }
+    return n->shape != ir->launch ? fault(ir, id, "is not done by every thread") : NULL;
 }
 
 /* Starts and nexts have the types of the variables, one each. */
@@ -200,7 +214,7 @@ static const char *check_result(const struct ir *ir, ir_id id)
 
 static const char *check_kind(const struct ir *ir, ir_id id)
 {
-    const struct ir_node *n = ir_at(ir, id);
+    const struct ir_node *n = ir_at(ir, id), *of = ir_at(ir, n->args[0]);
     if (op_table[n->op].kind == OPK_ELEM)
         return check_elem(ir, id);
     if (op_table[n->op].kind == OPK_REDUCE || n->op == OP_count)
@@ -215,6 +229,10 @@ static const char *check_kind(const struct ir *ir, ir_id id)
                    : NULL;
     if (n->op == OP_rarely)
         return check_rarely(ir, id);
+    if (n->op == OP_memory && (of->op != OP_input || of->dtype != n->dtype || of->shape != n->shape))
+        return fault(ir, id, "is no input");
+    if (n->op == OP_update)
+        return check_update(ir, id);
     if (n->op == OP_layout)
         return check_layout(ir, id);
     if (n->op == OP_within || n->op == OP_gather)

@@ -241,19 +241,28 @@ static ir_id widen(struct rebuild *r, ir_id id, unsigned by)
     return id;
 }
 
+/* In bytes, of the element of an array at one index an axis. */
+static ir_id offset_of(struct ir *ir, ir_id id, const ir_id *indices, struct span span, struct diags *diags)
+{
+    unsigned rank = ir->shapes.at[ir_at(ir, id)->shape].rank;
+    ir_id offset = 0;
+    for (unsigned d = 0; d < rank; d++) {
+        ir_id part[] = {indices[d], ir_layout_of(ir, id, LAYOUT_STRIDE + d, span)};
+        part[0] = ir_elem(ir, OP_multiply, DT_int64, part, 2, 0, span, diags);
+        part[1] = offset;
+        offset = offset ? ir_elem(ir, OP_add, DT_int64, part, 2, 0, span, diags) : part[0];
+    }
+    return offset;
+}
+
 /* The elements of an array at the indices of the expression's axes that it has; a place is a sum that no memory holds. */
 static ir_id take_leaf(struct rebuild *r, ir_id id)
 {
     struct ir *ir = r->ir;
     const struct ir_shape s = ir->shapes.at[ir_at(ir, id)->shape];
-    ir_id base = ir_at(ir, id)->op == OP_view ? ir_at(ir, id)->args[0] : id, offset = 0;
+    ir_id base = ir_at(ir, id)->op == OP_view ? ir_at(ir, id)->args[0] : id;
+    ir_id offset = offset_of(ir, id, r->indices + (r->rank - s.rank), r->span, r->diags);
     enum dtype dtype = (enum dtype)ir_at(ir, id)->dtype;
-    for (unsigned d = 0; d < s.rank; d++) {
-        ir_id part[] = {r->indices[r->rank - s.rank + d], ir_layout_of(ir, id, LAYOUT_STRIDE + d, r->span)};
-        part[0] = ir_elem(ir, OP_multiply, DT_int64, part, 2, 0, r->span, r->diags);
-        part[1] = offset;
-        offset = offset ? ir_elem(ir, OP_add, DT_int64, part, 2, 0, r->span, r->diags) : part[0];
-    }
     ir_id args[] = {ir_layout_of(ir, id, LAYOUT_ADDRESS, r->span), offset, 0};
     if (!offset)
         return 0;
@@ -262,7 +271,7 @@ static ir_id take_leaf(struct rebuild *r, ir_id id)
         return ir_elem(ir, OP_right_shift, DT_int64, shift, 2, 0, r->span, r->diags);
     }
     args[2] = ir_count(ir, id, (1u << s.rank) - 1, r->span);
-    return ir_gather(ir, dtype, args, r->span);
+    return ir_gather(ir, dtype, args, ir_at(ir, base)->op == OP_memory ? ++ir->n_moments : 0, r->span);
 }
 
 /* The step as it meets an array of lower rank, lined up at the last axis. */
@@ -287,7 +296,7 @@ static bool is_leaf(const struct ir *ir, ir_id id)
 {
     const struct ir_node *n = ir_at(ir, id);
     return ir->shapes.at[n->shape].rank == 0 || n->op == OP_input || n->op == OP_place || n->op == OP_view ||
-           op_table[n->op].kind == OPK_REDUCE;
+           n->op == OP_memory || op_table[n->op].kind == OPK_REDUCE;
 }
 
 /* need[id] = 1 for every node that is built again, down from `root`. Arguments come before their users. */
@@ -330,7 +339,7 @@ static ir_id rebuild(struct rebuild *r, ir_id id)
     if (n.op == OP_within)
         return ir_within(r->ir, args[0], args[1], (unsigned)n.attr, n.span);
     if (n.op == OP_gather)
-        return ir_gather(r->ir, (enum dtype)n.dtype, args, n.span);
+        return ir_gather(r->ir, (enum dtype)n.dtype, args, n.attr, n.span);
     if (n.op == OP_cast)
         return ir_cast(r->ir, args[0], (enum dtype)n.dtype, n.span);
     if (n.op == OP_bitcast)
@@ -378,4 +387,36 @@ ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, st
     r.need = arena_array(ir->arena, uint8_t, x + 1);
     r.made = arena_array(ir->arena, ir_id, x + 1);
     return rebuild_all(&r, x);
+}
+
+static bool poison(const ir_id *args, unsigned n)
+{
+    while (n > 0 && args[n - 1])
+        n--;
+    return n > 0;
+}
+
+ir_id ir_memory(struct ir *ir, ir_id input, struct span span)
+{
+    const struct ir_node *in = ir_at(ir, input);
+    struct ir_node n = {.op = OP_memory, .dtype = in->dtype, .n_args = 1, .args = {input}, .shape = in->shape, .span = span};
+    return ir_intern(ir, n);
+}
+
+ir_id ir_update(struct ir *ir, const struct ir_update *u, struct span span, struct diags *diags)
+{
+    unsigned rank = ir->shapes.at[ir_at(ir, u->memory)->shape].rank;
+    ir_id within[IR_MAX_RANK];
+    for (unsigned d = 0; d < rank; d++)
+        within[d] = ir_within(ir, u->indices[d], ir_count(ir, u->memory, 1u << d, span), d, span);
+    ir_id tied[] = {offset_of(ir, u->memory, within, span, diags), u->value, u->mask, u->compare};
+    if (poison(tied, u->kind == UPDATE_CAS ? 4 : 3))
+        return 0;
+    struct ir_node n = {.op = OP_update, .dtype = ir_at(ir, u->memory)->dtype, .n_args = 2, .shape = ir->launch, .span = span};
+    n.args[0] = ir_layout_of(ir, u->memory, LAYOUT_ADDRESS, span);
+    n.args[1] = ir_tie(ir, tied, u->kind == UPDATE_CAS ? 4 : 3, span);
+    n.attr = (uint64_t)++ir->n_moments << 8 | u->kind;
+    ir_id id = ir_intern(ir, n);
+    vec_push(ir->arena, &ir->effects, id);
+    return id;
 }

@@ -503,6 +503,24 @@ static void fuse_init(struct fuse *f)
     f->stack = arena_array(f->arena, struct visit, n);
 }
 
+/* What a kernel does: one nest over its threads, after those that bring its memory into being. */
+static void build_effects(struct fuse *f)
+{
+    struct space s = {0};
+    if (!f->ir->effects.n)
+        return;
+    space_add(&s, &f->ir->shapes.at[f->ir->launch], ~0u);
+    space_fill(&s, 1);
+    struct loop_nest *nest = nest_new(f, NEST_MAP, 0);
+    nest->updates = true;
+    nest->rank = nest->n_kept = s.n;
+    memcpy(nest->dim, s.dim, s.n * sizeof *s.dim);
+    memset(f->seen, 0, f->ir->nodes.n);
+    for (uint32_t i = 0; i < f->ir->effects.n; i++)
+        collect(f, &nest->main, f->ir->effects.at[i], &s, 0);
+    set_order(f, &nest->main);
+}
+
 static void build_bodies(struct fuse *f, const struct placing *placed)
 {
     for (uint32_t i = 0; i < f->plan->nests.n; i++)
@@ -510,6 +528,7 @@ static void build_bodies(struct fuse *f, const struct placing *placed)
     for (uint32_t i = 0; i < f->plan->nests.n; i++)
         if (f->plan->nests.at[i].kind != NEST_MAP)
             build_epilogue(f, &f->plan->nests.at[i], placed, f->ir->outputs.n);
+    build_effects(f);
 }
 
 struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits,

@@ -54,6 +54,7 @@ struct loop_nest {
     uint16_t lanes;            /* LANES: of the tree, from the float accumulator */
     struct loop_body main, epilogue;
     VEC(struct loop_reduce) reduces;
+    bool updates;   /* a kernel's: stores nothing, changes memory by OP_update */
     uint32_t level; /* longest chain of reductions before it */
 };
 

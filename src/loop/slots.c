@@ -40,7 +40,7 @@ static unsigned least_size(const struct ir *ir, const struct loop_nest *nest)
     return 2;
 }
 
-/* A thread that takes several elements goes round for the one that takes longest. */
+/* A thread that takes several elements goes round for the one that takes longest; one of a kernel is one element. */
 static bool has_loops(const struct ir *ir, const struct loop_nest *nest)
 {
     for (uint32_t i = 0; i < nest->main.order.n; i++)
@@ -51,7 +51,7 @@ static bool has_loops(const struct ir *ir, const struct loop_nest *nest)
 
 unsigned loop_gpu_width(const struct ir *ir, const struct loop_nest *nest)
 {
-    if (nest->kind == NEST_MAP && has_loops(ir, nest))
+    if (nest->updates || (nest->kind == NEST_MAP && has_loops(ir, nest)))
         return 1;
     unsigned size = widest(nest->main.loads.at, nest->main.loads.n, least_size(ir, nest));
     size = widest(nest->main.stores.at, nest->main.stores.n, size);

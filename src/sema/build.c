@@ -214,7 +214,13 @@ struct ir *sema_build(struct arena *arena, const struct ast *program, const stru
     if (!take_args(&s, interface, args))
         return NULL;
     s.scope = scope_new(arena, s.scope);
-    run_program(&s, interface);
+    for (uint32_t i = 0; interface->kernel && i < program->n_kids; i++)
+        if (program->kid[i]->kind == AST_DEF)
+            bind_def(&s, program->kid[i], false);
+    if (interface->kernel)
+        run_kernel(&s, interface);
+    else
+        run_program(&s, interface);
     if (diags->n_errors != before)
         return NULL;
     if (s.ir->outputs.n != interface->outputs.n) {

@@ -76,6 +76,8 @@ struct sema {
     uint32_t n_inlines, max_inlines, depth;
     struct value path; /* which elements come to the statement at hand: a bool array, or known to be true */
     uint32_t n_loops;  /* loops around it */
+    bool in_kernel;
+    ir_id launch[LAUNCH_COUNT];
 };
 
 #define SEMA_MAX_DEPTH 2500 /* of expressions, through inlined calls: bounds the C stack */
@@ -141,6 +143,7 @@ struct value eval_reduce(struct sema *s, enum op op, const struct value *given, 
                          unsigned n, struct span span);
 
 /* index.c */
+ir_id index_value(struct sema *s, struct value v); /* int64, in range for elements that do not come here */
 struct value eval_index(struct sema *s, const struct ast *e);
 struct value transpose(struct sema *s, const struct value *x, const struct value *axes, struct span span);
 /* The functions that reorder axes: a value a parameter of the signature, None where an optional one is not given. */
@@ -161,7 +164,18 @@ struct value run_body(struct sema *s, struct ast **body, unsigned n, struct span
 /* control.c: functions with if, for and while */
 bool has_control(const struct ast *def);
 struct value run_control(struct sema *s, const struct ast *def);
+void begin_control(struct sema *s, struct span span); /* the scope at hand is that of such a function */
 void run_block(struct sema *s, struct ast *const *st, uint32_t n);
+
+/* kernel.c */
+extern const struct str launch_names[LAUNCH_COUNT];
+bool kernel_function(struct str name);             /* one that only kernels have */
+bool kernel_attribute(const struct ast *e);        /* threadIdx and its kin */
+bool kernel_changes(const struct ast *kernel, struct str name);
+void run_kernel(struct sema *s, const struct sema_interface *interface);
+void run_store(struct sema *s, const struct ast *st);
+struct value call_kernel_function(struct sema *s, const struct ast *e);
+struct value eval_kernel_attribute(struct sema *s, const struct ast *e);
 
 /* How many values an output expression gives: several for a tuple or a call of a function that returns several. */
 unsigned result_count(struct scope *scope, const struct ast *e);

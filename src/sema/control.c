@@ -531,7 +531,7 @@ static enum outcome try_round(struct sema *s, struct looping *l, ir_id *loop_nod
     struct scope *outer = s->scope;
     struct value path = s->path, cond;
     struct span span = sema_span(s, l->st->span);
-    uint32_t region = s->ir->region, loop = begin(s, l), n_checks = s->ir->checks.n, n_vars = l->vars.n;
+    uint32_t region = s->ir->region, loop = begin(s, l), n_checks = s->ir->checks.n, n_vars = l->vars.n, n_effects = s->ir->effects.n;
     unsigned n_errors = s->diags->n_errors;
     enum outcome outcome = UNSETTLED;
 
@@ -559,8 +559,12 @@ static enum outcome try_round(struct sema *s, struct looping *l, ir_id *loop_nod
     }
     s->ir->region = region;
     s->scope = outer;
-    if (outcome != SETTLED)
+    if (outcome != SETTLED) {
         s->ir->checks.n = n_checks;
+        s->ir->effects.n = n_effects;
+    } else if (s->ir->effects.n > n_effects) {
+        vec_push(s->arena, &s->ir->effects, *loop_node);
+    }
     return s->diags->n_errors != n_errors || cond.kind == VALUE_ERROR ? FAILED : outcome;
 }
 
@@ -625,7 +629,13 @@ static void run_statement(struct sema *s, const struct ast *st)
         set(s, str_of(CONTINUED), value_bool(true, st->span));
         break;
     case AST_RETURN:
-        give(s, st, run_return(s, st));
+        if (st->n_kids)
+            give(s, st, run_return(s, st));
+        else
+            set(s, str_of(RETURNED), value_bool(true, st->span));
+        break;
+    case AST_STORE:
+        run_store(s, st);
         break;
     case AST_LET:
         run_let(s, st);
@@ -654,6 +664,12 @@ void run_block(struct sema *s, struct ast *const *st, uint32_t n)
     }
 }
 
+void begin_control(struct sema *s, struct span span)
+{
+    s->frame->root = s->scope;
+    set(s, str_of(RETURNED), known_false(span));
+}
+
 /* A last expression is what the function gives, as in a function without such statements. */
 struct value run_control(struct sema *s, const struct ast *def)
 {
@@ -661,8 +677,7 @@ struct value run_control(struct sema *s, const struct ast *def)
     const struct ast *last = def->body[n - 1];
     struct value *items;
 
-    s->frame->root = s->scope;
-    set(s, str_of(RETURNED), known_false(def->span));
+    begin_control(s, def->span);
     if (last->kind != AST_EXPR && !always_returns(def->body, n)) {
         sema_error(s, AX_no_output, last->span, "not every way through `%.*s` gives a value: end it with a return", (int)def->name.n, def->name.s);
         return value_error();

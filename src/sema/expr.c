@@ -107,6 +107,8 @@ static struct value eval_tuple(struct sema *s, const struct ast *e)
 
 static struct value eval_attribute(struct sema *s, const struct ast *e)
 {
+    if (s->in_kernel && kernel_attribute(e->kid[0]))
+        return eval_kernel_attribute(s, e);
     struct value x = eval(s, e->kid[0]);
 
     if (x.kind == VALUE_ARRAY && str_is(e->name, "T"))

@@ -114,7 +114,7 @@ static struct value pick_known(struct indexing *at)
 /* ---- arrays of integers ---- */
 
 /* As int64. An element that does not come here (a branch, a loop it has left) asks for the first: its index may be anything. */
-static ir_id index_value(struct sema *s, struct value v)
+ir_id index_value(struct sema *s, struct value v)
 {
     struct value pair[2] = {v, value_int(INT64_MAX, v.span)}, choice[3] = {s->path, v, value_int(0, v.span)};
     if (v.kind == VALUE_ARRAY && v.dtype == DT_uint64)

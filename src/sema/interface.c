@@ -45,6 +45,8 @@ static void walk_name(struct walk *w, const struct ast *e)
 
 static void walk_call(struct walk *w, const struct ast *e)
 {
+    if (w->out->kernel && kernel_function(e->name))
+        return;
     for (struct frame *f = w->defs; f; f = f->up)
         if (str_eq(f->def->name, e->name) && !scope_find(w->s.scope, e->name, true)) {
             sema_error(&w->s, AX_recursion, e->name_span,
@@ -60,6 +62,8 @@ static void walk_call(struct walk *w, const struct ast *e)
 static void walk_expr(struct walk *w, const struct ast *e)
 {
     if (!e)
+        return;
+    if (e->kind == AST_ATTR && w->out->kernel && kernel_attribute(e->kid[0]))
         return;
     if (e->kind == AST_NAME)
         walk_name(w, e);
@@ -136,6 +140,10 @@ static void walk_control(struct walk *w, const struct ast *st)
 
 static void walk_statement(struct walk *w, const struct ast *st)
 {
+    if (st->kind == AST_STORE && !w->out->kernel)
+        sema_error(&w->s, AX_not_supported, st->span, "elements are stored in kernels only");
+    if (st->kind == AST_RETURN && !st->n_kids && !w->out->kernel)
+        sema_error(&w->s, AX_no_output, st->span, "a return gives a value, but for those in kernels");
     switch (st->kind) {
     case AST_DEF:
         walk_def(w, st);
@@ -231,6 +239,49 @@ static void find_outputs(struct walk *w, const struct ast *last)
         sema_error(&w->s, AX_no_output, last->span, "an empty tuple is no output");
 }
 
+/* ---- kernels ---- */
+
+/* The parameters are the inputs, those that the body changes the outputs; it sees functions beside them. */
+static void walk_kernel(struct walk *w, const struct ast *kernel)
+{
+    struct frame frame = {.def = kernel};
+    uint32_t n = kernel->n_params;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (kernel->params[i]->n_kids)
+            sema_error(&w->s, AX_not_supported, kernel->params[i]->span, "a parameter of a kernel has no default");
+        if (same_name_twice(kernel, i))
+            sema_error(&w->s, AX_duplicate_name, kernel->params[i]->span, "two parameters are called `%.*s`", (int)kernel->params[i]->name.n, kernel->params[i]->name.s);
+        add_input(w, (struct sema_name){.name = kernel->params[i]->name, .span = kernel->params[i]->span, .rank = -1, .used = true});
+        if (kernel_changes(kernel, kernel->params[i]->name))
+            add_output(w, kernel->params[i]->name, kernel->params[i]->span);
+    }
+    w->out->kernel = kernel;
+    w->s.scope = scope_new(w->s.arena, w->s.scope);
+    w->defs = &frame;
+    walk_block(w, kernel->body, kernel->n_body);
+    w->defs = NULL;
+    for (; n < w->out->inputs.n; n++)
+        sema_error(&w->s, AX_unknown_name, w->out->inputs.at[n].span, "`%.*s` is no parameter of the kernel", (int)w->out->inputs.at[n].name.n, w->out->inputs.at[n].name.s);
+    if (!w->out->outputs.n)
+        sema_error(&w->s, AX_no_output, kernel->span, "the kernel changes none of its parameters");
+    for (unsigned i = 0; i < LAUNCH_COUNT; i++)
+        add_input(w, (struct sema_name){.name = launch_names[i], .span = kernel->name_span, .dtype = DT_bool, .rank = 3, .used = true});
+}
+
+static bool is_kernel_program(struct walk *w, const struct ast *program)
+{
+    const struct ast *last = program->n_kids ? program->kid[program->n_kids - 1] : NULL;
+
+    for (uint32_t i = 0; i < program->n_kids; i++) {
+        const struct ast *st = program->kid[i];
+        bool fits = !last || last->kind != AST_KERNEL ? st->kind != AST_KERNEL : st == last || st->kind == AST_DEF;
+        if (!fits)
+            sema_error(&w->s, AX_not_supported, st->span, "a program with a kernel ends with it, and has functions before it only");
+    }
+    return last && last->kind == AST_KERNEL;
+}
+
 static void warn_unused(struct walk *w)
 {
     for (uint32_t i = 0; i < w->out->inputs.n; i++) {
@@ -251,17 +302,25 @@ bool sema_interface(struct arena *arena, const struct ast *program, struct sema_
     w.root = scope_new(arena, NULL);
     w.extents = scope_new(arena, NULL);
     w.s.scope = scope_new(arena, NULL);
+    bool kernel = is_kernel_program(&w, program);
     for (uint32_t i = 0; i < program->n_kids; i++)
         if (program->kid[i]->kind == AST_PARAM)
             add_param(&w, program->kid[i]);
     for (uint32_t i = 0; i < program->n_kids; i++) {
         last = program->kid[i];
+        if (last->kind == AST_KERNEL)
+            break;
         walk_statement(&w, last);
         if (last->kind == AST_RETURN)
             break;
     }
-    if (last)
+    if (kernel)
+        walk_kernel(&w, last);
+    else if (last && last->kind != AST_KERNEL)
         find_outputs(&w, last);
+    else if (last) {
+        /* told already */
+    }
     else
         sema_error(&w.s, AX_no_output, (struct span){0, 0}, "the program is empty");
     warn_unused(&w);

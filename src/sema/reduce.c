@@ -150,8 +150,8 @@ struct value eval_reduce(struct sema *s, enum op op, const struct value *given, 
                    value_words(s, &r.x));
         return value_error();
     }
-    if (s->n_loops && op != OP_count && op != OP_iota) {
-        sema_error(s, AX_in_loop, span, "`%s` reduces an array; do so before the loop", op_table[op].name);
+    if ((s->n_loops || s->in_kernel) && op != OP_count && op != OP_iota) {
+        sema_error(s, AX_in_loop, span, "`%s` reduces an array; do so before the %s", op_table[op].name, s->in_kernel ? "kernel" : "loop");
         return value_error();
     }
     x = op == OP_count || op == OP_iota ? value_to_ir(s, &r.x) : operand(s, op, &r.x);

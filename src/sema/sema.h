@@ -19,9 +19,13 @@ struct sema_name {
 };
 
 /* Everything about a program that does not depend on its arguments. */
+/* What a launch of a kernel is known by: three arrays of nothing but shapes, z, y and x, behind the inputs. */
+enum { LAUNCH_THREADS, LAUNCH_BLOCKS, LAUNCH_BLOCK, LAUNCH_COUNT };
+
 struct sema_interface {
     VEC(struct sema_name) inputs;  /* free names in order of first use, or of their param lines */
-    VEC(struct sema_name) outputs; /* names may be empty */
+    VEC(struct sema_name) outputs; /* names may be empty; of a kernel: the parameters that it changes */
+    const struct ast *kernel;      /* the program is one, or NULL; its last LAUNCH_COUNT inputs are the launch's */
 };
 
 struct sema_arg {

@@ -1,0 +1,250 @@
+/*
+ * Kernels: what every thread of a launch does, as values over the launch's shape and updates of memory in their order.
+ * The body is run as that of a function by element (control.c): branches are masks of threads, loops go on while any does.
+ */
+#include "ir/build.h"
+#include "sema/build.h"
+
+const struct str launch_names[LAUNCH_COUNT] = {[LAUNCH_THREADS] = {"(threads)", 9}, [LAUNCH_BLOCKS] = {"(blocks)", 8}, [LAUNCH_BLOCK] = {"(block)", 7}};
+
+static const struct {
+    const char *name;
+    enum update kind;
+    unsigned n_args;
+} atomics[] = {{"atomic_add", UPDATE_ADD, 3}, {"atomic_min", UPDATE_MIN, 3}, {"atomic_max", UPDATE_MAX, 3}, {"atomic_cas", UPDATE_CAS, 4}};
+enum { N_ATOMICS = sizeof atomics / sizeof *atomics };
+
+static int atomic_of(struct str name)
+{
+    for (int i = 0; i < N_ATOMICS; i++)
+        if (str_is(name, atomics[i].name))
+            return i;
+    return -1;
+}
+
+bool kernel_function(struct str name)
+{
+    return atomic_of(name) >= 0 || str_is(name, "grid") || str_is(name, "gridsize") || str_is(name, "syncthreads") || str_is(name, "shared");
+}
+
+bool kernel_attribute(const struct ast *e)
+{
+    return e->kind == AST_NAME && (str_is(e->name, "threadIdx") || str_is(e->name, "blockIdx") || str_is(e->name, "blockDim") || str_is(e->name, "gridDim"));
+}
+
+static bool is_atomic_on(const struct ast *e, struct str name)
+{
+    return e->kind == AST_CALL && atomic_of(e->name) >= 0 && e->n_kids && e->kid[0]->kind == AST_NAME && str_eq(e->kid[0]->name, name);
+}
+
+static bool changes(const struct ast *e, struct str name)
+{
+    if (!e)
+        return false;
+    if (e->kind == AST_STORE && e->kid[0]->kid[0]->kind == AST_NAME && str_eq(e->kid[0]->kid[0]->name, name))
+        return true;
+    if (is_atomic_on(e, name))
+        return true;
+    for (uint32_t i = 0; i < e->n_kids; i++)
+        if (changes(e->kid[i], name))
+            return true;
+    return false;
+}
+
+bool kernel_changes(const struct ast *kernel, struct str name)
+{
+    return changes(kernel, name);
+}
+
+/* ---- where a thread is ---- */
+
+static struct value place_along(struct sema *s, unsigned axis, struct span span)
+{
+    return value_array(s, ir_place(s->ir, s->ir->launch, 1u << axis, sema_span(s, span)), false, span);
+}
+
+static struct value extent_along(struct sema *s, unsigned what, unsigned axis, struct span span)
+{
+    return value_array(s, ir_count(s->ir, s->launch[what], 1u << axis, sema_span(s, span)), false, span);
+}
+
+static struct value op2(struct sema *s, enum op op, struct value a, struct value b, struct span span)
+{
+    struct value pair[2] = {a, b};
+    return apply_op(s, op, pair, 2, span);
+}
+
+struct value eval_kernel_attribute(struct sema *s, const struct ast *e)
+{
+    struct str of = e->kid[0]->name;
+    unsigned axis = str_is(e->name, "x") ? 2 : str_is(e->name, "y") ? 1 : str_is(e->name, "z") ? 0 : 3;
+    if (axis == 3) {
+        sema_error(s, AX_unknown_name, e->name_span, "`%.*s` has x, y and z", (int)of.n, of.s);
+        return value_error();
+    }
+    struct value block = extent_along(s, LAUNCH_BLOCK, axis, e->span);
+    if (str_is(of, "blockDim"))
+        return block;
+    if (str_is(of, "gridDim"))
+        return extent_along(s, LAUNCH_BLOCKS, axis, e->span);
+    return op2(s, str_is(of, "threadIdx") ? OP_remainder : OP_floor_divide, place_along(s, axis, e->span), block, e->span);
+}
+
+/* grid(d), gridsize(d): a number for one dimension, a tuple (x, y) or (x, y, z) for more. */
+static struct value in_dimensions(struct sema *s, const struct ast *e, bool size)
+{
+    struct value d = e->n_kids == 1 ? eval(s, e->kid[0]) : value_error(), *items = arena_array(s->arena, struct value, 3);
+    if (d.kind != VALUE_INT || d.i < 1 || d.i > 3) {
+        sema_error(s, AX_type_mismatch, e->span, "`%.*s` takes the number of dimensions: 1, 2 or 3", (int)e->name.n, e->name.s);
+        return value_error();
+    }
+    for (unsigned i = 0; i < (unsigned)d.i; i++)
+        items[i] = size ? extent_along(s, LAUNCH_THREADS, 2 - i, e->span) : place_along(s, 2 - i, e->span);
+    return d.i == 1 ? items[0] : (struct value){.kind = VALUE_TUPLE, .items = items, .n_items = (uint32_t)d.i, .span = e->span};
+}
+
+/* ---- updates ---- */
+
+/* A thread has one value, not an array of them. */
+static bool is_element(struct sema *s, const struct value *v, struct span span)
+{
+    if (v->kind != VALUE_ARRAY || ir_broadcast(s->ir, ir_at(s->ir, v->id)->shape, s->ir->launch) == s->ir->launch)
+        return v->kind != VALUE_ERROR;
+    sema_error(s, AX_type_mismatch, span, "an array is no single value: give it an index");
+    return false;
+}
+
+static bool find_memory(struct sema *s, const struct ast *e, ir_id *out)
+{
+    struct binding *b = e->kind == AST_NAME ? scope_find(s->scope, e->name, false) : NULL;
+    *out = b && b->value.kind == VALUE_ARRAY ? b->value.id : 0;
+    if (*out && ir_at(s->ir, *out)->op == OP_memory)
+        return true;
+    sema_error(s, AX_type_mismatch, e->span, "a kernel changes elements of its parameters only");
+    *out = 0;
+    return false;
+}
+
+static bool take_indices(struct sema *s, ir_id memory, struct ast *const *at, uint32_t n, struct span span, ir_id *indices)
+{
+    unsigned rank = s->ir->shapes.at[ir_at(s->ir, memory)->shape].rank;
+    if (n != rank) {
+        sema_error(s, AX_bad_axis, span, "an element of an array with %u ax%s has as many indices, not %u", rank, rank == 1 ? "is" : "es", n);
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct value v = at[i]->kind == AST_SLICE || at[i]->kind == AST_ELLIPSIS ? value_error() : eval(s, at[i]);
+        enum type_class c = value_is_numeric(&v) ? type_table[value_dtype(&v)].cls : CLASS_NONE;
+        if (c != CLASS_INT && c != CLASS_UINT) {
+            sema_error(s, AX_type_mismatch, at[i]->span, "an element is found by integers");
+            return false;
+        }
+        if (!is_element(s, &v, at[i]->span) || !(indices[i] = index_value(s, v)))
+            return false;
+    }
+    return true;
+}
+
+static struct value update(struct sema *s, enum update kind, ir_id memory, struct ast *const *at, uint32_t n, const struct value *values, struct span span)
+{
+    ir_id indices[IR_MAX_RANK];
+    enum dtype t = (enum dtype)ir_at(s->ir, memory)->dtype;
+    struct ir_update u = {.kind = kind, .memory = memory, .indices = indices, .mask = value_to_ir(s, &s->path)};
+    struct value to = {.kind = VALUE_DTYPE, .dtype = (uint8_t)t, .span = span}, v[2];
+    if (kind != UPDATE_STORE && (type_table[t].size < 4 || type_table[t].cls == CLASS_BOOL)) {
+        sema_error(s, AX_type_mismatch, span, "atomics work on types of 4 and 8 bytes, not %s", type_table[t].name);
+        return value_error();
+    }
+    if (!take_indices(s, memory, at, n, span, indices))
+        return value_error();
+    for (unsigned i = 0; i < (kind == UPDATE_CAS ? 2 : 1); i++) {
+        if (!is_element(s, &values[i], span))
+            return value_error();
+        v[i] = convert(s, &values[i], &to, span);
+        if (v[i].kind == VALUE_ERROR)
+            return v[i];
+    }
+    u.value = value_to_ir(s, &v[kind == UPDATE_CAS]);
+    u.compare = kind == UPDATE_CAS ? value_to_ir(s, &v[0]) : 0;
+    return value_array(s, ir_update(s->ir, &u, sema_span(s, span), s->diags), false, span);
+}
+
+void run_store(struct sema *s, const struct ast *st)
+{
+    const struct ast *target = st->kid[0];
+    struct value v = eval(s, st->kid[1]);
+    ir_id memory;
+    if (v.kind == VALUE_ERROR || !find_memory(s, target->kid[0], &memory))
+        return;
+    if (!value_is_numeric(&v)) {
+        sema_error(s, AX_type_mismatch, st->kid[1]->span, "an element is a number, not %s", value_words(s, &v));
+        return;
+    }
+    /* x[(i, j)] and x[p] of a tuple p are x[i, j] */
+    struct ast *const *at = target->kid + 1;
+    uint32_t n = target->n_kids - 1;
+    if (n == 1 && at[0]->kind == AST_TUPLE) {
+        n = at[0]->n_kids;
+        at = at[0]->kid;
+    }
+    update(s, UPDATE_STORE, memory, at, n, &v, st->span);
+}
+
+/* atomic_add(x, i, v), atomic_cas(x, i, old, new): i an integer, or a tuple of them. */
+static struct value call_atomic(struct sema *s, const struct ast *e, int which)
+{
+    struct value v[2];
+    ir_id memory;
+    if (e->n_kids != atomics[which].n_args) {
+        sema_error(s, AX_wrong_argument_count, e->span, "`%s` takes %u arguments: an array, an index, %s", atomics[which].name, atomics[which].n_args,
+                   atomics[which].kind == UPDATE_CAS ? "what is there, what is to be" : "a value");
+        return value_error();
+    }
+    if (!find_memory(s, e->kid[0], &memory))
+        return value_error();
+    for (uint32_t i = 2; i < e->n_kids; i++)
+        v[i - 2] = eval(s, e->kid[i]);
+    struct ast *const *at = e->kid[1]->kind == AST_TUPLE ? e->kid[1]->kid : &e->kid[1];
+    return update(s, atomics[which].kind, memory, at, e->kid[1]->kind == AST_TUPLE ? e->kid[1]->n_kids : 1, v, e->span);
+}
+
+struct value call_kernel_function(struct sema *s, const struct ast *e)
+{
+    int atomic = atomic_of(e->name);
+    if (atomic >= 0)
+        return call_atomic(s, e, atomic);
+    if (str_is(e->name, "grid") || str_is(e->name, "gridsize"))
+        return in_dimensions(s, e, str_is(e->name, "gridsize"));
+    sema_error(s, AX_not_supported, e->span, "`%.*s` is not in this version", (int)e->name.n, e->name.s);
+    return value_error();
+}
+
+/* ---- the whole ---- */
+
+void run_kernel(struct sema *s, const struct sema_interface *interface)
+{
+    const struct ast *kernel = interface->kernel;
+    struct frame frame = {.def = kernel, .call = kernel->span, .by_element = true};
+    uint32_t n = interface->inputs.n - LAUNCH_COUNT;
+
+    for (unsigned i = 0; i < LAUNCH_COUNT; i++)
+        s->launch[i] = s->ir->inputs.at[n + i].node;
+    s->ir->launch = ir_at(s->ir, s->launch[LAUNCH_THREADS])->shape;
+    s->scope = scope_new(s->arena, s->scope);
+    s->frame = &frame;
+    begin_control(s, kernel->span);
+    s->in_kernel = true;
+    for (uint32_t i = 0; i < interface->outputs.n; i++) {
+        const struct sema_name *name = &interface->outputs.at[i];
+        struct binding *in = scope_find(s->scope, name->name, false);
+        if (in->value.weak || !s->ir->shapes.at[ir_at(s->ir, in->value.id)->shape].rank) {
+            sema_error(s, AX_type_mismatch, name->span, "the kernel changes `%.*s`, which must be an array with an axis", (int)name->name.n, name->name.s);
+            return;
+        }
+        ir_id memory = ir_memory(s->ir, in->value.id, name->span);
+        scope_bind(s->arena, s->scope, name->name, name->span)->value = value_array(s, memory, false, name->span);
+        vec_push(s->arena, &s->ir->outputs, ((struct ir_output){.name = name->name, .node = memory, .span = name->span}));
+    }
+    run_block(s, kernel->body, kernel->n_body);
+    s->frame = NULL;
+}
