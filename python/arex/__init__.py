@@ -10,12 +10,15 @@ from ._lib import ffi as _ffi, lib as _lib, library_path as _library_path
 from .errors import (ArexError, ArexWarning, CompilerError, DeviceError, Diagnostic, LimitError, MemoryError_, NameError_, ShapeError,
                      SyntaxError_, TypeError_, UsageError, ValueError_, check as _check, fail as _fail)
 from .evaluating import evaluate, re_evaluate, set_num_threads, validate
+from .jit import jit, njit, prange, vectorize
 from .program import Program, context as _context, take as _take
+
+from . import cuda  # noqa: E402
 
 __version__ = _ffi.string(_lib.arex_version()).decode()
 __all__ = ["ArexError", "ArexWarning", "CompilerError", "DeviceError", "Diagnostic", "LimitError", "MemoryError_", "NameError_", "Program",
            "ShapeError", "SyntaxError_", "TypeError_", "UsageError", "ValueError_", "compile", "device_count", "evaluate",
-           "list", "re_evaluate", "set_num_threads", "show_config", "validate"]
+           "cuda", "jit", "list", "njit", "prange", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
 
 
 def compile(expr, *, target="auto", threads=0, device=0, fast=False, max_rounds=0, name="<string>"):
@@ -25,11 +28,11 @@ def compile(expr, *, target="auto", threads=0, device=0, fast=False, max_rounds=
 
 
 def list(what="ops"):
-    """A table of the language (ops, types, stages, errors) as Python data."""
+    """A table of the language (ops, aliases, types, stages, errors) as Python data."""
     text = _ffi.new("char **")
     if _lib.arex_list(what.encode(), 1, text):
         _lib.arex_free(text[0])
-        _fail("AX0701", f"no list {what!r}: use ops, types, stages or errors")
+        _fail("AX0701", f"no list {what!r}: use ops, aliases, types, stages or errors")
     return _json.loads(_take(text))
 
 

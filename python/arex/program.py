@@ -149,9 +149,12 @@ class Program:
         self.source = expr
         self.inputs = self._names(lib.arex_program_inputs, lib.arex_program_input)
         self.outputs = self._names(lib.arex_program_outputs, lib.arex_program_output)
-        self._tuple = None
+        self._tuple, self._made = None, dict(target=target, threads=threads, device=device, fast=fast, max_rounds=max_rounds, name=name)
         if len(self.outputs) > 1 and all(self.outputs) and len(set(self.outputs)) == len(self.outputs):
             self._tuple = collections.namedtuple("Outputs", self.outputs, rename=True)
+
+    def __reduce__(self):
+        return _again, (self.source, self._made)  # source and options, never code
 
     def _names(self, count, name):
         return tuple(ffi.string(name(self._program, i)).decode() for i in range(count(self._program)))
@@ -260,6 +263,10 @@ class Program:
         check(lib.arex_emit(self._program, stage.encode(), number, arch.encode() if arch else ffi.NULL,
                             types.encode() if types else ffi.NULL, text, slot), slot)
         return take(text)
+
+
+def _again(source, options):
+    return Program(source, **options)
 
 
 def take(text):

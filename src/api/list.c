@@ -63,6 +63,30 @@ static void list_ops(struct strbuf *out, bool json)
     }
 }
 
+static void list_aliases(struct strbuf *out, bool json)
+{
+    bool first = true;
+#define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc)
+#define REDUCE(id, rule, combine, identity, doc)
+#define COMPOSE(id, signature, doc)
+#define SPECIAL(id, taker, signature, doc)
+#define ALIAS(alias, id)                                                                                     \
+    {                                                                                                        \
+        struct field f[] = {{"name", #alias}, {"of", #id}};                                                  \
+        if (json)                                                                                            \
+            json_row(out, first, f, 2, "");                                                                  \
+        else                                                                                                 \
+            strbuf_printf(out, "%-14s %s\n", f[0].value, f[1].value);                                        \
+        first = false;                                                                                       \
+    }
+#include "ops.def"
+#undef ELEM
+#undef REDUCE
+#undef COMPOSE
+#undef SPECIAL
+#undef ALIAS
+}
+
 static void list_types(struct strbuf *out, bool json)
 {
     for (enum dtype t = DT_none + 1; t < DT_COUNT; t++) {
@@ -107,7 +131,7 @@ PUBLIC arex_status arex_list(const char *what, int json, char **text)
     static const struct {
         const char *name;
         void (*print)(struct strbuf *, bool);
-    } lists[] = {{"ops", list_ops}, {"types", list_types}, {"stages", list_stages}, {"errors", list_errors}};
+    } lists[] = {{"ops", list_ops}, {"aliases", list_aliases}, {"types", list_types}, {"stages", list_stages}, {"errors", list_errors}};
     struct strbuf out = {0};
     if (!what || !text)
         return AREX_ERROR_USAGE;

@@ -352,7 +352,7 @@ static int run_list(struct session *s)
     arex_status status = arex_list(s->options.words[0], s->options.value[OPT_json] != NULL, &text);
     if (status) {
         arex_free(text);
-        return bad_use("no list of this name (ops, types, stages, errors)", s->options.words[0]);
+        return bad_use("no list of this name (ops, aliases, types, stages, errors)", s->options.words[0]);
     }
     fputs(text, stdout);
     arex_free(text);

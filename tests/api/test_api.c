@@ -797,7 +797,7 @@ static void test_fork(void **state)
 
 static void test_tables(void **state)
 {
-    static const char *const lists[] = {"ops", "types", "stages", "errors"};
+    static const char *const lists[] = {"ops", "aliases", "types", "stages", "errors"};
     char *text;
     (void)state;
     char version[32];

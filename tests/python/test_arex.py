@@ -135,7 +135,7 @@ def test_every_stage_prints(stage):
 
 
 def test_lists_and_config(capsys):
-    for what in ("ops", "types", "stages", "errors"):
+    for what in ("ops", "aliases", "types", "stages", "errors"):
         assert len(arex.list(what)) > 3
     arex.show_config()
     assert arex.__version__ in capsys.readouterr().out

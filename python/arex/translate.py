@@ -1,0 +1,387 @@
+"""From the source of a Python function to a program: what can be said in the language is translated, anything else is an
+error that names the line and the construct."""
+import ast
+import builtins
+import inspect
+import math
+import textwrap
+import types
+
+import numpy as np
+
+from .errors import ArexError
+
+
+class TranslationError(ArexError, SyntaxError):
+    """A Python function uses something that the language does not have."""
+
+
+BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
+          ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>"}
+UNARY = {ast.UAdd: "+", ast.USub: "-", ast.Invert: "~", ast.Not: "not "}
+COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+# words of the language that are names in Python
+RESERVED = {"kernel", "param", "newaxis", "lambda"}
+# Python's and NumPy's names of what the language calls otherwise
+CALLS = {"abs": "abs", "len": "len", "int": "int64", "float": "float64", "pow": "pow", "fabs": "abs", "sum": "sum", "float_": "float64", "double": "float64"}
+CONSTANTS = {"pi": "pi", "e": "e", "inf": "inf", "nan": "nan", "tau": "(2.0*pi)"}
+CONTROL = (ast.If, ast.For, ast.While)
+
+
+def _list(what):
+    from . import list as listed
+    return {row["name"]: row for row in listed(what)}
+
+
+class Source:
+    """A function's tree and where it stands."""
+
+    def __init__(self, function):
+        if not isinstance(function, types.FunctionType):
+            raise TypeError(f"a Python function is expected, not {type(function).__name__}")
+        self.function, self.file = function, function.__code__.co_filename
+        self.first = function.__code__.co_firstlineno
+        try:
+            text = textwrap.dedent("".join(inspect.getsourcelines(function)[0]))
+        except (OSError, TypeError) as error:
+            raise TranslationError(f"the source of {function.__name__} cannot be found: {error}", "AX0101") from None
+        self.node = self._find(text, function)
+        scope = inspect.getclosurevars(function)
+        self.names = {**scope.builtins, **scope.globals, **scope.nonlocals}
+
+    @staticmethod
+    def _find(text, function):
+        try:
+            tree = ast.parse(text)
+        except SyntaxError:  # a lambda inside an expression that its lines cut
+            start = text.index("lambda")
+            for end in range(len(text), start, -1):
+                try:
+                    tree = ast.parse(text[start:end])
+                    break
+                except SyntaxError:
+                    continue
+        wanted = ast.Lambda if function.__name__ == "<lambda>" else ast.FunctionDef
+        found = [n for n in ast.walk(tree) if isinstance(n, wanted) and (wanted is ast.Lambda or n.name == function.__name__)]
+        if wanted is ast.Lambda:
+            found = [n for n in found if [a.arg for a in n.args.args] == list(inspect.signature(function).parameters)]
+        if len(found) != 1:
+            raise TranslationError(f"{function.__name__} at line {function.__code__.co_firstlineno} is not alone on its line: write a def", "AX0101")
+        return found[0]
+
+
+class Translator:
+    """One function to `def` or `kernel`. captured: outer scalars that it reads, which become parameters. fills: a function that
+    stores to its arguments is a kernel, of one thread; it may end by returning some of them (returned)."""
+
+    def __init__(self, function, kernel=False, fills=False):
+        self.source, self.returned = Source(function), []
+        self.name = function.__name__ if function.__name__ != "<lambda>" else "f"
+        self.captured, self.helpers, self.lines = {}, {}, []
+        self.ops, self.aliases, self.types = _list("ops"), _list("aliases"), _list("types")
+        node = self.source.node
+        args = node.args
+        if args.vararg or args.kwarg or args.kwonlyargs or args.posonlyargs:
+            self.fail(node, "*args, **kwargs and keyword-only parameters")
+        self.parameters = [a.arg for a in args.args]
+        self.locals = set(self.parameters) | {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        self.stored = self._stored(node)
+        self.kernel, self.fills = kernel or (fills and bool(self.stored)), fills
+        if isinstance(node, ast.Lambda):
+            self.lines.append("    return " + self.expr(node.body))
+        else:
+            self.block(node.body, 1)
+
+    def fail(self, node, what):
+        line = self.source.first + getattr(node, "lineno", 1) - 1
+        raise TranslationError(f"{self.source.file}:{line}: in {self.name}: {what} cannot be translated", "AX0217")
+
+    def _stored(self, node):
+        """Parameters that elements are stored to."""
+        found = {n.value.id for n in ast.walk(node) if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store) and isinstance(n.value, ast.Name)}
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call) and self.is_atomic(call.func) and call.args and isinstance(call.args[0], ast.Name):
+                found.add(call.args[0].id)
+        return [p for p in self.parameters if p in found]
+
+    @property
+    def text(self):
+        """The program's functions: those that it calls first, then itself."""
+        word = "kernel" if self.kernel else "def"
+        formals = ", ".join([self.local(p) for p in self.parameters] + list(self.captured))
+        own = "\n".join([f"{word} {self.name}({formals}) {{"] + self.lines + ["}"])
+        return "\n".join([t.text for t in self.helpers.values()] + [own])
+
+    # ---- names ----
+
+    @staticmethod
+    def local(name):
+        return name + "_" if name in RESERVED else name
+
+    def outer(self, node):
+        """What a name or attribute outside of the function stands for, or None."""
+        if isinstance(node, ast.Name):
+            if node.id in self.locals:
+                return None
+            return self.source.names.get(node.id, getattr(builtins, node.id, None))
+        if isinstance(node, ast.Attribute):
+            base = self.outer(node.value)
+            return getattr(base, node.attr, None) if base is not None else None
+        return None
+
+    def is_module(self, node, *modules):
+        value = self.outer(node)
+        return isinstance(value, types.ModuleType) and value.__name__ in modules
+
+    def cuda_name(self, node):
+        """"grid", "threadIdx.x", "atomic.add", ... when the node is one of the cuda module's."""
+        parts = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+            if self.is_module(node, "arex.cuda", "numba.cuda"):
+                return ".".join(reversed(parts))
+        return None
+
+    def is_atomic(self, func):
+        name = self.cuda_name(func)
+        return bool(name) and name.startswith("atomic.")
+
+    def capture(self, node, value):
+        """An outer scalar is an argument, so that a new value needs no new program."""
+        name = "outer_" + (node.id if isinstance(node, ast.Name) else ast.unparse(node).replace(".", "_"))
+        self.captured[name] = (node.id if isinstance(node, ast.Name) else ast.unparse(node), value)
+        return name
+
+    # ---- statements ----
+
+    def block(self, statements, depth):
+        before = len(self.lines)
+        for s in statements:
+            self.statement(s, depth)
+        if len(self.lines) == before:
+            self.lines.append("    " * depth + "0")
+
+    def say(self, depth, text):
+        self.lines.append("    " * depth + text)
+
+    def target(self, node):
+        if isinstance(node, ast.Name):
+            return self.local(node.id)
+        if isinstance(node, ast.Tuple) and all(isinstance(n, ast.Name) for n in node.elts):
+            return ", ".join(self.local(n.id) for n in node.elts)
+        if isinstance(node, ast.Subscript) and self.kernel and isinstance(node.value, ast.Name):
+            return self.expr(node)
+        self.fail(node, f"assignment to {ast.unparse(node)} (arrays are made outside, and passed in)" if isinstance(node, ast.Subscript) else
+                  f"assignment to {ast.unparse(node)}")
+
+    def statement(self, s, depth):
+        if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant):
+            return  # a docstring
+        if isinstance(s, ast.Pass):
+            return
+        if isinstance(s, ast.Assign):
+            if len(s.targets) != 1:
+                self.fail(s, "a = b = value")
+            self.say(depth, f"{self.target(s.targets[0])} = {self.values(s.value)}")
+        elif isinstance(s, ast.AnnAssign) and s.value is not None:
+            self.say(depth, f"{self.target(s.target)} = {self.values(s.value)}")
+        elif isinstance(s, ast.AugAssign):
+            if type(s.op) not in BINARY:
+                self.fail(s, f"{ast.unparse(s)}")
+            self.say(depth, f"{self.target(s.target)} {BINARY[type(s.op)]}= {self.expr(s.value)}")
+        elif isinstance(s, ast.Return):
+            self.give(s, depth)
+        elif isinstance(s, ast.If):
+            self.branch(s, depth)
+        elif isinstance(s, ast.While):
+            self.loop(s, f"while {self.expr(s.test)}", depth)
+        elif isinstance(s, ast.For):
+            self.loop(s, f"for {self.target(s.target)} in {self.range(s.iter)}", depth)
+        elif isinstance(s, (ast.Break, ast.Continue)):
+            self.say(depth, "break" if isinstance(s, ast.Break) else "continue")
+        elif isinstance(s, ast.Expr) and isinstance(s.value, ast.Call) and self.is_atomic(s.value.func):
+            self.say(depth, self.expr(s.value))
+        else:
+            self.fail(s, {"With": "`with`", "Try": "`try`", "Raise": "`raise`", "Assert": "`assert`", "Import": "`import`", "Global": "`global`",
+                          "FunctionDef": "a function inside of a function", "Delete": "`del`", "Expr": "an expression whose value is not used"}.get(
+                              type(s).__name__, f"a {type(s).__name__} statement"))
+
+    def give(self, s, depth):
+        if not self.kernel:
+            if s.value is None or (isinstance(s.value, ast.Constant) and s.value.value is None):
+                self.fail(s, "a return without a value")
+            self.say(depth, f"return {self.values(s.value)}")
+        elif s.value is None or (isinstance(s.value, ast.Constant) and s.value.value is None):
+            self.say(depth, "return")
+        else:
+            names = s.value.elts if isinstance(s.value, ast.Tuple) else [s.value]
+            if not self.fills or s is not self.source.node.body[-1] or not all(isinstance(n, ast.Name) and n.id in self.stored for n in names):
+                self.fail(s, "a return of a value from a " + ("function that stores to its arguments" if self.fills else "kernel"))
+            self.returned = [n.id for n in names]
+
+    def branch(self, s, depth):
+        self.say(depth, f"if {self.expr(s.test)} {{")
+        self.block(s.body, depth + 1)
+        if s.orelse:
+            self.say(depth, "} else {")
+            self.block(s.orelse, depth + 1)
+        self.say(depth, "}")
+
+    def loop(self, s, head, depth):
+        if s.orelse:
+            self.fail(s.orelse[0], "`else` after a loop")
+        self.say(depth, head + " {")
+        self.block(s.body, depth + 1)
+        self.say(depth, "}")
+
+    def range(self, node):
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            if name in ("range", "prange") and not node.keywords:
+                return f"range({', '.join(self.expr(a) for a in node.args)})"
+        self.fail(node, f"a loop over {ast.unparse(node)} (loops run over range)")
+
+    # ---- expressions ----
+
+    def values(self, node):
+        if isinstance(node, ast.Tuple):
+            return ", ".join(self.expr(e) for e in node.elts)
+        return self.expr(node)
+
+    def expr(self, node):
+        method = getattr(self, "x_" + type(node).__name__, None)
+        if not method:
+            self.fail(node, {"ListComp": "a list comprehension", "JoinedStr": "an f-string", "Dict": "a dict", "Lambda": "a lambda inside of a function",
+                             "Starred": "*", "NamedExpr": "`:=`", "Await": "`await`", "Set": "a set", "GeneratorExp": "a generator"}.get(
+                                 type(node).__name__, f"{ast.unparse(node)}"))
+        return method(node)
+
+    def x_Constant(self, node):
+        if node.value is None or isinstance(node.value, bool):
+            return str(node.value)
+        if isinstance(node.value, (int, float)):
+            return repr(node.value) if math.isfinite(node.value) else ("inf" if node.value > 0 else "nan")
+        self.fail(node, f"{node.value!r}")
+
+    def x_Name(self, node):
+        if node.id in self.locals:
+            return self.local(node.id)
+        value = self.outer(node)
+        if isinstance(value, (bool, int, float, np.generic)):
+            return self.capture(node, value)
+        if isinstance(value, np.ndarray):
+            return self.capture(node, value)
+        self.fail(node, f"the outer name {node.id}")
+
+    def x_Attribute(self, node):
+        if self.is_module(node.value, "math", "numpy") and node.attr in CONSTANTS:
+            return CONSTANTS[node.attr]
+        if self.is_module(node.value, "numpy") and node.attr == "newaxis":
+            return "newaxis"
+        name = self.cuda_name(node)
+        if name and self.kernel and name.split(".")[0] in ("threadIdx", "blockIdx", "blockDim", "gridDim"):
+            return name
+        if node.attr == "T" and self.outer(node.value) is None:
+            return f"{self.expr(node.value)}.T"
+        if node.attr in ("size", "ndim") and self.outer(node.value) is None:
+            return f"{node.attr}({self.expr(node.value)})"
+        value = self.outer(node)
+        if isinstance(value, (bool, int, float, np.generic)):
+            return self.capture(node, value)
+        self.fail(node, ast.unparse(node))
+
+    def x_Subscript(self, node):
+        if isinstance(node.value, ast.Attribute) and node.value.attr == "shape" and self.outer(node.value) is None:
+            return f"shape({self.expr(node.value.value)}, {self.expr(node.slice)})"
+        return f"{self.expr(node.value)}[{self.index(node.slice)}]"
+
+    def index(self, node):
+        if isinstance(node, ast.Tuple):
+            return ", ".join(self.index(e) for e in node.elts)
+        if isinstance(node, ast.Slice):
+            parts = [self.expr(p) if p else "" for p in (node.lower, node.upper)]
+            return ":".join(parts) + (":" + self.expr(node.step) if node.step else "")
+        if isinstance(node, ast.Constant) and node.value is Ellipsis:
+            return "..."
+        return self.expr(node)
+
+    def x_Tuple(self, node):
+        return f"({', '.join(self.expr(e) for e in node.elts)},)"
+
+    def x_BinOp(self, node):
+        if type(node.op) not in BINARY:
+            self.fail(node, "the operator @")
+        return f"({self.expr(node.left)} {BINARY[type(node.op)]} {self.expr(node.right)})"
+
+    def x_UnaryOp(self, node):
+        return f"({UNARY[type(node.op)]}{self.expr(node.operand)})"
+
+    def x_BoolOp(self, node):
+        return "(" + (" and " if isinstance(node.op, ast.And) else " or ").join(self.expr(v) for v in node.values) + ")"
+
+    def x_Compare(self, node):
+        text = self.expr(node.left)
+        for op, right in zip(node.ops, node.comparators):
+            if type(op) not in COMPARE:
+                self.fail(node, f"`{ast.unparse(node)}`")
+            text += f" {COMPARE[type(op)]} {self.expr(right)}"
+        return f"({text})"
+
+    def x_IfExp(self, node):
+        return f"({self.expr(node.body)} if {self.expr(node.test)} else {self.expr(node.orelse)})"
+
+    def x_Call(self, node):
+        cuda = self.cuda_name(node.func)
+        if cuda:
+            return self.cuda_call(node, cuda)
+        value, keywords = self.outer(node.func), [f"{k.arg}={self.expr(k.value)}" for k in node.keywords if k.arg]
+        if any(k.arg is None for k in node.keywords) or any(isinstance(a, ast.Starred) for a in node.args):
+            self.fail(node, "* and ** in a call")
+        args = [self.expr(a) for a in node.args]
+        helper = getattr(value, "py_func", None)
+        if helper is not None:
+            return f"{self.helper(node, helper)}({', '.join(args + keywords)})"
+        name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if isinstance(node.func, ast.Attribute) and self.outer(node.func.value) is None:  # x.sum(axis=0)
+            args, value = [self.expr(node.func.value)] + args, np
+        return self.function(node, name, value, args, keywords)
+
+    def function(self, node, name, value, args, keywords):
+        if value in (builtins.min, builtins.max) and len(args) > 1:
+            text = args[0]
+            for a in args[1:]:
+                text = f"{name}imum({text}, {a})"
+            return text
+        if value is builtins.round and len(args) == 1:
+            return f"int64(rint({args[0]}))"
+        if value is builtins.bool and len(args) == 1:
+            return f"({args[0]} != 0)"
+        if name in ("int", "float") and value not in (builtins.int, builtins.float):
+            self.fail(node, ast.unparse(node.func))
+        known = CALLS.get(name) or (name if name in self.ops or name in self.aliases or name in self.types else None)
+        module = (getattr(value, "__module__", "") or "").split(".")[0]
+        ours = value is np or module in ("math", "numpy", "arex", "builtins") or isinstance(value, np.ufunc) or (isinstance(value, type) and issubclass(value, np.generic))
+        if not known or not ours:
+            self.fail(node, f"a call of {ast.unparse(node.func)}")
+        return f"{known}({', '.join(args + keywords)})"
+
+    def helper(self, node, function):
+        name = function.__name__
+        if function is self.source.function:
+            self.fail(node, "a call of itself")
+        if name not in self.helpers:
+            self.helpers[name] = Translator(function)
+            if self.helpers[name].captured:
+                self.fail(node, f"a call of {name}, which reads names from around it")
+        return name
+
+    def cuda_call(self, node, name):
+        args = [self.expr(a) for a in node.args]
+        if not self.kernel:
+            self.fail(node, f"cuda.{name} outside of a kernel")
+        if name in ("grid", "gridsize"):
+            return f"{name}({', '.join(args)})"
+        if name in ("atomic.add", "atomic.min", "atomic.max", "atomic.cas", "atomic.compare_and_swap"):
+            return f"atomic_{name.split('.')[1].replace('compare_and_swap', 'cas')}({', '.join(args)})"
+        self.fail(node, f"cuda.{name}")
