@@ -13,11 +13,12 @@ from .evaluating import evaluate, re_evaluate, set_num_threads, validate
 from .jit import jit, njit, prange, vectorize
 from .program import Program, context as _context, take as _take
 
-from . import cuda  # noqa: E402
+from . import array as _array, cuda  # noqa: E402
+from .array import Array, array, asarray, asnumpy, empty  # noqa: E402
 
 __version__ = _ffi.string(_lib.arex_version()).decode()
-__all__ = ["ArexError", "ArexWarning", "CompilerError", "DeviceError", "Diagnostic", "LimitError", "MemoryError_", "NameError_", "Program",
-           "ShapeError", "SyntaxError_", "TypeError_", "UsageError", "ValueError_", "compile", "device_count", "evaluate",
+__all__ = ["Array", "ArexError", "ArexWarning", "CompilerError", "DeviceError", "Diagnostic", "LimitError", "MemoryError_", "NameError_", "Program",
+           "ShapeError", "SyntaxError_", "TypeError_", "UsageError", "ValueError_", "array", "asarray", "asnumpy", "compile", "device_count", "evaluate",
            "cuda", "jit", "list", "njit", "prange", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
 
 
@@ -48,3 +49,12 @@ def show_config():
     text = _ffi.new("char **")
     _lib.arex_doctor(_context(), 0, text)
     print(f"arex {__version__}, {_library_path}\n{_take(text)}", end="")
+
+
+def __getattr__(name):
+    """Every function of the language: arex.sin(x), arex.sum(x, axis=0); and what makes arrays."""
+    if name in _array.MADE:
+        return _array.MADE[name]
+    if name.startswith("_") or not _array.known(name):
+        raise AttributeError(f"module 'arex' has no attribute {name!r}")
+    return _array.function(name)

@@ -100,6 +100,10 @@ def _input(a, value, name):
         return array
     if isinstance(value, (np.ndarray, np.generic)):
         return _view(a, np.asarray(value), name)
+    memory = value._run() if hasattr(value, "_run") else value if hasattr(value, "struct") else None
+    if memory is not None:
+        ffi.memmove(ffi.addressof(a), memory.struct, ffi.sizeof("arex_array"))
+        return value
     if value is None or isinstance(value, (str, bytes, dict, set)):
         fail("AX0306", f"`{name}` is {type(value).__name__}, not an array or a number")
     try:
@@ -205,6 +209,30 @@ class Program:
             return results[0]
         return self._tuple(*results) if self._tuple else tuple(results)
 
+    def keep(self, values, device):
+        """The only output, in memory of the library's own: on a device, or in a NumPy array of the host's."""
+        from .array import _Memory
+        if device < 0:
+            return _Memory.of_host(np.asarray(self(*values)))
+        call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
+        arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
+        call.outputs[0].data, call.outputs[0].device = ffi.NULL, device
+        call.options.target, call.options.threads = TARGETS["cuda"], 0
+        status = lib.arex_call(self._program, call.input_array, len(arrays), call.output_array, 1, call.options, call.slot)
+        if status or call.slot[0]:
+            check(status, call.slot)
+        return _Memory.taken(call.outputs[0])
+
+    def into(self, values, out):
+        """The only output, into a NumPy array, from wherever the inputs are."""
+        call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
+        arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
+        _view(call.outputs[0], out, "out")
+        call.options.target, call.options.threads = TARGETS["auto"], 0
+        status = lib.arex_call(self._program, call.input_array, len(arrays), call.output_array, 1, call.options, call.slot)
+        if status or call.slot[0]:
+            check(status, call.slot)
+
     def launch(self, grid, block, *args, target=None, threads=None):
         """Runs a kernel over grid blocks of block threads (numbers, or tuples of up to 3: x, y, z). Arrays that the kernel changes are
         changed in place."""
@@ -212,11 +240,13 @@ class Program:
             fail("AX0305" if len(args) > len(self.inputs) else "AX0304", f"{len(args)} values given; the kernel takes {', '.join(self.inputs)}")
         call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
         for name, value in zip(self.inputs, args):
-            if name in self.outputs and not (isinstance(value, np.ndarray) and value.flags.writeable):
+            if name in self.outputs and not hasattr(value, "_run") and not (isinstance(value, np.ndarray) and value.flags.writeable):
                 fail("AX0309", f"the kernel changes `{name}`, which must be a writable NumPy array")
         arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, args, self.inputs)]
         call.options.target = self._target if target is None else _target(target)
         call.options.threads = self._threads if threads is None else threads
+        if any(a.device >= 0 for a in call.inputs):
+            call.options.target = TARGETS["cuda"]
         status = lib.arex_launch(self._program, call.input_array, len(arrays), _dimensions(grid), _dimensions(block), call.options, call.slot)
         if status or call.slot[0]:
             check(status, call.slot)

@@ -1,0 +1,503 @@
+"""Arrays on a device (or, where there is none, in the memory of the host) whose operations are put off and fused: an expression
+runs as one program when a value of it is needed."""
+import collections
+import threading
+import warnings
+import weakref
+
+import numpy as np
+
+from .errors import ArexWarning, check, fail
+from .evaluating import _cached
+from .program import _CODES, _dtype, _view, context, ffi, lib
+
+_MOST_PENDING = 64  # operations put off before they run: bounds the size of programs
+_told = threading.Event()
+
+
+class _Memory:
+    """Elements that are there: in a NumPy array, or on a device behind an arex_array. owner is kept alive with them."""
+
+    def __init__(self, struct, owner, host=None):
+        self.struct, self.owner, self.host = struct, owner, host
+        self.shape = tuple(struct.shape[0:struct.rank])
+        self.strides = tuple(struct.strides[0:struct.rank])
+        self.dtype = _dtype(struct.dtype)
+
+    @classmethod
+    def of_host(cls, array):
+        struct = ffi.new("arex_array *")
+        _view(struct, array, "array")
+        return cls(struct, array, array)
+
+    @classmethod
+    def taken(cls, result):
+        """Of an output that the library has allocated."""
+        struct = ffi.new("arex_array *", result)
+        memory = cls(struct, None)
+        weakref.finalize(memory, _free, ffi.new("arex_array *", result))
+        return memory
+
+    @classmethod
+    def new(cls, shape, dtype, device):
+        struct = ffi.new("arex_array *")
+        struct.dtype, struct.rank, struct.device = _code(dtype), len(shape), device
+        struct.shape[0:len(shape)] = shape
+        slot = ffi.new("arex_diagnostics **")
+        check(lib.arex_array_alloc(context(), struct, slot), slot)
+        return cls.taken(struct[0])
+
+
+def _free(struct):
+    lib.arex_array_free(context(), struct)
+
+
+def _code(dtype):
+    code = _CODES.get(np.dtype(dtype))
+    return code if code else fail("AX0306", f"dtype {dtype!r} is not supported")
+
+
+def _copy(to, source):
+    slot = ffi.new("arex_diagnostics **")
+    check(lib.arex_array_copy(context(), to, source, slot), slot)
+
+
+class _Pending:
+    """An operation that has not run: its text, with {} where an operand stands."""
+
+    __slots__ = ("text", "operands", "size")
+
+    def __init__(self, text, operands):
+        self.text, self.operands = text, operands
+        self.size = 1 + sum(o._pending.size for o in operands if isinstance(o, Array) and o._pending)
+
+
+def _program_of(root):
+    """The text of an expression and the values of its inputs, in the order in which the text names them."""
+    names, lines, values, order = {}, [], [], collections.Counter()
+
+    def name_of(operand):
+        key = id(operand)
+        if key not in names:
+            if isinstance(operand, Array) and operand._pending:
+                visit(operand)
+            else:
+                kind = "a" if isinstance(operand, (Array, np.ndarray)) else "s"
+                names[key] = f"{kind}{order[kind]}"
+                order[kind] += 1
+                values.append((names[key], operand))
+        return names[key]
+
+    def visit(array):  # no deeper than _MOST_PENDING
+        node = array._pending
+        text = node.text.format(*[name_of(o) for o in node.operands])
+        names[id(array)] = f"t{order['t']}"
+        order["t"] += 1
+        lines.append(f"{names[id(array)]} = {text}")
+
+    visit(root)
+    return "\n".join(lines), values
+
+
+class Array:
+    """An array that Arex keeps: shape, dtype, device; NumPy's operators and functions, put off until a value is needed."""
+
+    __slots__ = ("_memory", "_pending", "_form", "__weakref__")
+    __array_priority__ = 1000
+
+    def __init__(self, memory=None, pending=None):
+        self._memory, self._pending, self._form = memory, pending, None
+        if pending and pending.size > _MOST_PENDING:
+            self._run()
+
+    # ---- running ----
+
+    def _bound(self):
+        text, values = _program_of(self)
+        program = _cached(text)
+        given = dict(values)
+        return program, [given[name] for name in program.inputs]
+
+    def _run(self):
+        if self._memory is None:
+            program, values = self._bound()
+            self._memory, self._pending = program.keep(values, _device_of(values)), None
+        return self._memory
+
+    def _typed(self):
+        """(dtype, shape), without running."""
+        if self._memory is not None:
+            return self._memory.dtype, self._memory.shape
+        if self._form is None:
+            program, values = self._bound()
+            self._form = program.result_type(*values)[0]
+        return self._form
+
+    # ---- what it is ----
+
+    @property
+    def dtype(self):
+        return self._typed()[0]
+
+    @property
+    def shape(self):
+        return self._typed()[1]
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def size(self):
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def itemsize(self):
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self):
+        return self.size * self.itemsize
+
+    @property
+    def strides(self):
+        return self._run().strides
+
+    @property
+    def device(self):
+        """"cuda:0", or "cpu"."""
+        if self._memory is not None:
+            number = self._memory.struct.device
+        else:
+            number = _device_of(self._bound()[1])
+        return f"cuda:{number}" if number >= 0 else "cpu"
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError("len() of an array without axes")
+        return self.shape[0]
+
+    def __repr__(self):
+        dtype, shape = self._typed()
+        return f"<arex.Array shape={shape} dtype={dtype} device={self.device}>"
+
+    def __reduce__(self):
+        return asarray, (self.get(),)
+
+    # ---- values out ----
+
+    def get(self, out=None):
+        """The elements as a NumPy array: a copy, or into `out`."""
+        memory = self._run()
+        if out is None:
+            out = np.empty(memory.shape, memory.dtype)
+        elif out.dtype != memory.dtype or out.shape != memory.shape:
+            fail("AX0309", f"out has {out.dtype} {out.shape}; the array has {memory.dtype} {memory.shape}")
+        if memory.host is not None:
+            out[...] = memory.host
+        elif _is_contiguous(memory) and out.flags.c_contiguous:
+            _copy(_Memory.of_host(out).struct, memory.struct)
+        else:
+            name = ffi.new("arex_array *", memory.struct[0])
+            _cached("x + 0" if memory.dtype.kind != "b" else "x | False").into([_Foreign(name, memory)], out)
+        return out
+
+    def item(self):
+        return self.get().item()
+
+    def tolist(self):
+        return self.get().tolist()
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("the elements of an arex.Array reach NumPy by a copy")
+        got = self.get()
+        return got if dtype is None else got.astype(dtype)
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        return bool(self.item())
+
+    def __index__(self):
+        return self.item().__index__()
+
+    def __complex__(self):
+        return complex(self.item())
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __hash__(self):
+        raise TypeError("arrays are not hashable")
+
+    @property
+    def __cuda_array_interface__(self):
+        memory = self._run()
+        if memory.struct.device < 0:
+            raise AttributeError("the array is not on a GPU")
+        return {"shape": memory.shape, "typestr": memory.dtype.str, "data": (int(ffi.cast("uintptr_t", memory.struct.data)), False), "version": 3,
+                "strides": None if _is_contiguous(memory) else memory.strides, "stream": None}
+
+    def __dlpack_device__(self):
+        memory = self._run()
+        return (1, 0) if memory.struct.device < 0 else (2, memory.struct.device)
+
+    def __dlpack__(self, **options):
+        memory = self._run()
+        if memory.struct.device >= 0:
+            raise BufferError("a device array is handed over by __cuda_array_interface__")
+        return memory.host.__dlpack__(**options)
+
+    # ---- operations ----
+
+    def __getitem__(self, index):
+        texts, operands = [], [self]
+        for i in index if isinstance(index, tuple) else (index,):
+            texts.append(_index_text(i, operands))
+        return Array(pending=_Pending(f"{{}}[{', '.join(texts)}]", operands))
+
+    @property
+    def T(self):
+        return Array(pending=_Pending("{}.T", [self]))
+
+    def astype(self, dtype):
+        name = np.dtype(dtype).name
+        return Array(pending=_Pending(f"{name}({{}})", [self]))
+
+    def copy(self):
+        return asarray(self.get())
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        reductions = {"add": "sum", "multiply": "prod", "minimum": "min", "maximum": "max", "logical_and": "all", "logical_or": "any"}
+        name = ufunc.__name__
+        if method == "reduce" and name in reductions:
+            options = {k: v for k, v in options.items() if k in ("axis", "keepdims")}
+            options.setdefault("axis", 0)
+            return _out(function(reductions[name])(*inputs, **options), out)
+        if method != "__call__" or options or not known(name):
+            return NotImplemented
+        return _out(function(name)(*inputs), out)
+
+    def __array_function__(self, func, _types, args, kwargs):
+        name = func.__name__
+        if not known(name):
+            return NotImplemented
+        out = kwargs.pop("out", None) if "out" in kwargs else None
+        return _out(function(name)(*args, **{k: v for k, v in kwargs.items() if v is not np._NoValue}), (out,) if out is not None else None)
+
+
+class _Foreign:
+    """Elements by their descriptor, for a call; keeps what owns them."""
+
+    def __init__(self, struct, owner):
+        self.struct, self.owner = struct, owner
+
+
+def _out(result, out):
+    if not out:
+        return result
+    (target,) = out
+    if isinstance(target, Array):
+        return target._take(result)
+    target[...] = result.get()
+    return target
+
+
+def _take(self, result):
+    if result.dtype != self.dtype or result.shape != self.shape:
+        fail("AX0309", f"out has {self.dtype} {self.shape}; the result has {result.dtype} {result.shape}")
+    memory, source = self._run(), result._run()
+    if memory.host is not None:
+        memory.host[...] = result.get()
+    else:
+        _copy(memory.struct, source.struct)
+    return self
+
+
+Array._take = _take
+
+
+def _is_contiguous(memory):
+    step = memory.dtype.itemsize
+    for extent, stride in zip(reversed(memory.shape), reversed(memory.strides)):
+        if extent != 1 and stride != step:
+            return False
+        step *= extent
+    return True
+
+
+def _device_of(values):
+    for v in values:
+        if isinstance(v, Array) and v._run().struct.device >= 0:
+            return v._memory.struct.device
+    return -1
+
+
+def _index_text(i, operands):
+    if isinstance(i, slice):
+        return ":".join("" if p is None else str(int(p)) for p in ((i.start, i.stop) if i.step is None else (i.start, i.stop, i.step)))
+    if i is Ellipsis:
+        return "..."
+    if i is None:
+        return "None"
+    if isinstance(i, (int, np.integer)) and not isinstance(i, bool):
+        return str(int(i))
+    if isinstance(i, (list, np.ndarray, Array)):
+        operands.append(i if isinstance(i, Array) else np.asarray(i))
+        return "{}"
+    raise IndexError(f"{i!r} is no index")
+
+
+# ---- functions of the language, by name ----
+
+_elementwise, _names = {}, set()
+_OPERANDS = {"clip", "isclose", "dot", "ldexp", "vecdot"}  # written in the language, and their numbers are values
+
+
+def _load():
+    from . import list as listed
+    for row in listed("ops"):
+        _names.add(row["name"])
+        _elementwise[row["name"]] = row["kind"] == "elementwise" or row["name"] in _OPERANDS
+    for row in listed("aliases"):
+        _names.add(row["name"])
+        _elementwise[row["name"]] = _elementwise[row["of"]]
+    _elementwise.update({t["name"]: True for t in listed("types")})
+    _names.update(t["name"] for t in listed("types") if t["works"] == "yes")
+
+
+def known(name):
+    if not _names:
+        _load()
+    return name in _names
+
+
+def _literal(v):
+    if isinstance(v, (bool, int, float, np.generic)):
+        return repr(v.item() if isinstance(v, np.generic) else v)
+    if isinstance(v, (tuple, list)):
+        return "(" + "".join(_literal(x) + ", " for x in v) + ")"
+    if v is None:
+        return "None"
+    try:
+        return np.dtype(v).name
+    except TypeError:
+        fail("AX0306", f"{v!r} is no argument of a function of the language")
+
+
+def function(name):
+    """The language's function of this name, on Arrays (put off), NumPy arrays and numbers (at once)."""
+    elementwise = _elementwise[name]
+
+    def call(*args, out=None, **named):
+        operands, texts = [], []
+        for k, v in [(None, a) for a in args] + list(named.items()):
+            is_value = isinstance(v, (Array, np.ndarray)) or (isinstance(v, (list, np.generic, bool, int, float)) and (elementwise or (k is None and not texts)))
+            if is_value:
+                operands.append(np.asarray(v) if isinstance(v, list) else v)
+            texts.append((f"{k}=" if k else "") + ("{}" if is_value else _literal(v)))
+        text = f"{name}({', '.join(texts)})"
+        if any(isinstance(o, Array) for o in operands):
+            return _out(Array(pending=_Pending(text, operands)), (out,) if out is not None else None)
+        inputs = [f"x{i}" for i in range(len(operands))]
+        program = _cached(text.format(*inputs))
+        given = dict(zip(inputs, operands))
+        return program(*[given[n] for n in program.inputs], out=out)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"`{name}` of the language: on Arrays it is put off and fused, on NumPy arrays and numbers it runs at once."
+    return call
+
+
+def _operator(text, swap=False):
+    def method(a, b):
+        if not isinstance(b, (Array, np.ndarray, np.generic, bool, int, float)):
+            return NotImplemented
+        return Array(pending=_Pending(text, [b, a] if swap else [a, b]))
+    return method
+
+
+for _name, _symbol in {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "and": "&", "or": "|", "xor": "^",
+                       "lshift": "<<", "rshift": ">>"}.items():
+    setattr(Array, f"__{_name}__", _operator(f"({{}} {_symbol} {{}})"))
+    setattr(Array, f"__r{_name}__", _operator(f"({{}} {_symbol} {{}})", swap=True))
+for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
+    setattr(Array, f"__{_name}__", _operator(f"({{}} {_symbol} {{}})"))
+for _name, _text in {"neg": "(-{})", "pos": "(+{})", "invert": "(~{})", "abs": "abs({})"}.items():
+    setattr(Array, f"__{_name}__", (lambda text: lambda self: Array(pending=_Pending(text, [self])))(_text))
+
+
+def _method(name):
+    def method(self, *args, **named):
+        known(name)
+        return function(name)(self, *args, **named)
+    method.__name__ = name
+    return method
+
+
+for _name in ["sum", "prod", "min", "max", "mean", "var", "std", "any", "all", "argmin", "argmax", "ptp", "clip", "round", "dot", "transpose", "swapaxes"]:
+    setattr(Array, _name, _method(_name))
+
+
+# ---- values in ----
+
+def _place():
+    from . import device_count
+    if device_count() > 0:
+        return 0
+    if not _told.is_set():
+        _told.set()
+        warnings.warn("no NVIDIA GPU is found: arrays stay in the memory of the host, and programs run on the CPU", ArexWarning, stacklevel=4)
+    return -1
+
+
+def _foreign(x):
+    face = x.__cuda_array_interface__
+    dtype, shape = np.dtype(face["typestr"]), tuple(face["shape"])
+    struct = ffi.new("arex_array *")
+    struct.data, struct.dtype, struct.rank, struct.device = ffi.cast("void *", face["data"][0]), _code(dtype), len(shape), 0
+    strides = face.get("strides") or np.empty(shape, np.uint8).strides
+    struct.shape[0:len(shape)] = shape
+    struct.strides[0:len(shape)] = [s * (1 if face.get("strides") else dtype.itemsize) for s in strides]
+    return Array(_Memory(struct, x))
+
+
+def asarray(x, dtype=None):
+    """An arex.Array of x: on the GPU where there is one. Arrays of CuPy, Numba and PyTorch on a GPU are taken in place; what has
+    been queued on their streams must be done (their own synchronisation)."""
+    if isinstance(x, Array):
+        return x if dtype is None or x.dtype == np.dtype(dtype) else x.astype(dtype)
+    if hasattr(x, "__cuda_array_interface__"):
+        return asarray(_foreign(x), dtype)
+    host = np.ascontiguousarray(x, dtype) if np.ndim(x) else np.asarray(x, dtype)
+    device = _place()
+    if device < 0:
+        return Array(_Memory.of_host(host.copy() if host is x or host.base is not None else host))
+    memory = _Memory.new(host.shape, host.dtype, device)
+    _copy(memory.struct, _Memory.of_host(host).struct)
+    return Array(memory)
+
+
+array = asarray
+
+
+def asnumpy(x):
+    """The elements of an array as NumPy has them."""
+    return x.get() if isinstance(x, Array) else np.asarray(x)
+
+
+def _made(name):
+    def make(*args, dtype=None, **named):
+        return asarray(getattr(np, name)(*args, dtype=dtype, **named) if name != "full" or dtype else np.full(*args, **named))
+    make.__name__ = name
+    make.__doc__ = f"numpy.{name}, as an arex.Array."
+    return make
+
+
+zeros, ones, full, arange, linspace, empty = (_made(n) for n in ["zeros", "ones", "full", "arange", "linspace", "empty"])
+MADE = {"asarray": asarray, "array": array, "asnumpy": asnumpy, "zeros": zeros, "ones": ones, "full": full, "arange": arange, "linspace": linspace, "empty": empty}
