@@ -8,6 +8,7 @@
  *   # expect-ulp: 1                          how far floats may be from the expectation
  *   # error: AX0203 @2:7                     the first error and, if given, its place in the program
  *   # structure: kernels=1 temporaries=0
+ *   # launch: 4 2 1, 16 16 1                  of a kernel: blocks, threads of a block (x y z); what it changes are its outputs
  *   # targets: reference cpu cuda
  *
  * All targets must agree bit for bit. Closes with counts.
@@ -54,6 +55,7 @@ struct test_case {
     char error[16];
     int line, column, kernels, temporaries;
     double ulp;
+    uint32_t grid[3], block[3];
     const char *targets;
     const char *malformed;
 };
@@ -290,6 +292,9 @@ static bool read_directive(struct test_case *t, const char *line)
         return sscanf(p, " %15s @%d:%d", t->error, &t->line, &t->column) >= 1;
     if ((p = value_of(line, "structure:")))
         return sscanf(p, " kernels=%d temporaries=%d", &t->kernels, &t->temporaries) >= 1;
+    if ((p = value_of(line, "launch:")))
+        return sscanf(p, "%" SCNu32 " %" SCNu32 " %" SCNu32 ", %" SCNu32 " %" SCNu32 " %" SCNu32, &t->grid[0], &t->grid[1], &t->grid[2], &t->block[0], &t->block[1],
+                      &t->block[2]) == 6;
     if ((p = value_of(line, "targets:")))
         t->targets = p;
     return true;
@@ -441,6 +446,24 @@ static bool same_bits(const struct arex_array *a, const struct arex_array *b)
         && (!elements(a) || !memcmp(a->data, b->data, (size_t)elements(a) * arex_dtype_size(a->dtype)));
 }
 
+/* What a kernel changes is changed in place: in copies, which are the outputs. */
+static arex_status launch(struct runner *r, const struct test_case *t, arex_program *program, arex_array *in, arex_array *out, const arex_call_options *options,
+                          arex_diagnostics **diags)
+{
+    arex_status status = AREX_OK;
+    for (int i = 0; !status && i < arex_program_outputs(program); i++)
+        for (int k = 0; !status && k < arex_program_inputs(program); k++)
+            if (strcmp(arex_program_output(program, i), arex_program_input(program, k)) == 0) {
+                out[i] = in[k];
+                out[i].device = -1;
+                status = arex_array_alloc(r->context, &out[i], diags);
+                if (!status)
+                    memcpy(out[i].data, in[k].data, (size_t)elements(&in[k]) * arex_dtype_size(in[k].dtype));
+                in[k] = out[i];
+            }
+    return status ? status : arex_launch(program, in, arex_program_inputs(program), t->grid, t->block, options, diags);
+}
+
 /* Outputs of the first target are kept in `first`, to compare the others with. */
 static bool run_target(struct runner *r, const struct test_case *t, int target, const char *name, arex_array *first, int *n_first)
 {
@@ -461,7 +484,7 @@ static bool run_target(struct runner *r, const struct test_case *t, int target, 
             options.target = target;
             for (int i = 0; i < n; i++)
                 out[i].device = -1;
-            status = arex_call(program, in, arex_program_inputs(program), out, n, &options, &diags);
+            status = arex_program_is_kernel(program) ? launch(r, t, program, in, out, &options, &diags) : arex_call(program, in, arex_program_inputs(program), out, n, &options, &diags);
         }
         ok = check_error(r, t, name, status, diags);
     }

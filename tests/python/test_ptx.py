@@ -32,9 +32,9 @@ def test_assembles(name, arch, tmp_path):
     if not known(arch):
         pytest.skip(f"this ptxas does not know {arch}")
     program = arex.compile(PROGRAMS[name])
-    rank = {"m": 2, "points": 2, "p": 2}
-    dtype = "int64" if name == "integers" else "float32"
-    types = ", ".join(f"{i}={dtype}[{',' * (rank.get(i, 1) - 1)}]" for i in program.inputs) if "param" not in PROGRAMS[name] else None
+    rank = {"m": 2, "points": 2, "p": 2, "u": 2, "out": 2, "k": 0}
+    dtype = "int64" if name in ("integers", "histogram") else "float32"
+    types = ", ".join(f"{i}={dtype}" + (f"[{',' * (rank.get(i, 1) - 1)}]" if rank.get(i, 1) else "") for i in program.inputs) if "param" not in PROGRAMS[name] else None
     ptx = tmp_path / "kernel.ptx"
     ptx.write_text(program.emit("ptx", types=types, arch=arch, target="cuda"))
     subprocess.run([PTXAS, f"-arch={arch}", str(ptx), "-o", str(tmp_path / "kernel.cubin")], check=True)
