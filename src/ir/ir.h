@@ -27,7 +27,7 @@
 
 typedef uint32_t ir_id;
 
-enum ir_dim_kind { DIM_ONE, DIM_CONST, DIM_INPUT, DIM_BROADCAST, DIM_SLICE };
+enum ir_dim_kind { DIM_ONE, DIM_CONST, DIM_INPUT, DIM_BROADCAST, DIM_SLICE, DIM_SUM, DIM_PRODUCT };
 
 /* Python's start:stop:step; what is not given is not flagged. step is not 0. */
 struct ir_slice {
@@ -40,8 +40,9 @@ struct ir_dim {
     enum ir_dim_kind kind;
     int64_t extent;       /* CONST */
     uint16_t input, axis; /* INPUT */
-    uint32_t *of;         /* BROADCAST: two or more dims of other kinds, ascending, distinct */
+    uint32_t *of;         /* BROADCAST: two or more dims of other kinds, ascending, distinct; SUM, PRODUCT: what is added, multiplied */
     uint32_t n_of;
+    /* PRODUCT: times `extent`, divided by the dim `base` (0 where that is 0) */
     uint32_t base, own;    /* SLICE: of `base`; but 1 where an array is stretched along it (`own` is 1 and `base` is not) */
     struct ir_slice slice; /* SLICE */
 };
@@ -106,6 +107,7 @@ enum ir_check_kind {
     CHECK_NONEMPTY,  /* node reduces at least one element (min, max) */
     CHECK_FITS,      /* weak integer input `input` fits dtype */
     CHECK_INDEX,     /* index lies within dim_a */
+    CHECK_EQUAL,     /* dim a == dim b, or text tells what is wrong */
 };
 
 struct ir_check {

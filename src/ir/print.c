@@ -22,6 +22,22 @@ static void print_slice_dim(const struct ir *ir, const struct ir_dim *d, struct 
     strbuf_puts(out, d->own == d->base ? "]" : "]?");
 }
 
+static void print_combined_dim(const struct ir *ir, const struct ir_dim *d, struct strbuf *out)
+{
+    strbuf_puts(out, "(");
+    for (uint32_t i = 0; i < d->n_of; i++) {
+        strbuf_puts(out, i ? d->kind == DIM_SUM ? "+" : "*" : "");
+        ir_print_dim(ir, d->of[i], out);
+    }
+    if (d->kind == DIM_PRODUCT && (d->extent != 1 || d->n_of == 0))
+        strbuf_printf(out, "%s%" PRId64, d->n_of ? "*" : "", d->extent);
+    if (d->kind == DIM_PRODUCT && d->base) {
+        strbuf_puts(out, "/");
+        ir_print_dim(ir, d->base, out);
+    }
+    strbuf_puts(out, ")");
+}
+
 void ir_print_dim(const struct ir *ir, uint32_t dim, struct strbuf *out)
 {
     const struct ir_dim *d = &ir->dims.at[dim];
@@ -33,6 +49,8 @@ void ir_print_dim(const struct ir *ir, uint32_t dim, struct strbuf *out)
         strbuf_printf(out, "%.*s.%u", (int)ir->inputs.at[d->input].name.n, ir->inputs.at[d->input].name.s, d->axis);
     else if (d->kind == DIM_SLICE)
         print_slice_dim(ir, d, out);
+    else if (d->kind == DIM_SUM || d->kind == DIM_PRODUCT)
+        print_combined_dim(ir, d, out);
     else
         for (uint32_t i = 0; i < d->n_of; i++) {
             strbuf_puts(out, i ? "|" : "");

@@ -12,6 +12,25 @@ static void print_shape(const struct ir *ir, uint32_t shape, const int64_t *valu
     strbuf_puts(out, s->rank == 1 ? ",)" : ")");
 }
 
+/* Sums and products past all numbers stay at the largest: no array is so large, and the call says so. */
+static int64_t sum_of(const struct ir_dim *d, const int64_t *values)
+{
+    int64_t v = 0;
+    for (uint32_t i = 0; i < d->n_of; i++)
+        if (__builtin_add_overflow(v, values[d->of[i]], &v))
+            v = INT64_MAX;
+    return v;
+}
+
+static int64_t product_of(const struct ir_dim *d, const int64_t *values)
+{
+    int64_t v = d->extent;
+    for (uint32_t i = 0; i < d->n_of; i++)
+        if (__builtin_mul_overflow(v, values[d->of[i]], &v))
+            v = INT64_MAX;
+    return values[d->base] ? v / values[d->base] : 0;
+}
+
 /* What a dim is when all of its members agree or are 1; clashes are found by the checks. */
 static int64_t value_of(const struct ir *ir, uint32_t dim, const int64_t (*extents)[IR_MAX_RANK], const int64_t *values)
 {
@@ -30,6 +49,10 @@ static int64_t value_of(const struct ir *ir, uint32_t dim, const int64_t (*exten
         return v;
     case DIM_SLICE:
         return values[d->own] == 1 && values[d->base] != 1 ? 1 : ir_slice_length(&d->slice, values[d->base], &v);
+    case DIM_SUM:
+        return sum_of(d, values);
+    case DIM_PRODUCT:
+        return product_of(d, values);
     }
     return v;
 }
@@ -130,6 +153,11 @@ static bool check(const struct ir *ir, const struct ir_check *c, const int64_t *
         if (!weak_values || value_fits(c, weak_values[c->input]))
             return true;
         diag_add(diags, AX_scalar_range, c->span, "%" PRId64 " does not fit %s", weak_values[c->input], type_table[c->dtype].name);
+        return false;
+    case CHECK_EQUAL:
+        if (values[c->dim_a] == values[c->dim_b])
+            return true;
+        diag_add(diags, AX_shape_mismatch, c->span, "%.*s: %" PRId64 " and %" PRId64, (int)c->text.n, c->text.s, values[c->dim_a], values[c->dim_b]);
         return false;
     case CHECK_INDEX:
         if (c->index < values[c->dim_a] && c->index >= -values[c->dim_a])

@@ -25,12 +25,18 @@ struct value {
     bool weak; /* ARRAY: takes the dtype of what it meets */
     uint8_t dtype;
     ir_id id;
-    int64_t i; /* INT, BOOL */
+    int64_t i; /* INT, BOOL; NONE: NOT_GIVEN where the text has no None but leaves an argument out */
     double f;
     const struct value *items; /* TUPLE */
     uint32_t n_items;
     struct span span;
 };
+
+enum { NOT_GIVEN = 1 };
+static inline bool value_not_given(const struct value *v)
+{
+    return v->kind == VALUE_NONE && v->i == NOT_GIVEN;
+}
 
 /* Names bound so far; a function remembers how many were bound when it was defined, and sees only those. */
 struct scope {
@@ -151,6 +157,9 @@ struct value call_axes(struct sema *s, enum op op, const struct value *args, str
 
 /* making.c: values as for call_axes */
 struct value call_making(struct sema *s, enum op op, const struct value *args, struct span span);
+
+/* shaping.c: values as for call_axes */
+struct value call_shaping(struct sema *s, enum op op, const struct value *args, struct span span);
 
 /* library.c */
 struct binding *library_find(struct sema *s, struct str name, enum dtype dtype);

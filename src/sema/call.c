@@ -313,7 +313,7 @@ static bool bind_parameters(struct sema *s, enum op op, const struct args *a, st
             return false;
         }
         if (!given[k])
-            values[k] = (struct value){.kind = VALUE_NONE, .span = span};
+            values[k] = (struct value){.kind = VALUE_NONE, .i = NOT_GIVEN, .span = span};
     }
     return true;
 }
@@ -340,6 +340,8 @@ static struct value call_special(struct sema *s, enum op op, const struct args *
         return bind_parameters(s, op, a, span, values) ? call_axes(s, op, values, span) : value_error();
     case TAKER_MAKING:
         return bind_parameters(s, op, a, span, values) ? call_making(s, op, values, span) : value_error();
+    case TAKER_SHAPING:
+        return bind_parameters(s, op, a, span, values) ? call_shaping(s, op, values, span) : value_error();
     default:
         return call_conversion(s, op, a, span);
     }
