@@ -357,6 +357,7 @@ def _index_text(i, operands):
 
 _elementwise, _names = {}, set()
 _OPERANDS = {"clip", "isclose", "dot", "ldexp", "vecdot"}  # written in the language, and their numbers are values
+_JOINS = {"concatenate", "concat", "stack"}  # what comes first is a tuple of arrays
 
 
 def _load():
@@ -397,6 +398,10 @@ def function(name):
     def call(*args, out=None, **named):
         operands, texts = [], []
         for k, v in [(None, a) for a in args] + list(named.items()):
+            if name in _JOINS and isinstance(v, (tuple, list)):
+                operands += [x if isinstance(x, Array) else np.asarray(x) for x in v]
+                texts.append((f"{k}=" if k else "") + "(" + "{}, " * len(v) + ")")
+                continue
             is_value = isinstance(v, (Array, np.ndarray)) or (isinstance(v, (list, np.generic, bool, int, float)) and (elementwise or (k is None and not texts)))
             if is_value:
                 operands.append(np.asarray(v) if isinstance(v, list) else v)

@@ -85,3 +85,10 @@ def test_errors(text, code, words):
 def test_extents_are_known_by_their_making(text, dim):
     f = arex.compile(text)
     assert dim in f.emit("ir", types=", ".join(f"{n}=float64[:]" for n in f.inputs))
+
+
+def test_by_name():
+    x = np.arange(6.0)
+    for got, want in [(arex.concatenate((x, x[:2])), np.concatenate((x, x[:2]))), (arex.stack([x, -x], 1), np.stack([x, -x], 1)), (arex.concat(arrays=(x, x)), np.concatenate((x, x))),
+                      (arex.asnumpy(arex.stack((arex.asarray(x) * 2, x), axis=-1)), np.stack((x * 2, x), -1)), (arex.reshape(x, (2, -1)), x.reshape(2, -1)), (arex.roll(x, 2), np.roll(x, 2))]:
+        assert np.array_equal(got, want)
