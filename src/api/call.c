@@ -682,12 +682,15 @@ static arex_array shape_of_launch(uint32_t x, uint32_t y, uint32_t z, const uint
 static bool check_launch(struct call *c, const uint32_t *grid, const uint32_t *block)
 {
     enum { MOST_THREADS = 1024 };
-    uint64_t threads = 1;
-    for (unsigned i = 0; i < 3; i++)
+    const uint64_t most_blocks = UINT64_C(1) << 38; /* of the most threads: 2^48, as arrays have elements */
+    uint64_t threads = 1, blocks = 1;
+    for (unsigned i = 0; i < 3; i++) {
         threads = threads > MOST_THREADS ? threads : threads * block[i];
-    if (grid[0] && grid[1] && grid[2] && threads && threads <= MOST_THREADS)
+        blocks = blocks > most_blocks ? blocks : blocks * grid[i];
+    }
+    if (blocks && blocks <= most_blocks && threads && threads <= MOST_THREADS)
         return true;
-    diag_add(c->diags, AX_usage, NO_SPAN, "a launch has at least one block, and blocks of 1 to %u threads", MOST_THREADS);
+    diag_add(c->diags, AX_usage, NO_SPAN, "a launch has 1 to 2^38 blocks of 1 to %u threads", MOST_THREADS);
     return false;
 }
 

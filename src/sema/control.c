@@ -194,15 +194,33 @@ static struct value choose(struct sema *s, struct str name, struct value cond, s
     return value_error();
 }
 
+enum { DEPTH_OF_BLOCK = 4 }; /* of the C stack, in expressions */
+
+/* A statement after one that may have left is a block inside it, so many of them nest too. */
+static bool deeper(struct sema *s, struct span span)
+{
+    if (s->depth + DEPTH_OF_BLOCK > SEMA_MAX_DEPTH) {
+        if (!s->too_deep)
+            sema_error(s, AX_nesting_too_deep, span, "blocks, and statements after a return or a break, nest too deeply here");
+        s->too_deep = true;
+        return false;
+    }
+    s->depth += DEPTH_OF_BLOCK;
+    return true;
+}
+
 /* The block with a scope of its own, where `cond` holds; its names are in the scope that is returned. */
 static struct scope *fork(struct sema *s, struct value cond, struct ast *const *st, uint32_t n, struct span span)
 {
     struct scope *outer = s->scope, *own = scope_new(s->arena, outer);
     struct value path = s->path;
 
+    if (!deeper(s, span))
+        return own;
     s->scope = own;
     s->path = logic(s, OP_logical_and, path, cond, span);
     run_block(s, st, n);
+    s->depth -= DEPTH_OF_BLOCK;
     s->path = path;
     s->scope = outer;
     return own;
@@ -217,33 +235,54 @@ static bool is_newest(const struct binding *b, struct scope *scope)
     return scope_find(&one, b->name, false) == b;
 }
 
-static void join_name(struct sema *s, struct value cond, struct scope *yes, struct scope *no, const struct binding *b)
+/* A side of a branch: where it has left by a return, a break or a continue, what it does not name is missed by nobody. */
+struct side {
+    struct scope *scope;
+    bool left;
+};
+
+static void join_name(struct sema *s, struct value cond, struct side yes, struct side no, const struct binding *b)
 {
-    struct binding *a = local(s, yes, b->name), *c = local(s, no, b->name), *to;
+    struct binding *a = local(s, yes.scope, b->name), *c = local(s, no.scope, b->name), *to;
     struct value v = a && c ? choose(s, b->name, cond, a->value, c->value, b->span) : a ? a->value : c->value;
 
     to = scope_bind(s->arena, s->scope, b->name, b->span);
     to->value = v;
-    to->partial = !a || !c || a->partial || c->partial;
+    to->partial = (a ? a->partial : !yes.left) || (c ? c->partial : !no.left);
 }
 
 /* In the order in which names were bound, those of the first side first. */
-static void join_names(struct sema *s, struct value cond, struct scope *yes, struct scope *no)
+static void join_names(struct sema *s, struct value cond, struct side yes_side, struct side no_side)
 {
+    struct scope *yes = yes_side.scope, *no = no_side.scope;
+
     for (struct scope *side = yes; side; side = side == yes ? no : NULL) {
         struct binding **all = scope_all(s->arena, side);
         for (uint32_t i = 0; i < side->n; i++) {
             struct scope one = *yes;
             one.up = NULL;
             if (!all[i]->def && is_newest(all[i], side) && (side == yes || !scope_find(&one, all[i]->name, false)))
-                join_name(s, cond, yes, no, all[i]);
+                join_name(s, cond, yes_side, no_side, all[i]);
         }
     }
 }
 
-static void branch(struct sema *s, struct value cond, struct ast *const *yes, uint32_t n_yes, struct ast *const *no, uint32_t n_no, struct span span)
+static bool has_left(struct sema *s, struct scope *scope)
 {
-    struct scope *sides[2];
+    static const char *const flags[] = {RETURNED, BROKEN, CONTINUED};
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct binding *b = local(s, scope, str_of(flags[i]));
+        if (b && is_known(&b->value, true))
+            return true;
+    }
+    return false;
+}
+
+/* no_left: who does not take the first side has left already. */
+static void branch(struct sema *s, struct value cond, struct ast *const *yes, uint32_t n_yes, struct ast *const *no, uint32_t n_no, bool no_left, struct span span)
+{
+    struct side sides[2];
 
     if (cond.kind == VALUE_ERROR)
         return;
@@ -251,8 +290,10 @@ static void branch(struct sema *s, struct value cond, struct ast *const *yes, ui
         run_block(s, cond.i ? yes : no, cond.i ? n_yes : n_no);
         return;
     }
-    sides[0] = fork(s, cond, yes, n_yes, span);
-    sides[1] = fork(s, not(s, cond, span), no, n_no, span);
+    sides[0].scope = fork(s, cond, yes, n_yes, span);
+    sides[1].scope = fork(s, not(s, cond, span), no, n_no, span);
+    sides[0].left = has_left(s, sides[0].scope);
+    sides[1].left = no_left || has_left(s, sides[1].scope);
     join_names(s, cond, sides[0], sides[1]);
 }
 
@@ -535,6 +576,10 @@ static enum outcome try_round(struct sema *s, struct looping *l, ir_id *loop_nod
     unsigned n_errors = s->diags->n_errors;
     enum outcome outcome = UNSETTLED;
 
+    if (!deeper(s, l->st->span)) {
+        s->ir->region = region;
+        return FAILED;
+    }
     s->scope = scope_new(s->arena, outer);
     bind_variables(s, l, loop);
     cond = goes_on(s, l);
@@ -557,6 +602,7 @@ static enum outcome try_round(struct sema *s, struct looping *l, ir_id *loop_nod
             *loop_node = ir_loop_finish(s->ir, loop, starts, value_to_ir(s, &cond), chain, span);
         outcome = good ? SETTLED : FAILED;
     }
+    s->depth -= DEPTH_OF_BLOCK;
     s->ir->region = region;
     s->scope = outer;
     if (outcome != SETTLED) {
@@ -616,7 +662,7 @@ static void run_statement(struct sema *s, const struct ast *st)
 {
     switch (st->kind) {
     case AST_IF:
-        branch(s, condition(s, st->kid[0]), st->body, st->n_body, st->other, st->n_other, st->span);
+        branch(s, condition(s, st->kid[0]), st->body, st->n_body, st->other, st->n_other, false, st->span);
         break;
     case AST_FOR:
     case AST_WHILE:
@@ -659,7 +705,7 @@ void run_block(struct sema *s, struct ast *const *st, uint32_t n)
         struct value left = logic(s, OP_logical_or, flag(s, RETURNED, span), logic(s, OP_logical_or, flag(s, BROKEN, span), flag(s, CONTINUED, span), span), span);
         if (is_known(&left, false))
             continue;
-        branch(s, not(s, left, span), st + i + 1, n - i - 1, NULL, 0, span);
+        branch(s, not(s, left, span), st + i + 1, n - i - 1, NULL, 0, true, span);
         return;
     }
 }
@@ -688,7 +734,7 @@ struct value run_control(struct sema *s, const struct ast *def)
         *ret = *last;
         ret->kind = AST_RETURN;
         struct value returned = flag(s, RETURNED, last->span);
-        branch(s, not(s, returned, last->span), &ret, 1, NULL, 0, last->span);
+        branch(s, not(s, returned, last->span), &ret, 1, NULL, 0, true, last->span);
     }
     items = arena_array(s->arena, struct value, s->frame->n_results + 1);
     for (uint32_t i = 0; i < s->frame->n_results; i++)

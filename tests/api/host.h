@@ -41,6 +41,7 @@ void expect_told(arex_status got, arex_status want, arex_diagnostics **d, const 
 
 int run_program_tests(void);
 int run_misuse_tests(void);
+int run_launch_tests(void);
 int run_device_tests(const char *folder); /* where this program lies */
 int run_code_tests(void);                 /* last: what no test triggered */
 

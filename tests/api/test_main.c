@@ -5,7 +5,7 @@
 int main(int argc, char **argv)
 {
     char *self = strdup(argc > 0 ? argv[0] : ".");
-    int failed = run_program_tests() + run_misuse_tests() + run_device_tests(dirname(self));
+    int failed = run_program_tests() + run_misuse_tests() + run_launch_tests() + run_device_tests(dirname(self));
     free(self);
     return (failed ? failed : run_code_tests()) != 0;
 }

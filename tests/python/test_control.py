@@ -76,6 +76,37 @@ def test_returns_in_between():
     f(x)""", f, X)
 
 
+def test_names_of_sides_that_have_left():
+    def f(x):
+        if x < 0:
+            return -x
+        elif x == 3:
+            y = 7
+        else:
+            if x > 10:
+                if x > 20:
+                    return 0
+                y = 1
+            else:
+                y = x * 2
+        s = 0
+        for i in range(6):
+            if i == x:
+                continue
+            t = i + y
+            s += t
+        return s
+    check("""def f(x) {
+        if x < 0 { return -x } elif x == 3 { y = 7 } else {
+            if x > 10 { if x > 20 { return 0 }; y = 1 } else { y = x * 2 }
+        }
+        s = 0
+        for i in range(6) { if i == x { continue }; t = i + y; s += t }
+        return s
+    }
+    f(x)""", f, X)
+
+
 def test_while_with_break_and_continue():
     def f(x):
         n = s = 0
