@@ -170,6 +170,24 @@ static bool temporary(struct run *r, int64_t size, void **out)
     return true;
 }
 
+static bool is_gpu(const struct run *r)
+{
+    return r->device->ops->kind == DEVICE_CUDA;
+}
+
+static bool faults_begin(struct run *r)
+{
+    if (!is_gpu(r) || !r->code->may_fault) {
+        r->faults_on_device = &r->faults_here;
+        return true;
+    }
+    void *p;
+    if (!temporary(r, sizeof r->faults_here, &p))
+        return false;
+    r->faults_on_device = p;
+    return r->device->ops->zero(r->device, p, sizeof r->faults_here, r->stream, r->diags);
+}
+
 /* Shape and C-contiguous strides of a buffer of ours; its size in bytes. */
 static int64_t buffer_layout(struct run *r, uint32_t b)
 {
@@ -214,11 +232,6 @@ static void take_inputs(struct run *r, const struct exec_array *inputs)
     }
 }
 
-static bool is_gpu(const struct run *r)
-{
-    return r->device->ops->kind == DEVICE_CUDA;
-}
-
 static void find_geometry(struct run *r)
 {
     const struct loop_plan *p = r->code->plan;
@@ -227,7 +240,7 @@ static void find_geometry(struct run *r)
     for (uint32_t i = 0; i < p->nests.n; i++) {
         struct geometry *geo = &r->geometry[i];
         geo->access = next;
-        geometry_of(geo, p, &p->nests.at[i], r->dims, r->arguments, r->buffers, r->code->cache_bytes);
+        geometry_of(geo, p, &p->nests.at[i], r->dims, r->arguments, r->buffers, r->code->cache_bytes, (uint64_t)(uintptr_t)r->faults_on_device);
         next += geo->n;
         *key++ = geo->flags;
         geometry_classes(geo, is_gpu(r), key);
@@ -499,19 +512,6 @@ static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
            (nest->kind == NEST_MAP || launch(r, v, v->join_entry[i], geo, slots, true));
 }
 
-static bool faults_begin(struct run *r)
-{
-    if (!is_gpu(r) || !r->code->may_fault) {
-        r->faults_on_device = &r->faults_here;
-        return true;
-    }
-    void *p;
-    if (!temporary(r, sizeof r->faults_here, &p))
-        return false;
-    r->faults_on_device = p;
-    return r->device->ops->zero(r->device, p, sizeof r->faults_here, r->stream, r->diags);
-}
-
 static bool faults_end(struct run *r, struct ir_faults *faults)
 {
     bool ok = true;
@@ -531,7 +531,7 @@ static bool prepare(struct run *r, const struct exec_array *inputs, const struct
     if (!run_init(r))
         return false;
     take_inputs(r, inputs);
-    if (!make_buffers(r, outputs, allocate))
+    if ((allocate && !faults_begin(r)) || !make_buffers(r, outputs, allocate))
         return false;
     find_geometry(r);
     return true;
@@ -542,7 +542,7 @@ bool exec_run(struct exec_code *code, const struct exec_array *inputs, const str
 {
     struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .dims = dim_values};
     struct variant_code *v = NULL;
-    bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r)) && faults_begin(&r);
+    bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r));
     for (unsigned i = 0; ok && i < code->plan->nests.n; i++)
         ok = run_nest(&r, v, i);
     ok = ok && faults_end(&r, faults);

@@ -54,7 +54,7 @@ static struct ir_layout layout_of(const struct ir *ir, const struct loop_access 
     return l;
 }
 
-static void read_access(struct geometry_access *out, const struct loop_plan *plan, const struct loop_access *a, unsigned n_dims,
+static void read_access(struct geometry_access *out, const struct loop_plan *plan, const struct loop_access *a, unsigned n_dims, uint64_t nowhere_address,
                         const int64_t *dim_values, const struct geometry_array *arguments, const struct geometry_array *buffers)
 {
     out->access = a;
@@ -69,7 +69,7 @@ static void read_access(struct geometry_access *out, const struct loop_plan *pla
     if (a->layout) {
         uint64_t address = (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
         out->by_value = true;
-        out->pointer = (uint64_t)ir_layout_value(ir_at(plan->ir, a->value)->attr, address, seen.shape, seen.stride);
+        out->pointer = (uint64_t)ir_layout_value(ir_at(plan->ir, a->value)->attr, address, seen.rank, seen.shape, seen.stride, nowhere_address);
         return;
     }
     out->by_value = a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0 && !array->on_device;
@@ -80,13 +80,13 @@ static void read_access(struct geometry_access *out, const struct loop_plan *pla
 }
 
 static struct geometry_access *read_body(struct geometry_access *out, const struct loop_plan *plan, const struct loop_body *b,
-                                         unsigned n_dims, const int64_t *dims, const struct geometry_array *arguments,
+                                         unsigned n_dims, uint64_t nowhere, const int64_t *dims, const struct geometry_array *arguments,
                                          const struct geometry_array *buffers)
 {
     for (uint32_t i = 0; i < b->loads.n; i++)
-        read_access(out++, plan, &b->loads.at[i], n_dims, dims, arguments, buffers);
+        read_access(out++, plan, &b->loads.at[i], n_dims, nowhere, dims, arguments, buffers);
     for (uint32_t i = 0; i < b->stores.n; i++)
-        read_access(out++, plan, &b->stores.at[i], n_dims, dims, arguments, buffers);
+        read_access(out++, plan, &b->stores.at[i], n_dims, nowhere, dims, arguments, buffers);
     return out;
 }
 
@@ -193,15 +193,15 @@ static int64_t stored_bytes(const struct geometry *geo)
 }
 
 void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struct loop_nest *nest, const int64_t *dim_values,
-                 const struct geometry_array *arguments, const struct geometry_array *buffers, int64_t cache_bytes)
+                 const struct geometry_array *arguments, const struct geometry_array *buffers, int64_t cache_bytes, uint64_t nowhere)
 {
     geo->nest = nest;
     geo->n = geometry_accesses(nest);
     memset(geo->access, 0, geo->n * sizeof *geo->access);
     for (unsigned d = 0; d < nest->rank; d++)
         geo->extent[d] = dim_values[nest->dim[d]];
-    struct geometry_access *rest = read_body(geo->access, plan, &nest->main, nest->rank, dim_values, arguments, buffers);
-    read_body(rest, plan, &nest->epilogue, nest->n_kept, dim_values, arguments, buffers);
+    struct geometry_access *rest = read_body(geo->access, plan, &nest->main, nest->rank, nowhere, dim_values, arguments, buffers);
+    read_body(rest, plan, &nest->epilogue, nest->n_kept, nowhere, dim_values, arguments, buffers);
     geo->kept = product(geo->extent, 0, nest->n_kept);
     geo->length = product(geo->extent, nest->n_kept, nest->rank);
     int64_t block = nest->kind == NEST_COLUMNS ? TREE_CHUNK : TREE_BLOCK;

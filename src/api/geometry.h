@@ -29,9 +29,10 @@ struct geometry_array {
 };
 
 /* access has room for every access of the nest. arguments and buffers are indexed as in the plan. cache_bytes: size of the
- * last cache of a CPU, above which stores bypass it; 0 for never. */
+ * last cache of a CPU, above which stores bypass it; 0 for never. nowhere: 16 bytes where the
+ * program runs, that stand in for arrays of no elements. */
 void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struct loop_nest *nest, const int64_t *dim_values,
-                 const struct geometry_array *arguments, const struct geometry_array *buffers, int64_t cache_bytes);
+                 const struct geometry_array *arguments, const struct geometry_array *buffers, int64_t cache_bytes, uint64_t nowhere);
 uint32_t geometry_accesses(const struct loop_nest *nest);
 void geometry_classes(const struct geometry *geo, bool gpu, uint8_t *classes);
 void geometry_slots(const struct geometry *geo, int64_t *slots); /* all but partials and faults */

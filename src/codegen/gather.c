@@ -12,7 +12,6 @@ static void remember(struct gen *g, ir_id check, val bad, val index)
 {
     struct ll *l = &g->l;
     unsigned w = ll_width(index);
-    struct branch b = gen_if(g, prim_any(g, bad));
     const int64_t most = INT64_C(1) << (FAULT_KEY_INDEX_BITS - 1);
     val low = splat_i64(g, (uint64_t)-most, w), high = splat_i64(g, (uint64_t)most - 1, w);
     index = ll_select(l, LLVMBuildICmp(l->b, LLVMIntSLT, index, low, ""), low, index);
@@ -23,31 +22,35 @@ static void remember(struct gen *g, ir_id check, val bad, val index)
         key = ll_intrinsic1(l, "llvm.vector.reduce.umax", key);
     val at = ll_offset(l, gen_slot_ptr(g, g->slots.faults), ll_i64(l, offsetof(struct ir_faults, index)));
     LLVMBuildAtomicRMW(l->b, LLVMAtomicRMWBinOpUMax, at, key, LLVMAtomicOrderingMonotonic, 0);
-    gen_if_end(g, &b);
 }
 
+/* Out of the way of the usual path: what is bad becomes 0 and a fault. */
 void within_emit(struct gen *g, struct body *b, ir_id id, enum level level)
 {
     struct ll *l = &g->l;
     const struct ir_node *n = ir_at(g->ir, id);
     val index = body_value(g, b, n->args[0]), extent = body_value(g, b, n->args[1]), zero = LLVMConstNull(LLVMTypeOf(index));
     val at = ll_select(l, LLVMBuildICmp(l->b, LLVMIntSLT, index, zero, ""), ll_add(l, index, extent), index);
-    val bad = LLVMBuildICmp(l->b, LLVMIntUGE, at, extent, "");
-    val none = LLVMConstNull(ll_vec(l->i8, b->w)), raised = ll_splat(l, LLVMConstInt(l->i8, FAULT_INDEX, 0), b->w);
+    val bad = LLVMBuildICmp(l->b, LLVMIntUGE, at, extent, ""), none = LLVMConstNull(ll_vec(l->i8, b->w));
+    block here = ll_here(l);
+    struct branch out = gen_if(g, prim_any(g, bad));
     remember(g, id, bad, index);
-    body_set(b, id, level, ll_select(l, bad, zero, at), prim_or_fault(g, ll_select(l, bad, raised, none), body_fault_of(g, b, n->args[0])));
+    val mended = ll_select(l, bad, zero, at), raised = ll_select(l, bad, ll_splat(l, LLVMConstInt(l->i8, FAULT_INDEX, 0), b->w), none);
+    block from = ll_here(l);
+    gen_if_end(g, &out);
+    val v = ll_phi(l, LLVMTypeOf(at), at, here), fault = ll_phi(l, LLVMTypeOf(none), none, here);
+    ll_phi_add(v, mended, from);
+    ll_phi_add(fault, raised, from);
+    body_set(b, id, level, v, prim_or_fault(g, fault, body_fault_of(g, b, n->args[0])));
 }
 
-/* Where nothing is there, every index was out of range: what is read then, from where faults are kept, is seen by nobody. */
 void gather_emit(struct gen *g, struct body *b, ir_id id, enum level level)
 {
     struct ll *l = &g->l;
     const struct ir_node *n = ir_at(g->ir, id);
     enum dtype t = (enum dtype)n->dtype;
-    val offset = body_value(g, b, n->args[1]), out = b->w == 1 ? NULL : LLVMGetPoison(ll_vec(gen_memory_type(g, t), b->w));
-    val address = body_value(g, b, n->args[0]), count = body_value(g, b, n->args[2]);
-    val there = LLVMBuildICmp(l->b, LLVMIntNE, count, LLVMConstNull(LLVMTypeOf(count)), "");
-    val at = ll_select(l, there, ll_add(l, address, offset), ll_splat(l, gen_slot(g, g->slots.faults), b->w));
+    val out = b->w == 1 ? NULL : LLVMGetPoison(ll_vec(gen_memory_type(g, t), b->w));
+    val at = ll_add(l, body_value(g, b, n->args[0]), body_value(g, b, n->args[1]));
     for (unsigned i = 0; i < b->w; i++) {
         val x = LLVMBuildLoad2(l->b, gen_memory_type(g, t), gen_ptr(g, ll_extract(l, at, i)), "");
         LLVMSetAlignment(x, type_table[t].size);

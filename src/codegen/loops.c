@@ -45,9 +45,13 @@ static void next_round(struct gen *g, struct body *b, const struct ir_node *n, c
     struct ll *l = &g->l;
     const struct ir_loop *loop = &g->ir->loops.at[n->attr];
     val *nexts = arena_array(g->arena, val, loop->n);
-    for (uint32_t i = 0; i < loop->n; i++)
-        nexts[i] = ll_select(l, go_on, body_value(g, b, ir_tied(g->ir, n->args[2], i)), body_value(g, b, loop->carry[i]));
-    fault = prim_or_fault(g, fault, where_active(g, go_on, tied_faults(g, b, n->args[2], loop->n)));
+    for (uint32_t i = 0; i < loop->n; i++) {
+        nexts[i] = body_value(g, b, ir_tied(g->ir, n->args[2], i));
+        if (b->w > 1)
+            nexts[i] = ll_select(l, go_on, nexts[i], body_value(g, b, loop->carry[i]));
+    }
+    val raised = tied_faults(g, b, n->args[2], loop->n);
+    fault = prim_or_fault(g, fault, b->w > 1 ? where_active(g, go_on, raised) : raised);
     val count = ll_add(l, r->count, ll_i32(l, 1));
     block from = ll_here(l);
     for (uint32_t i = 0; i < loop->n; i++)
@@ -67,13 +71,21 @@ void loop_emit(struct gen *g, struct body *b, ir_id id, enum level level)
     block head = ll_here(l), body = ll_block(l, "loop_body"), done = ll_block(l, "loop_done");
 
     body_region(g, b, loop->head, level);
-    val go_on = LLVMBuildAnd(l->b, r.active, body_value(g, b, n->args[1]), "");
+    val go_on = body_value(g, b, n->args[1]);
+    if (b->w > 1)
+        go_on = LLVMBuildAnd(l->b, r.active, go_on, "");
     val fault = prim_or_fault(g, r.fault, where_active(g, r.active, body_fault_of(g, b, n->args[1])));
     val given_up = ll_eq(l, r.count, ll_i32(l, (int32_t)g->ir->max_rounds));
     ll_cond(l, LLVMBuildAnd(l->b, prim_any(g, go_on), LLVMBuildNot(l->b, given_up, ""), ""), body, done);
     ll_at(l, body);
+    val cond = body_value(g, b, n->args[1]), cond_fault = body_fault_of(g, b, n->args[1]);
+    bool own = ir_region_around(g->ir, loop->head, ir_at(g->ir, n->args[1])->region);
+    if (own && b->w == 1) /* a single element is here because it holds */
+        body_set(b, n->args[1], level, LLVMConstInt(l->i1, 1, 0), NULL);
     body_region(g, b, loop->body, level);
     next_round(g, b, n, &r, go_on, fault, head);
+    if (own)
+        body_set(b, n->args[1], level, cond, cond_fault);
 
     ll_at(l, done); /* reached from the last block of the head: what it computed is at hand */
     val endless = ll_select(l, go_on, ll_splat(l, LLVMConstInt(l->i8, FAULT_ENDLESS, 0), b->w), LLVMConstNull(LLVMTypeOf(fault)));

@@ -392,7 +392,7 @@ ir_id ir_within(struct ir *ir, ir_id index, ir_id extent, unsigned axis, struct 
 
 ir_id ir_gather(struct ir *ir, enum dtype dtype, const ir_id *args, uint64_t moment, struct span span)
 {
-    struct ir_node n = {.op = OP_gather, .dtype = (uint8_t)dtype, .n_args = 3, .args = {args[0], args[1], args[2]}, .shape = ir_at(ir, args[1])->shape, .attr = moment, .span = span};
+    struct ir_node n = {.op = OP_gather, .dtype = (uint8_t)dtype, .n_args = 2, .args = {args[0], args[1]}, .shape = ir_at(ir, args[1])->shape, .attr = moment, .span = span};
     return ir_intern(ir, n);
 }
 

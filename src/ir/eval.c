@@ -19,6 +19,7 @@ struct evaluation {
     const struct ir_array *inputs;
     struct value *values;
     bool failed;
+    uint8_t nowhere[16]; /* for what is read of arrays that have no elements */
 };
 
 static void *get(struct evaluation *e, size_t size)
@@ -398,7 +399,7 @@ static void layout(struct evaluation *e, ir_id id)
             ir_view_apply(&e->ir->views.at[of->attr], e->dims, &l);
         address = (uint64_t)l.offset;
     }
-    *out = ir_layout_value(n->attr, address, l.shape, l.stride);
+    *out = ir_layout_value(n->attr, address, l.rank, l.shape, l.stride, (uint64_t)(uintptr_t)e->nowhere);
 }
 
 static void within(struct evaluation *e, ir_id id)
@@ -427,9 +428,7 @@ static void gather(struct evaluation *e, ir_id id)
     out->data = get(e, (size_t)count * size);
     if (!e->failed) {
         const char *from = (const char *)(uintptr_t)*(int64_t *)e->values[n->args[0]].data;
-        bool any = *(int64_t *)e->values[n->args[2]].data != 0;
-        memset(out->data, 0, (size_t)count * size);
-        for (int64_t i = 0; any && i < count; i++)
+        for (int64_t i = 0; i < count; i++)
             memcpy((char *)out->data + (size_t)i * size, from + ((int64_t *)offset.data)[i], size);
         out->faults = offset.faults;
         offset.faults = NULL;

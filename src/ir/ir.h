@@ -267,9 +267,15 @@ static inline int64_t ir_fault_index(uint64_t key)
     return (int64_t)(key & ((UINT64_C(1) << FAULT_KEY_INDEX_BITS) - 1)) - (INT64_C(1) << (FAULT_KEY_INDEX_BITS - 1));
 }
 enum { LAYOUT_ADDRESS, LAYOUT_STRIDE };
-/* The value of an OP_layout, of an array seen as `layout`, its first element at `address`: axes of one element have no stride. */
-static inline int64_t ir_layout_value(uint64_t attr, uint64_t address, const int64_t *shape, const int64_t *stride)
+/*
+ * The value of an OP_layout, of an array seen as `layout`, its first element at `address`: axes of one element have no stride.
+ * Of an array of no elements every index is out of range: what is read all the same is at `nowhere`, and seen by nobody.
+ */
+static inline int64_t ir_layout_value(uint64_t attr, uint64_t address, unsigned rank, const int64_t *shape, const int64_t *stride, uint64_t nowhere)
 {
+    for (unsigned d = 0; d < rank; d++)
+        if (shape[d] == 0)
+            return attr == LAYOUT_ADDRESS ? (int64_t)nowhere : 0;
     return attr == LAYOUT_ADDRESS ? (int64_t)address : shape[attr - LAYOUT_STRIDE] == 1 ? 0 : stride[attr - LAYOUT_STRIDE];
 }
 

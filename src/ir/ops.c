@@ -44,7 +44,7 @@ const struct op_info op_table[OP_COUNT] = {
     [OP_view] = {.name = "view", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
     [OP_layout] = {.name = "layout", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
     [OP_within] = {.name = "within", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 2},
-    [OP_gather] = {.name = "gather", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 3},
+    [OP_gather] = {.name = "gather", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 2},
     [OP_memory] = {.name = "memory", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
     [OP_update] = {.name = "update", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 2},
     [OP_loop] = {.name = "loop", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 3},

@@ -94,7 +94,7 @@ enum op {
     OP_view, /* of an input or a reduction; attr: index into ir.views */
     OP_layout, /* of what is in memory; attr: LAYOUT_ADDRESS, or LAYOUT_STRIDE + axis; int64 */
     OP_within, /* an index, the extent it must fit: from 0 on, 0 with a fault where it does not; attr: the axis */
-    OP_gather, /* address, offset in bytes, number of elements that are there: the element */
+    OP_gather, /* address, offset in bytes: the element; attr: when, of what a kernel changes */
     OP_memory, /* an input as a kernel finds and changes it: the input's elements in memory of an output */
     OP_update, /* address, tied: offset, value, mask, and what is compared: what was there; attr: enum update, its place among them */
     OP_loop,   /* attr: index into ir.loops */

@@ -263,14 +263,13 @@ static ir_id take_leaf(struct rebuild *r, ir_id id)
     ir_id base = ir_at(ir, id)->op == OP_view ? ir_at(ir, id)->args[0] : id;
     ir_id offset = offset_of(ir, id, r->indices + (r->rank - s.rank), r->span, r->diags);
     enum dtype dtype = (enum dtype)ir_at(ir, id)->dtype;
-    ir_id args[] = {ir_layout_of(ir, id, LAYOUT_ADDRESS, r->span), offset, 0};
+    ir_id args[] = {ir_layout_of(ir, id, LAYOUT_ADDRESS, r->span), offset};
     if (!offset)
         return 0;
     if (ir_at(ir, base)->op == OP_place) {
         ir_id shift[] = {ir_elem(ir, OP_add, DT_int64, args, 2, 0, r->span, r->diags), ir_const(ir, DT_int64, 3, 0, r->span)};
         return ir_elem(ir, OP_right_shift, DT_int64, shift, 2, 0, r->span, r->diags);
     }
-    args[2] = ir_count(ir, id, (1u << s.rank) - 1, r->span);
     return ir_gather(ir, dtype, args, ir_at(ir, base)->op == OP_memory ? ++ir->n_moments : 0, r->span);
 }
 
