@@ -237,10 +237,89 @@ static void print_times(const struct session *s)
     fprintf(stderr, "compilations %llu, kernels %u, temporaries %u\n", (unsigned long long)t.compilations, t.kernels, t.temporaries);
 }
 
+/* ---- kernels ---- */
+
+/* "4", "4,2" or "4,2,1". */
+static bool read_dimensions(const char *text, uint32_t *out)
+{
+    out[0] = out[1] = out[2] = 1;
+    for (int i = 0; text && i < 3; i++) {
+        char *end;
+        errno = 0;
+        unsigned long v = strtoul(text, &end, 10);
+        if (end == text || *text == '-' || errno || v > UINT32_MAX)
+            return false;
+        out[i] = (uint32_t)v;
+        if (!*end)
+            return true;
+        if (*end != ',')
+            return false;
+        text = end + 1;
+    }
+    return false;
+}
+
+static void copy_elements(const arex_array *to, const arex_array *from)
+{
+    size_t size = arex_dtype_size(from->dtype);
+    int64_t index[8] = {0}, n = 1;
+    for (int d = 0; d < from->rank; d++)
+        n *= from->shape[d];
+    for (int64_t i = 0; i < n; i++) {
+        const char *at = from->data;
+        for (int d = 0; d < from->rank; d++)
+            at += from->shape[d] > 1 ? index[d] * from->strides[d] : 0;
+        memcpy((char *)to->data + (size_t)i * size, at, size);
+        for (int d = from->rank - 1; d >= 0 && ++index[d] == from->shape[d]; d--)
+            index[d] = 0;
+    }
+}
+
+/* What the kernel changes is a copy of what was given, and is what is printed or written. */
+static arex_status copy_changed(struct session *s, arex_diagnostics **diags)
+{
+    arex_status status = AREX_OK;
+    for (int i = 0; !status && i < s->n_out; i++)
+        for (int k = 0; !status && k < s->n_in; k++)
+            if (!strcmp(arex_program_output(s->program, i), arex_program_input(s->program, k))) {
+                arex_array copy = s->in[k];
+                copy.flags = 0;
+                status = arex_array_alloc(s->context, &copy, diags);
+                if (status)
+                    break;
+                copy_elements(&copy, &s->in[k]);
+                s->in[k] = s->out[i] = copy;
+            }
+    return status;
+}
+
+static int launch(struct session *s, const arex_call_options *co)
+{
+    uint32_t grid[3], block[3];
+    arex_diagnostics *diags = NULL;
+    const char *given[] = {s->options.value[OPT_grid], s->options.value[OPT_block]};
+    if (!read_dimensions(given[0], grid) || !read_dimensions(given[1], block))
+        return bad_use("a kernel needs its launch, as in --grid 4,2 --block 16,16", given[0] && given[1] ? given[0] : "it is not given");
+    arex_status status = copy_changed(s, &diags);
+    if (!status)
+        status = arex_launch(s->program, s->in, s->n_in, grid, block, co, &diags);
+    return say(status, diags);
+}
+
+static int call(struct session *s, const arex_call_options *co)
+{
+    arex_diagnostics *diags = NULL;
+    if (arex_program_is_kernel(s->program))
+        return launch(s, co);
+    if (s->options.value[OPT_grid] || s->options.value[OPT_block])
+        return bad_use("the program has no kernel to launch", s->options.value[OPT_grid] ? s->options.value[OPT_grid] : s->options.value[OPT_block]);
+    arex_status status = arex_call(s->program, s->in, s->n_in, s->out, s->n_out, co, &diags);
+    return say(status, diags);
+}
+
 static int call_program(struct session *s)
 {
     arex_call_options co;
-    arex_diagnostics *diags = NULL;
     uint32_t faults = 0;
     arex_call_options_init(&co);
     co.target = s->target;
@@ -255,8 +334,7 @@ static int call_program(struct session *s)
     int code = check_outputs(s);
     if (code)
         return code;
-    arex_status status = arex_call(s->program, s->in, s->n_in, s->out, s->n_out, &co, &diags);
-    code = say(status, diags);
+    code = call(s, &co);
     if (!code && (faults & AREX_FAULT_DIVIDE))
         fputs("warning: an integer was divided by 0; the result there is 0\n", stderr);
     return code ? code : write_outputs(s);

@@ -26,6 +26,26 @@ def test_npy_round_trip(cli, tmp_path, array):
     assert back.dtype == array.dtype.newbyteorder("=") and np.array_equal(back, array)
 
 
+HISTOGRAM = "kernel h(x, bins) { i = grid(1); if i < len(x) { atomic_add(bins, x[i], 1) } }"
+
+
+def test_kernels(cli, tmp_path):
+    np.save(tmp_path / "x.npy", np.array([1, 2, 3, 1]))
+    np.save(tmp_path / "b.npy", np.asfortranarray(np.zeros((2, 4), np.int64))[1])
+    given = ["-i", f"x={tmp_path}/x.npy", "-i", f"bins={tmp_path}/b.npy"]
+    for target in ("reference", "cpu"):
+        got = cli("eval", HISTOGRAM, *given, "--grid", "2", "--block", "3,1,1", "-t", target)
+        assert (got.returncode, got.stdout.split("\n")[0]) == (0, "[0 2 1 1]"), got.stderr
+    got = cli("eval", HISTOGRAM, *given, "--grid", "1", "--block", "4", "-o", f"bins={tmp_path}/o.npy")
+    assert got.returncode == 0 and np.load(tmp_path / "o.npy").tolist() == [0, 2, 1, 1]
+    assert np.load(tmp_path / "b.npy").tolist() == [0, 0, 0, 0]  # what was read stays
+    for wrong in ([], ["--grid", "1"], ["--grid", "1,2,3,4", "--block", "1"], ["--grid", "x", "--block", "1"], ["--grid", "1,", "--block", "1"], ["--grid=-1", "--block=1"]):
+        assert cli("eval", HISTOGRAM, *given, *wrong).returncode == 2, wrong
+    assert cli("eval", "x + 1", "-i", "x=1", "--grid", "1").returncode == 2
+    bad = cli("eval", HISTOGRAM, "-i", f"x={tmp_path}/x.npy", "-i", "bins=1", "--grid", "1", "--block", "1")
+    assert bad.returncode == 1 and "AX0203" in bad.stderr and "in this call" not in bad.stderr
+
+
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
 def test_npy_versions(cli, tmp_path, version):
     with open(tmp_path / "x.npy", "wb") as f:
