@@ -51,6 +51,12 @@ def show_config():
     print(f"arex {__version__}, {_library_path}\n{_take(text)}", end="")
 
 
+def load_ipython_extension(shell):
+    """%load_ext arex"""
+    from .magics import ArexMagics
+    shell.register_magics(ArexMagics)
+
+
 def __getattr__(name):
     """Every function of the language: arex.sin(x), arex.sum(x, axis=0); and what makes arrays."""
     if name in _array.MADE:
