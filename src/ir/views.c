@@ -111,6 +111,7 @@ struct rebuild {
     const struct ir_step *step; /* or NULL: elements are taken by index */
     const ir_id *indices;       /* one an axis of the expression */
     unsigned rank; /* of the whole expression: the step's axes are its */
+    uint32_t home; /* the region in which it is */
     uint8_t *need; /* per node up to the expression's own: is part of it */
     ir_id *made;   /* and what became of it */
     struct span span;
@@ -291,10 +292,17 @@ static ir_id rebuild_leaf(struct rebuild *r, ir_id id)
     return step_leaf(r, id, step);
 }
 
-static bool is_leaf(const struct ir *ir, ir_id id)
+/* A scalar stays as it is, but for one that a region of the expression's own computes. */
+static bool stays(const struct rebuild *r, ir_id id)
 {
-    const struct ir_node *n = ir_at(ir, id);
-    return ir->shapes.at[n->shape].rank == 0 || n->op == OP_input || n->op == OP_place || n->op == OP_view ||
+    const struct ir_node *n = ir_at(r->ir, id);
+    return n->op != OP_tie && r->ir->shapes.at[n->shape].rank == 0 && ir_region_around(r->ir, n->region, r->home);
+}
+
+static bool is_leaf(const struct rebuild *r, ir_id id)
+{
+    const struct ir_node *n = ir_at(r->ir, id);
+    return stays(r, id) || n->op == OP_count || n->op == OP_layout || n->op == OP_input || n->op == OP_place || n->op == OP_view ||
            n->op == OP_memory || op_table[n->op].kind == OPK_REDUCE;
 }
 
@@ -303,7 +311,7 @@ static void mark_needed(const struct rebuild *r, ir_id root)
 {
     r->need[root] = 1;
     for (ir_id id = root; id > 0; id--)
-        for (unsigned k = 0; r->need[id] && !is_leaf(r->ir, id) && k < ir_at(r->ir, id)->n_args; k++)
+        for (unsigned k = 0; r->need[id] && !is_leaf(r, id) && k < ir_at(r->ir, id)->n_args; k++)
             r->need[ir_at(r->ir, id)->args[k]] = 1;
 }
 
@@ -322,15 +330,86 @@ static ir_id rebuild_rarely(struct rebuild *r, ir_id owner)
                      r->diags);
 }
 
+static bool poison(const ir_id *args, unsigned n)
+{
+    while (n > 0 && args[n - 1])
+        n--;
+    return n > 0;
+}
+
+static void rebuild_region(struct rebuild *r, uint32_t region, ir_id owner)
+{
+    for (ir_id id = 1; id < owner; id++)
+        if (r->need[id] && ir_at(r->ir, id)->region == region && ir_at(r->ir, id)->op != OP_carry)
+            r->made[id] = rebuild(r, id);
+}
+
+/* The shape that all values of a loop have together. */
+static uint32_t joint_shape(struct rebuild *r, uint32_t shape, const ir_id *values, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        shape = ir_broadcast(r->ir, shape, ir_at(r->ir, values[i])->shape);
+    return shape;
+}
+
+/* With the shape that its starts have now; again, with that which comes out, should the loop widen it. */
+static ir_id rebuild_loop(struct rebuild *r, ir_id owner)
+{
+    struct ir *ir = r->ir;
+    const struct ir_node n = *ir_at(ir, owner);
+    const struct ir_loop old = ir->loops.at[n.attr];
+    enum dtype *dtypes = arena_array(ir->arena, enum dtype, old.n);
+    bool *weak = arena_array(ir->arena, bool, old.n);
+    ir_id *starts = arena_array(ir->arena, ir_id, old.n), *nexts = arena_array(ir->arena, ir_id, old.n), chain = 0;
+    for (uint32_t i = 0; i < old.n; i++) {
+        dtypes[i] = (enum dtype)ir_at(ir, old.carry[i])->dtype;
+        weak[i] = ir_at(ir, old.carry[i])->flags & IR_WEAK;
+        starts[i] = r->made[ir_tied(ir, n.args[0], i)];
+        if (!starts[i])
+            return 0;
+    }
+    for (uint32_t shape = joint_shape(r, 0, starts, old.n), before = UINT32_MAX; shape != before;) {
+        uint32_t loop = ir_loop_begin(ir, dtypes, weak, old.n, shape, n.span);
+        before = shape;
+        for (uint32_t i = 0; i < old.n; i++)
+            r->made[old.carry[i]] = ir->loops.at[loop].carry[i];
+        rebuild_region(r, old.head, owner);
+        ir_loop_body(ir, loop);
+        rebuild_region(r, old.body, owner);
+        for (uint32_t i = 0; i < old.n; i++)
+            nexts[i] = r->made[ir_tied(ir, n.args[2], i)];
+        ir_id cond = r->made[n.args[1]];
+        bool sound = cond && !poison(nexts, old.n);
+        chain = sound ? ir_loop_end(ir, loop, nexts, n.span) : 0;
+        ir->region = ir->regions.at[ir->loops.at[loop].head].parent;
+        if (!sound)
+            return 0;
+        shape = joint_shape(r, joint_shape(r, shape, nexts, old.n), &cond, 1);
+        if (shape == before)
+            return ir_loop_finish(ir, loop, starts, cond, chain, n.span);
+    }
+    return 0;
+}
+
 /* One node, its arguments having been built again. */
 static ir_id rebuild(struct rebuild *r, ir_id id)
 {
     struct ir_node n = *ir_at(r->ir, id);
     ir_id args[3];
-    if (r->ir->shapes.at[n.shape].rank == 0)
+    if (stays(r, id))
         return id;
-    if (is_leaf(r->ir, id))
+    if (n.op == OP_count)
+        return ir_count(r->ir, n.args[0], (unsigned)n.attr, n.span);
+    if (n.op == OP_layout)
+        return ir_layout_of(r->ir, n.args[0], n.attr, n.span);
+    if (is_leaf(r, id))
         return rebuild_leaf(r, id);
+    if (n.op == OP_loop)
+        return rebuild_loop(r, id);
+    if (n.op == OP_result)
+        return r->made[n.args[0]] ? ir_loop_result(r->ir, r->made[n.args[0]], (uint32_t)ir_at(r->ir, (ir_id)n.attr)->attr) : 0;
+    if (n.op == OP_tie)
+        return r->made[n.args[0]];
     if (n.op == OP_rarely)
         return rebuild_rarely(r, id);
     for (unsigned k = 0; k < n.n_args; k++)
@@ -349,7 +428,7 @@ static ir_id rebuild(struct rebuild *r, ir_id id)
 /* Ascending, so without recursion: an expression may be deeper than the stack. What a slow side uses from around it is built before it. */
 static ir_id rebuild_all(struct rebuild *r, ir_id root)
 {
-    uint32_t region = ir_at(r->ir, root)->region;
+    uint32_t region = r->home = ir_at(r->ir, root)->region;
     mark_needed(r, root);
     for (ir_id id = 1; id <= root; id++)
         if (r->need[id] && ir_region_around(r->ir, ir_at(r->ir, id)->region, region))
@@ -386,13 +465,6 @@ ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, st
     r.need = arena_array(ir->arena, uint8_t, x + 1);
     r.made = arena_array(ir->arena, ir_id, x + 1);
     return rebuild_all(&r, x);
-}
-
-static bool poison(const ir_id *args, unsigned n)
-{
-    while (n > 0 && args[n - 1])
-        n--;
-    return n > 0;
 }
 
 ir_id ir_memory(struct ir *ir, ir_id input, struct span span)

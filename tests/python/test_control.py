@@ -206,6 +206,29 @@ def test_endless_loops_are_given_up():
     assert (outputs("def f(x) { while x > 99 { x += 0 }; return x }; f(x)", x=X)[0] == X).all()
 
 
+@pytest.mark.parametrize("view", ["r[1:]", "r.T", "r[0]", "r[:, None] + 1", "diff(r)", "r[x % 3]", "flip(r)", "reshape(r, (-1,))", "r[::2, 1]", "concatenate((r, r))",
+                                  "sum(r[:, ::-1], 1)", "r[1:] - r[:-1]", "roll(r, 1)"])
+def test_what_loops_give_is_an_array_as_others(view):
+    """The step goes into the loop: it is run for the elements that are there."""
+    m, x = np.arange(12).reshape(3, 4) * 7, np.arange(5)
+    source = """def f(v, w) {
+        n = 0
+        while v > 1 {
+            for k in range(v % 3) { if k == w { break }; n += w + size(v) }
+            v //= 2
+            n += sin(w * 0) == 0.0
+        }
+        return n
+    }
+    r = f(m, m[:, :1] % 5)
+    """
+    r = outputs(source + "r + 0", m=m)[0]
+    names = {"reshape": np.reshape, "diff": np.diff, "flip": np.flip, "concatenate": np.concatenate, "roll": np.roll, "sum": np.sum}
+    want = eval(view, dict(names, r=r, x=x))
+    args = {"m": m, "x": x} if "x " in view else {"m": m}
+    np.testing.assert_array_equal(outputs(source + view, **args)[0], want)
+
+
 @pytest.mark.parametrize("source, code", [
     ("if x { y = 1 }", "AX0217"), ("for i in range(3) { x }", "AX0217"),
     ("def f(x) { break; return x }; f(x)", "AX0101"),
