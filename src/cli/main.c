@@ -409,6 +409,18 @@ static int run_emit(struct session *s)
     return code;
 }
 
+static int run_selfcheck(struct session *s)
+{
+    arex_call_options co;
+    int code = open_context(s);
+    arex_call_options_init(&co);
+    co.target = s->target;
+    co.threads = s->threads;
+    if (!code && s->options.n_words > 1)
+        return bad_use("expected one corpus", s->options.words[1]);
+    return code ? code : selfcheck(s->context, s->options.n_words ? s->options.words[0] : NULL, &co, s->options.value[OPT_update] != NULL);
+}
+
 static int run_doctor(struct session *s)
 {
     char *text = NULL;
@@ -448,6 +460,7 @@ static const struct command commands[] = {
     {"run", "FILE.arex", "run a program (- is standard input)", 'e', run_run},
     {"emit", "EXPR | FILE.arex", "print a stage of compilation", 'm', run_emit},
     {"doctor", "", "say what this machine offers and what is missing", 'd', run_doctor},
+    {"selfcheck", "[CORPUS]", "compare what programs give here with what they give elsewhere", 's', run_selfcheck},
     {"list", "ops|types|stages|errors", "print a table of the language", 'l', run_list},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -1,0 +1,248 @@
+/*
+ * One answer, checked: a corpus of programs is run, and what each gives is compared with a hash that another machine made.
+ *
+ * A line of the corpus is HASH, INPUTS and PROGRAM with tabs between; `\n` in a program is a newline. INPUTS is "-" or
+ * "x=float64[257] m=int64[5,33]"; those called x, y and z hold infinities and their kin too. Their values follow from name and type by integer operations and exact ones of float64,
+ * so that they are the same bits everywhere. A hash is FNV-1a (64 bits) over dtype, rank, extents and elements of all outputs;
+ * that of an error is over its code.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "cli.h"
+
+enum { MOST_INPUTS = 8, MOST_OUTPUTS = 16, SPECIAL_EVERY = 17 };
+
+struct corpus_line {
+    uint64_t hash;
+    char *inputs, *program;
+};
+
+static uint64_t fnv(uint64_t h, const void *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ ((const unsigned char *)bytes)[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+/* Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014. */
+static uint64_t splitmix(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static double special(uint64_t k)
+{
+    const double values[] = {0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -1.5, 3.0, 1e30, 1e-40, INFINITY, -INFINITY, NAN};
+    return values[k % (sizeof values / sizeof *values)];
+}
+
+/* From -8 to 8: a multiple of 2^-49, so exact. */
+static double number(uint64_t r, bool sometimes_special)
+{
+    return sometimes_special ? special(r) : (double)(int64_t)(r >> 11) * 0x1p-49 - 8.0;
+}
+
+/* specials: now and then a value at the edge of its type. */
+static void fill(const arex_array *a, int64_t n, uint64_t seed, bool specials)
+{
+    size_t size = arex_dtype_size(a->dtype);
+    for (int64_t i = 0; i < n; i++) {
+        char *at = (char *)a->data + (size_t)i * size;
+        uint64_t r = splitmix(&seed);
+        double d = number(r, specials && i % SPECIAL_EVERY == 3);
+        float f = (float)d;
+        if (a->dtype == AREX_FLOAT64)
+            memcpy(at, &d, sizeof d);
+        else if (a->dtype == AREX_FLOAT32)
+            memcpy(at, &f, sizeof f);
+        else if (a->dtype == AREX_BOOL)
+            *at = (char)(r & 1);
+        else { /* small numbers, now and then any */
+            uint64_t v = specials && i % SPECIAL_EVERY == 3 ? r : r % 23;
+            memcpy(at, &v, size);
+        }
+    }
+}
+
+/* "x=float64[5,33]": its name, and the array with memory of its own; false when it is written wrong or memory ran out. */
+static bool read_one(const char *text, char *name, arex_array *a)
+{
+    char type[16] = "", shape[64] = "";
+    int64_t n = 1;
+    *a = (arex_array){.device = -1};
+    if (sscanf(text, "%31[a-z0-9_]=%15[a-z0-9][%63[0-9,]]", name, type, shape) < 2 || !(a->dtype = arex_dtype_of(type)))
+        return false;
+    for (char *at = shape; *at && a->rank < AREX_MAX_RANK;) {
+        a->shape[a->rank++] = strtoll(at, &at, 10);
+        at += *at == ',';
+    }
+    int64_t step = (int64_t)arex_dtype_size(a->dtype);
+    for (int d = a->rank - 1; d >= 0; d--) {
+        a->strides[d] = step;
+        step *= a->shape[d];
+        n *= a->shape[d];
+    }
+    a->data = malloc((size_t)step + 1);
+    if (a->data)
+        fill(a, n, fnv(fnv(UINT64_C(0xcbf29ce484222325), name, strlen(name)), type, strlen(type)), strchr("xyz", name[0]) != NULL);
+    return a->data != NULL;
+}
+
+static uint64_t hash_array(uint64_t h, const arex_array *a)
+{
+    const char *dtype = arex_dtype_name(a->dtype);
+    int64_t n = 1;
+    h = fnv(h, dtype, strlen(dtype));
+    for (int d = 0; d < a->rank; d++) {
+        uint32_t extent = (uint32_t)a->shape[d];
+        unsigned char bytes[] = {(unsigned char)extent, (unsigned char)(extent >> 8), (unsigned char)(extent >> 16), (unsigned char)(extent >> 24)};
+        h = fnv(h, bytes, sizeof bytes);
+        n *= a->shape[d];
+    }
+    return fnv(h, a->data, (size_t)n * arex_dtype_size(a->dtype));
+}
+
+static uint64_t hash_error(const arex_diagnostics *diags)
+{
+    arex_diagnostic one;
+    return arex_diagnostics_get(diags, 0, &one) ? 0 : fnv(UINT64_C(0xcbf29ce484222325), one.code, strlen(one.code));
+}
+
+static int find(const arex_program *p, const char *name)
+{
+    for (int i = 0; i < arex_program_inputs(p); i++)
+        if (!strcmp(arex_program_input(p, i), name))
+            return i;
+    return -1;
+}
+
+/* Of what the program gives; 0 when the line itself is wrong. */
+static uint64_t run_line(arex_context *context, const struct corpus_line *line, const arex_call_options *options)
+{
+    arex_program *p = NULL;
+    arex_diagnostics *diags = NULL;
+    arex_array in[MOST_INPUTS] = {{0}}, out[MOST_OUTPUTS] = {{0}};
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    arex_status status = arex_program_new(context, line->program, strlen(line->program), NULL, NULL, &p, &diags);
+    int n = arex_program_outputs(p);
+    bool sound = arex_program_inputs(p) <= MOST_INPUTS && n <= MOST_OUTPUTS;
+    for (const char *at = line->inputs; sound && *at && *at != '-'; at += strcspn(at, " "), at += *at == ' ') {
+        char name[32];
+        arex_array a;
+        int i = read_one(at, name, &a) ? find(p, name) : -1;
+        sound = i >= 0 && !in[i].data;
+        if (sound)
+            in[i] = a;
+        else
+            free(a.data);
+    }
+    for (int i = 0; i < MOST_OUTPUTS; i++)
+        out[i].device = -1;
+    if (sound && !status) {
+        arex_diagnostics_free(diags);
+        diags = NULL;
+        status = arex_call(p, in, arex_program_inputs(p), out, n, options, &diags);
+    }
+    for (int i = 0; sound && !status && i < n; i++) {
+        h = hash_array(h, &out[i]);
+        arex_array_free(context, &out[i]);
+    }
+    if (status)
+        h = hash_error(diags);
+    for (int i = 0; i < MOST_INPUTS; i++)
+        free(in[i].data);
+    arex_diagnostics_free(diags);
+    arex_program_free(p);
+    return sound ? h : 0;
+}
+
+static void unescape(char *s)
+{
+    char *to = s;
+    for (; *s; s++)
+        if (s[0] == '\\' && s[1] == 'n')
+            *to++ = '\n', s++;
+        else
+            *to++ = *s;
+    *to = 0;
+}
+
+static bool parse_line(char *text, struct corpus_line *out)
+{
+    char *tab = strchr(text, '\t'), *second = tab ? strchr(tab + 1, '\t') : NULL;
+    if (!second)
+        return false;
+    *tab = *second = 0;
+    out->hash = strtoull(text, NULL, 16);
+    out->inputs = tab + 1;
+    out->program = second + 1;
+    return true;
+}
+
+/* Where it is installed, where it lies in a bundle, where it is made. */
+static FILE *open_corpus(const char *given)
+{
+    static const char *const places[] = {"../share/arex/selfcheck.txt", "../tests/onebits/selfcheck.txt", "../../../../tests/onebits/selfcheck.txt"};
+    char self[4096], path[4200];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    FILE *f = given ? fopen(given, "r") : NULL;
+    if (given && !f)
+        file_error(given, strerror(errno));
+    if (given || n <= 0)
+        return f;
+    self[n] = 0;
+    const char *folder = dirname(self);
+    for (size_t i = 0; !f && i < sizeof places / sizeof *places; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, places[i]);
+        f = fopen(path, "r");
+    }
+    if (!f)
+        fprintf(stderr, "error: the corpus selfcheck.txt is not found beside the command: name it\n");
+    return f;
+}
+
+int selfcheck(arex_context *context, const char *file, const arex_call_options *options, bool update)
+{
+    FILE *f = open_corpus(file);
+    char *text = NULL;
+    size_t room = 0;
+    unsigned agree = 0, differ = 0;
+    if (!f)
+        return EXIT_USE;
+    for (ssize_t n; (n = getline(&text, &room, f)) > 0;) {
+        struct corpus_line line;
+        if (text[n - 1] == '\n')
+            text[n - 1] = 0;
+        char *kept = strdup(text);
+        if (!kept || text[0] == '#' || !parse_line(text, &line)) {
+            if (update && kept)
+                puts(kept);
+            free(kept);
+            continue;
+        }
+        unescape(line.program);
+        uint64_t got = run_line(context, &line, options);
+        if (update)
+            printf("%016" PRIx64 "%s\n", got, kept + strcspn(kept, "\t"));
+        else if (got && got == line.hash)
+            agree++;
+        else {
+            differ++;
+            printf("differs: %s\n", strchr(strchr(kept, '\t') + 1, '\t') + 1);
+        }
+        free(kept);
+    }
+    free(text);
+    fclose(f);
+    if (!update)
+        printf("%u programs agree, %u differ\n", agree, differ);
+    return differ || (!update && !agree) ? EXIT_PROGRAM : EXIT_OK;
+}
