@@ -82,7 +82,7 @@ struct sema {
     uint32_t n_inlines, max_inlines, depth;
     struct value path; /* which elements come to the statement at hand: a bool array, or known to be true */
     uint32_t n_loops;  /* loops around it */
-    bool in_kernel, too_deep;
+    bool in_kernel, too_deep, fast;
     ir_id launch[LAUNCH_COUNT];
 };
 

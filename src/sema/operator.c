@@ -150,6 +150,27 @@ static bool has_own(struct sema *s, enum op op, enum dtype t)
     return library_find(s, str_of(name), DT_none);
 }
 
+/*
+ * Fast mode: a*b + c with one rounding. In the program's own text only: the library's functions count on what each of their
+ * operations rounds to. Made here, so all devices still agree.
+ */
+static ir_id contracted(struct sema *s, enum op op, const ir_id *ids, enum dtype t, struct span span)
+{
+    bool own = !s->frame || !s->frame->library;
+    if (!s->fast || !own || type_table[t].cls != CLASS_FLOAT || (op != OP_add && op != OP_subtract))
+        return 0;
+    for (unsigned side = 0; side < 2; side++) {
+        const struct ir_node product = *ir_at(s->ir, ids[side]);
+        ir_id args[3] = {product.args[0], product.args[1], ids[!side]};
+        if (product.op != OP_multiply)
+            continue;
+        if (op == OP_subtract) /* a*b - c, or c - a*b */
+            args[side ? 0 : 2] = ir_elem(s->ir, OP_negative, t, &args[side ? 0 : 2], 1, 0, span, s->diags);
+        return ir_elem(s->ir, OP_fma, t, args, 3, 0, span, s->diags);
+    }
+    return 0;
+}
+
 static struct value make_node(struct sema *s, enum op op, const struct value *args, unsigned n,
                               unsigned first, enum dtype t, bool weak, struct span span)
 {
@@ -167,6 +188,9 @@ static struct value make_node(struct sema *s, enum op op, const struct value *ar
     if (op_prim(op, t) == PRIM_none && !own) /* storage only: compute in the wider type, round the result */
         return narrow(s, make_node(s, op, cast, n, first, (enum dtype)type_table[t].compute, false, span), t);
     weak = weak && result != DT_bool;
+    ir_id fused = contracted(s, op, ids, t, sema_span(s, span));
+    if (fused)
+        return value_array(s, fused, weak, span);
     if (op_prim(op, t) != PRIM_math && !own)
         return value_array(s, ir_elem(s->ir, op, result, ids, n, 0, sema_span(s, span), s->diags), weak,
                            span);

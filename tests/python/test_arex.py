@@ -157,3 +157,20 @@ def test_extents_are_values(targets):
     assert e.value.code == "AX0302"
     assert arex.compile("param x: float64[n]\nparam n: float64\nsum(x)*n")(y, 0.5) == 2  # an input of the name comes first
     assert arex.compile("param x: float64[:, :]\nsum(x, 0)")(x).shape == (4,)  # each `:` is an extent of its own
+
+
+def test_fast_mode_fuses_products_with_sums():
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(3, 999))
+    for dtype in (np.float64, np.float32):
+        x, y, z = (v.astype(dtype) for v in (a, b, c))
+        for source, fused in [("x*y + z", "fma(x, y, z)"), ("z + x*y", "fma(x, y, z)"), ("x*y - z", "fma(x, y, -z)"), ("z - x*y", "fma(-x, y, z)"),
+                              ("sum(x*y + 1)", "sum(fma(x, y, float32(1)))" if dtype is np.float32 else "sum(fma(x, y, 1.0))")]:
+            for target in ("reference", "cpu"):
+                fast, strict, own = (arex.compile(s, target=target, fast=f) for s, f in [(source, True), (source, False), (fused, False)])
+                given = dict(x=x, y=y, z=z)
+                got, plain, want = (p(**{n: given[n] for n in p.inputs}) for p in (fast, strict, own))
+                assert np.asarray(got).tobytes() == np.asarray(want).tobytes()
+                assert got.ndim == 0 or not np.array_equal(got, plain)
+    assert arex.compile("sin(x)", fast=True)(a).tobytes() == arex.compile("sin(x)")(a).tobytes()
+    assert (arex.compile("x*x + 1", fast=True)(np.arange(5)) == np.arange(5)**2 + 1).all()
