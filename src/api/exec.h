@@ -16,8 +16,7 @@ struct exec_code;
 typedef const struct codegen_api *exec_codegen(void *user, struct diags *diags);
 
 /* NULL when memory runs out. plan and device must outlive it. */
-struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *device, exec_codegen *codegen, void *user,
-                                bool fast);
+struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *device, exec_codegen *codegen, void *user);
 void exec_code_free(struct exec_code *code);
 
 struct exec_times {

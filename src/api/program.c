@@ -247,7 +247,7 @@ static bool emit_code(struct arex_program *p, struct arena *arena, const struct 
     char *text = NULL;
     const struct codegen_api *api = context_codegen(p->context, diags);
     bool gpu = target == AREX_TARGET_CUDA || strcmp(stage, "ptx") == 0;
-    struct codegen_job job = {.plan = plan, .options = {.target = gpu ? TARGET_NVPTX : TARGET_CPU, .arch = arch ? arch : "", .fast = p->options.fast}};
+    struct codegen_job job = {.plan = plan, .options = {.target = gpu ? TARGET_NVPTX : TARGET_CPU, .arch = arch ? arch : ""}};
     if (!api || !default_variants(arena, plan, &job.variants, diags) || !api->text(&job, stage, &text, diags))
         return false;
     strbuf_puts(out, text);

@@ -154,7 +154,6 @@ bool backend_target_init(struct backend_target *t, const struct codegen_options 
         backend_target_fini(t);
         return false;
     }
-    t->emit.fast = o->fast;
     if (o->target == TARGET_CPU) {
         t->emit.vector_bits = vector_bits(t->features);
         t->emit.has_fma = has(t->features, "fma");

@@ -16,7 +16,6 @@ struct codegen_options {
     /* CPU: "" for the host, else a level such as "x86-64-v3" or an LLVM CPU name. NVPTX: "sm_90". Checked before use. */
     const char *arch;
     int ptx_version; /* 0: LLVM's choice for the arch; else 63, 74, 90 ...: at most what the driver takes */
-    bool fast;
 };
 
 struct codegen_times {
