@@ -19,10 +19,23 @@ class _Memory:
     """Elements that are there: in a NumPy array, or on a device behind an arex_array. owner is kept alive with them."""
 
     def __init__(self, struct, owner, host=None):
-        self.struct, self.owner, self.host = struct, owner, host
+        self.struct, self.owner, self.host, self.readers = struct, owner, host, []
         self.shape = tuple(struct.shape[0:struct.rank])
         self.strides = tuple(struct.strides[0:struct.rank])
         self.dtype = _dtype(struct.dtype)
+
+    def read_by(self, array):
+        if len(self.readers) >= 256:
+            self.readers = [r for r in self.readers if r() is not None and r()._pending]
+        self.readers.append(weakref.ref(array))
+
+    def settle(self):
+        """Before the elements change: what has been put off and reads them runs now."""
+        readers, self.readers = self.readers, []
+        for reader in readers:
+            array = reader()
+            if array is not None:
+                array._run()
 
     @classmethod
     def of_host(cls, array):
@@ -68,7 +81,8 @@ class _Pending:
     __slots__ = ("text", "operands", "size")
 
     def __init__(self, text, operands):
-        self.text, self.operands = text, operands
+        # an array of the caller's may change before this runs
+        self.text, self.operands = text, [o.copy() if isinstance(o, np.ndarray) and o.ndim else o for o in operands]
         self.size = 1 + sum(o._pending.size for o in operands if isinstance(o, Array) and o._pending)
 
 
@@ -107,6 +121,9 @@ class Array:
 
     def __init__(self, memory=None, pending=None):
         self._memory, self._pending, self._form = memory, pending, None
+        for operand in pending.operands if pending else ():
+            if isinstance(operand, Array) and operand._memory is not None:
+                operand._memory.read_by(self)
         if pending and pending.size > _MOST_PENDING:
             self._run()
 
@@ -275,8 +292,7 @@ class Array:
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
         reductions = {"add": "sum", "multiply": "prod", "minimum": "min", "maximum": "max", "logical_and": "all", "logical_or": "any"}
         name = ufunc.__name__
-        if method == "reduce" and name in reductions:
-            options = {k: v for k, v in options.items() if k in ("axis", "keepdims")}
+        if method == "reduce" and name in reductions and known(reductions[name]) and not set(options) - {"axis", "keepdims"}:
             options.setdefault("axis", 0)
             return _out(function(reductions[name])(*inputs, **options), out)
         if method != "__call__" or options or not known(name):
@@ -312,6 +328,7 @@ def _take(self, result):
     if result.dtype != self.dtype or result.shape != self.shape:
         fail("AX0309", f"out has {self.dtype} {self.shape}; the result has {result.dtype} {result.shape}")
     memory, source = self._run(), result._run()
+    memory.settle()
     if memory.host is not None:
         memory.host[...] = result.get()
     else:

@@ -242,6 +242,9 @@ class Program:
         for name, value in zip(self.inputs, args):
             if name in self.outputs and not hasattr(value, "_run") and not (isinstance(value, np.ndarray) and value.flags.writeable):
                 fail("AX0309", f"the kernel changes `{name}`, which must be a writable NumPy array")
+        for name, value in zip(self.inputs, args):
+            if name in self.outputs and hasattr(value, "_run"):
+                value._run().settle()
         arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, args, self.inputs)]
         call.options.target = self._target if target is None else _target(target)
         call.options.threads = self._threads if threads is None else threads

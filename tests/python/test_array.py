@@ -146,6 +146,31 @@ def test_programs_and_kernels_take_them():
     same(out, 2 * X)
 
 
+def test_what_is_put_off_sees_values_as_they_were():
+    @arex.cuda.jit
+    def bump(x):
+        i = arex.cuda.grid(1)
+        if i < len(x):
+            x[i] += 1000
+    b, host = asarray(np.arange(4.0)), np.arange(4.0)
+    y, z, later = b * 2, b + host, (b + 1) * 3
+    host[0] = 99
+    bump[1, 32](b)
+    same(y, 2 * np.arange(4.0))
+    same(z, 2 * np.arange(4.0))
+    same(later, 3 * np.arange(4.0) + 3)
+    same(b, np.arange(4.0) + 1000)
+    d = asarray(np.arange(4.0))
+    y = d * 2
+    arex.add(d, 5.0, out=d)
+    same(y, 2 * np.arange(4.0))
+    same(d, np.arange(4.0) + 5)
+    same(np.add.reduce(d), 26.0)
+    for options in [dict(initial=100), dict(where=np.arange(4) > 2), dict(dtype=np.int32)]:
+        with pytest.raises(TypeError):
+            np.add.reduce(d, **options)
+
+
 def test_what_numpy_has_and_the_language_has_not():
     with pytest.raises(TypeError):
         np.fft.fft(asarray(X))
