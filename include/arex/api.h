@@ -48,6 +48,13 @@ typedef enum arex_target {
     AREX_TARGET_REFERENCE = 3  /* the plain evaluator: slow, the same bits; needs no code generation */
 } arex_target;
 
+/* Who makes a GPU's code, PTX, of a program. */
+typedef enum arex_codegen {
+    AREX_CODEGEN_AUTO = 0,  /* NVPTX */
+    AREX_CODEGEN_NVPTX = 1, /* LLVM's, in this library */
+    AREX_CODEGEN_NVVM = 2   /* NVIDIA's libNVVM, which must be installed: the context's options say where it is looked for */
+} arex_codegen;
+
 /* Flags of an array. */
 #define AREX_WEAK 1 /* a Python scalar or literal: rank 0, AREX_INT64 or AREX_FLOAT64 (or AREX_BOOL); takes the type of what it meets */
 
@@ -87,6 +94,9 @@ typedef struct arex_context_options {
     const char *llvm_library;/* file to open as the code generator; NULL: libarex-llvm.so beside this library */
     void (*log)(void *user, int level, const char *message); /* NULL: silent. Never called under a lock. level 0 is an error, 1 a notice */
     void *log_user;
+    const char *libnvvm;     /* file to open as libNVVM; NULL: what the environment variable AREX_LIBNVVM names, else the places where toolkits,
+                                conda and pip put it (arex_doctor tells) */
+    const char *packages;    /* folders of Python packages in which pip may have put NVIDIA's, separated by ':'; NULL: those of the environment */
 } arex_context_options;
 
 void arex_context_options_init(arex_context_options *options);
@@ -112,6 +122,7 @@ typedef struct arex_compile_options {
     uint32_t max_kernels;    /* loop nests of a program; default 256 */
     uint64_t max_memory;     /* bytes one compilation may use; default 512 MiB */
     uint32_t max_rounds;     /* of one loop of a function, before the call gives it up with an error; default 2^30 */
+    int32_t codegen;         /* arex_codegen, of code for a GPU; default AUTO */
 } arex_compile_options;
 
 void arex_compile_options_init(arex_compile_options *options);
@@ -182,8 +193,8 @@ typedef struct arex_stats {
 arex_status arex_program_stats(const arex_program *program, arex_stats *out);
 
 /*
- * The text of a stage ("ast", "ir", "loop", "plan", "llvm", "opt", "asm", "ptx"). target: CPU (AUTO means it too) or CUDA ("ptx" is CUDA's in any
- * case). arch: "sm_90", "x86-64-v3", or NULL for this machine. types: "x=float32[:,:], a=float64" for inputs without a `param`; NULL allowed
+ * The text of a stage ("ast", "ir", "loop", "plan", "llvm", "opt", "asm", "nvvm", "ptx"). target: CPU (AUTO means it too) or CUDA ("nvvm" and "ptx" are
+ * CUDA's in any case). arch: "sm_90", "x86-64-v3", or NULL for this machine. types: "x=float32[:,:], a=float64" for inputs without a `param`; NULL allowed
  * (inputs are then float64 of rank 1). *text: free with arex_free; NULL on failure.
  */
 arex_status arex_emit(arex_program *program, const char *stage, int target, const char *arch, const char *types, char **text,

@@ -22,10 +22,11 @@ __all__ = ["Array", "ArexError", "ArexWarning", "CompilerError", "DeviceError", 
            "cuda", "jit", "list", "njit", "prange", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
 
 
-def compile(expr, *, target="auto", threads=0, device=0, fast=False, max_rounds=0, name="<string>"):
-    """A callable for a program; code is made for each new combination of dtypes and ranks, once. max_rounds: after which
-    a loop of a function is given up with an error; 0 for 2**30."""
-    return Program(expr, target=target, threads=threads, device=device, fast=fast, max_rounds=max_rounds, name=name)
+def compile(expr, *, target="auto", threads=0, device=0, fast=False, codegen="auto", max_rounds=0, name="<string>"):
+    """A callable for a program; code is made for each new combination of dtypes and ranks, once. codegen: who makes a GPU's
+    code, "nvptx" (LLVM's, always there), "nvvm" (NVIDIA's libNVVM) or "auto" (nvptx). max_rounds: after which a loop of a
+    function is given up with an error; 0 for 2**30."""
+    return Program(expr, target=target, threads=threads, device=device, fast=fast, codegen=codegen, max_rounds=max_rounds, name=name)
 
 
 def list(what="ops"):

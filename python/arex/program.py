@@ -1,6 +1,8 @@
 """Programs: text compiled once, called on NumPy arrays in place."""
 import collections
 import math
+import os
+import sys
 import threading
 import warnings
 
@@ -10,6 +12,7 @@ from ._lib import ffi, lib
 from .errors import ArexWarning, check, fail
 
 TARGETS = {"auto": 0, "cpu": 1, "cuda": 2, "reference": 3}
+CODEGENS = {"auto": 0, "nvptx": 1, "nvvm": 2}
 _NAMES = ["", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "bfloat16",
           "float32", "float64", "complex64", "complex128"]
 _BFLOAT16 = _NAMES.index("bfloat16")
@@ -25,6 +28,17 @@ def _target(name):
     return TARGETS[name]
 
 
+def _codegen(name):
+    if name not in CODEGENS:
+        fail("AX0701", f"unknown code generator {name!r}: use nvptx, nvvm or auto")
+    return CODEGENS[name]
+
+
+def _packages():
+    """Folders in which pip may have put NVIDIA's libraries."""
+    return ":".join(p for p in sys.path if p and os.path.isdir(os.path.join(p, "nvidia")))
+
+
 def context(threads=0, device=0):
     """The context of the process for these options, made at first need."""
     with _lock:
@@ -32,6 +46,8 @@ def context(threads=0, device=0):
             options, slot, out = ffi.new("arex_context_options *"), ffi.new("arex_diagnostics **"), ffi.new("arex_context **")
             lib.arex_context_options_init(options)
             options.threads, options.device = threads, device
+            packages = ffi.new("char[]", os.fsencode(_packages()))  # copied by the library
+            options.packages = packages
             check(lib.arex_context_new(options, out, slot), slot)
             _contexts[threads, device] = out[0]
         return _contexts[threads, device]
@@ -137,14 +153,14 @@ class _Call:
 class Program:
     """A compiled program. Call it with its inputs by position or by name."""
 
-    def __init__(self, expr, *, target="auto", threads=0, device=0, fast=False, max_rounds=0, name="<string>"):
+    def __init__(self, expr, *, target="auto", threads=0, device=0, fast=False, codegen="auto", max_rounds=0, name="<string>"):
         if not isinstance(expr, str):
             raise TypeError(f"a program is text, not {type(expr).__name__}")
         self._target, self._threads = _target(target), threads
         self._context = context(0, device)
         options, slot, out = ffi.new("arex_compile_options *"), ffi.new("arex_diagnostics **"), ffi.new("arex_program **")
         lib.arex_compile_options_init(options)
-        options.fast, options.max_rounds = bool(fast), max_rounds
+        options.fast, options.max_rounds, options.codegen = bool(fast), max_rounds, _codegen(codegen)
         source = expr.encode("utf-8", "surrogatepass")
         for d in check(lib.arex_program_new(self._context, source, len(source), name.encode(), options, out, slot), slot):
             warnings.warn(d.text.rstrip(), ArexWarning, stacklevel=3)
@@ -153,7 +169,7 @@ class Program:
         self.source = expr
         self.inputs = self._names(lib.arex_program_inputs, lib.arex_program_input)
         self.outputs = self._names(lib.arex_program_outputs, lib.arex_program_output)
-        self._tuple, self._made = None, dict(target=target, threads=threads, device=device, fast=fast, max_rounds=max_rounds, name=name)
+        self._tuple, self._made = None, dict(target=target, threads=threads, device=device, fast=fast, codegen=codegen, max_rounds=max_rounds, name=name)
         if len(self.outputs) > 1 and all(self.outputs) and len(set(self.outputs)) == len(self.outputs):
             self._tuple = collections.namedtuple("Outputs", self.outputs, rename=True)
 
@@ -291,7 +307,7 @@ class Program:
 
     def emit(self, stage, *, target="auto", arch=None, types=None):
         """The text of a stage of compilation: see arex.list("stages")."""
-        number = _target(target) or (TARGETS["cuda"] if stage == "ptx" else TARGETS["cpu"])
+        number = _target(target) or (TARGETS["cuda"] if stage in ("nvvm", "ptx") else TARGETS["cpu"])
         text, slot = ffi.new("char **"), ffi.new("arex_diagnostics **")
         check(lib.arex_emit(self._program, stage.encode(), number, arch.encode() if arch else ffi.NULL,
                             types.encode() if types else ffi.NULL, text, slot), slot)

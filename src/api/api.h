@@ -14,6 +14,15 @@
 
 enum { MAX_DEVICES = 16 };
 
+enum { TOOLKIT_FILE, TOOLKIT_HOME, TOOLKIT_PATH, TOOLKIT_CONDA, TOOLKIT_VENV, TOOLKIT_VARIABLES };
+
+/* What was said of where libNVVM lies; the places are made of it when they are first asked for, and then stay. */
+struct toolkit {
+    char *given, *packages, *variable[TOOLKIT_VARIABLES];
+    struct codegen_place *places;
+    unsigned n;
+};
+
 /* Owns its devices and the opened code generator. Any thread; `lock` guards what is opened lazily. */
 struct arex_context {
     pthread_mutex_t lock;
@@ -26,6 +35,7 @@ struct arex_context {
     bool no_gpu; /* looked for once and not found: AUTO means the CPU */
     void *llvm_handle;
     const struct codegen_api *llvm;
+    struct toolkit toolkit;
 };
 
 /* One set of argument types on one device: IR, plan and code. Immutable once built; owned by its program. */
@@ -67,6 +77,8 @@ uint64_t now_ns(void);
 
 /* ---- program.c ---- */
 size_t memory_limit(const struct arex_program *p); /* of one compilation, in bytes */
+/* What its options say of code, for the CPU until a device says otherwise. */
+struct codegen_options program_codegen(const struct arex_program *p);
 
 /* ---- options.c ---- */
 /* Is this option struct one this version understands: a known size, nothing set that it does not know? */
@@ -75,6 +87,11 @@ bool options_known(const void *options, size_t size, size_t known, const char *w
 /* ---- codegen.c ---- */
 exec_codegen context_codegen; /* user: the context */
 void context_close_codegen(struct arex_context *c);
+
+/* ---- toolkit.c ---- */
+void toolkit_init(struct toolkit *t, const char *file, const char *packages); /* either may be NULL */
+void toolkit_fini(struct toolkit *t);
+const struct codegen_place *context_nvvm(struct arex_context *c, unsigned *n); /* live as long as the context */
 
 /* ---- context.c ---- */
 struct device *context_cpu(struct arex_context *c, struct diags *diags);

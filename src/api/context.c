@@ -33,6 +33,7 @@ PUBLIC arex_status arex_context_new(const arex_context_options *options, arex_co
     c->device = o.device;
     c->cuda_driver = copy_of(o.cuda_driver);
     c->llvm_library = copy_of(o.llvm_library);
+    toolkit_init(&c->toolkit, o.libnvvm, o.packages);
     c->log = o.log;
     c->log_user = o.log_user;
     return diags_hand_over(&d, true, diags);
@@ -51,6 +52,7 @@ PUBLIC void arex_context_free(arex_context *c)
     pthread_mutex_destroy(&c->lock);
     free(c->cuda_driver);
     free(c->llvm_library);
+    toolkit_fini(&c->toolkit);
     free(c);
 }
 

@@ -90,6 +90,21 @@ static void report_codegen(struct report *r, struct arex_context *c)
     diags_fini(&d);
 }
 
+static void report_nvvm(struct report *r, struct arex_context *c)
+{
+    struct diags d;
+    struct codegen_nvvm found;
+    unsigned n;
+    const struct codegen_place *places = context_nvvm(c, &n);
+    diags_init(&d);
+    const struct codegen_api *api = context_codegen(c, &d);
+    if (api && api->nvvm(places, n, &found, &d))
+        linef(r, "libnvvm", "%d.%d, reads IR %d.%d, %s", found.major, found.minor, found.ir_major, found.ir_minor, found.path);
+    else
+        trouble(r, "libnvvm", &d);
+    diags_fini(&d);
+}
+
 static void report_cpu(struct report *r, struct arex_context *c)
 {
     struct diags d;
@@ -141,6 +156,7 @@ PUBLIC arex_status arex_doctor(arex_context *c, int json, char **text)
     line(&r, "arex", arex_version());
     report_cpu(&r, c);
     report_codegen(&r, c);
+    report_nvvm(&r, c);
     report_gpus(&r, c);
     line(&r, "cache", "in memory, per program");
     strbuf_puts(&out, json ? "\n}\n" : "");

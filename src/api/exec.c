@@ -22,6 +22,7 @@ struct exec_code {
     struct device *device;
     exec_codegen *codegen;
     void *user;
+    struct codegen_options options;
     bool may_fault;
     int64_t cache_bytes;
     uint32_t key_size, n_accesses;
@@ -51,7 +52,8 @@ static bool raises(const struct ir *ir, const struct loop_body *b)
     return false;
 }
 
-struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *device, exec_codegen *codegen, void *user)
+struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *device, exec_codegen *codegen, void *user,
+                                const struct codegen_options *options)
 {
     struct exec_code *c = calloc(1, sizeof *c);
     if (!c)
@@ -60,6 +62,7 @@ struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *dev
     c->device = device;
     c->codegen = codegen;
     c->user = user;
+    c->options = *options;
     c->cache_bytes = device->ops->kind == DEVICE_CPU ? last_cache() : 0;
     for (uint32_t i = 0; i < plan->nests.n; i++) {
         c->may_fault |= raises(plan->ir, &plan->nests.at[i].main) || raises(plan->ir, &plan->nests.at[i].epilogue);
@@ -333,7 +336,7 @@ static bool compile(struct run *r, struct variant_code *v)
     char arch[16];
     struct kernel_image image = {0};
     struct codegen_times times = {0};
-    struct codegen_job job = {.plan = c->plan, .variants = variants_of_key(r)};
+    struct codegen_job job = {.plan = c->plan, .variants = variants_of_key(r), .options = c->options};
     name_arch(r->device, arch, sizeof arch, &job.options);
     const struct codegen_api *api = job.variants ? c->codegen(c->user, r->diags) : NULL;
     bool ok = job.variants ? api && api->compile(&job, &image, &times, r->diags) : no_memory(r->diags);

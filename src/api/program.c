@@ -13,6 +13,17 @@ size_t memory_limit(const struct arex_program *p)
     return p->options.max_memory ? (size_t)p->options.max_memory : (size_t)512 << 20;
 }
 
+/* AUTO is NVPTX: it is always there. */
+struct codegen_options program_codegen(const struct arex_program *p)
+{
+    struct codegen_options o = {.target = TARGET_CPU, .arch = ""};
+    if (p->options.codegen == AREX_CODEGEN_NVVM) {
+        o.generator = GENERATOR_NVVM;
+        o.nvvm = context_nvvm(p->context, &o.n_nvvm);
+    }
+    return o;
+}
+
 static bool parse(struct arex_program *p, struct diags *diags)
 {
     struct ast_limits limits = {p->options.max_source, p->options.max_nesting, p->options.max_nodes};
@@ -71,6 +82,10 @@ PUBLIC arex_status arex_program_new(arex_context *context, const char *source, s
         return diags_hand_over(&d, false, diags);
     if (options)
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+    if (o.codegen < AREX_CODEGEN_AUTO || o.codegen > AREX_CODEGEN_NVVM) {
+        diag_add(&d, AX_usage, NO_SPAN, "codegen %d is no code generator", o.codegen);
+        return diags_hand_over(&d, false, diags);
+    }
     uint32_t most = o.max_source ? o.max_source : AST_MAX_SOURCE;
     if (n > most) { /* before anything is copied: so long a text may not even be there */
         diag_add(&d, AX_source_too_large, NO_SPAN, "the source has %zu bytes; the limit is %u", n, most);
@@ -246,8 +261,10 @@ static bool emit_code(struct arex_program *p, struct arena *arena, const struct 
 {
     char *text = NULL;
     const struct codegen_api *api = context_codegen(p->context, diags);
-    bool gpu = target == AREX_TARGET_CUDA || strcmp(stage, "ptx") == 0;
-    struct codegen_job job = {.plan = plan, .options = {.target = gpu ? TARGET_NVPTX : TARGET_CPU, .arch = arch ? arch : ""}};
+    bool gpu = target == AREX_TARGET_CUDA || strcmp(stage, "ptx") == 0 || strcmp(stage, "nvvm") == 0;
+    struct codegen_job job = {.plan = plan, .options = program_codegen(p)};
+    job.options.target = gpu ? TARGET_NVPTX : TARGET_CPU;
+    job.options.arch = arch ? arch : "";
     if (!api || !default_variants(arena, plan, &job.variants, diags) || !api->text(&job, stage, &text, diags))
         return false;
     strbuf_puts(out, text);

@@ -94,7 +94,8 @@ static struct signature *build(struct arex_program *p, const struct sema_arg *ar
     arena_init(&s->arena, memory_limit(p));
     bool ok = program_build(p, &s->arena, args, &s->ir, &s->plan, diags);
     if (ok && device) {
-        s->code = exec_code_new(s->plan, device, context_codegen, p->context);
+        struct codegen_options options = program_codegen(p);
+        s->code = exec_code_new(s->plan, device, context_codegen, p->context, &options);
         ok = s->code != NULL;
         if (!ok)
             diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory");

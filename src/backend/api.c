@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 #include <llvm-c/Transforms/PassBuilder.h>
-#include "backend/backend.h"
+#include "backend/nvvm.h"
 
 #define NO_SPAN ((struct span){0, 0})
 #define EXPORT __attribute__((visibility("default")))
@@ -80,19 +80,61 @@ static void work_fini(struct work *w)
         backend_target_fini(&w->target);
 }
 
-static bool ptx_image(const struct work *w, struct kernel_image *out)
+/* ---- PTX ---- */
+
+static bool taken_by_driver(const char *ptx, int most, struct diags *diags)
+{
+    int version = nvvm_ptx_version(ptx);
+    if (!most || version <= most)
+        return true;
+    diag_add(diags, AX_driver_too_old, NO_SPAN, "this libNVVM writes PTX %d.%d, and the driver takes %d.%d: update the driver, use an older libNVVM, or the code generator nvptx",
+             version / 10, version % 10, most / 10, most % 10);
+    return false;
+}
+
+static char *nvvm_text(const struct work *w, const struct codegen_options *o, struct diags *diags)
+{
+    struct nvvm library;
+    if (!nvvm_open(&library, o->nvvm, o->n_nvvm, diags))
+        return NULL;
+    char *text = nvvm_print(w->mod, diags), *ptx = text ? nvvm_compile(&library, text, w->target.cpu, diags) : NULL;
+    nvvm_close(&library);
+    free(text);
+    if (ptx && taken_by_driver(ptx, o->ptx_version, diags))
+        return ptx;
+    free(ptx);
+    return NULL;
+}
+
+/* As the code generator writes it. */
+static char *raw_ptx(struct work *w, const struct codegen_options *o, struct diags *diags)
+{
+    if (o->generator == GENERATOR_NVVM)
+        return nvvm_text(w, o, diags);
+    w->buffer = backend_emit(&w->target, w->mod, false, diags);
+    return w->buffer && !diags_has_errors(diags) ? strndup(LLVMGetBufferStart(w->buffer), LLVMGetBufferSize(w->buffer)) : NULL;
+}
+
+static char *ptx_text(struct work *w, const struct codegen_options *o, struct diags *diags)
+{
+    char *raw = raw_ptx(w, o, diags), *ptx = raw ? backend_ptx_mended(raw, strlen(raw)) : NULL;
+    free(raw);
+    return ptx;
+}
+
+static bool ptx_image(const struct work *w, char *ptx, struct kernel_image *out)
 {
     unsigned count = 0;
     out->kind = IMAGE_PTX;
     for (LLVMValueRef fn = LLVMGetFirstFunction(w->mod); fn; fn = LLVMGetNextFunction(fn))
         count += !LLVMIsDeclaration(fn);
-    out->bytes = (uint8_t *)backend_ptx_mended(LLVMGetBufferStart(w->buffer), LLVMGetBufferSize(w->buffer));
+    out->bytes = (uint8_t *)ptx;
     out->entries = calloc(count + 1, sizeof *out->entries);
-    if (!out->bytes || !out->entries) {
+    if (!out->entries) {
         image_fini(out);
         return false;
     }
-    out->size = strlen((const char *)out->bytes) + 1;
+    out->size = strlen(ptx) + 1;
     for (LLVMValueRef fn = LLVMGetFirstFunction(w->mod); fn; fn = LLVMGetNextFunction(fn)) {
         size_t length;
         const char *name = LLVMGetValueName2(fn, &length);
@@ -102,16 +144,30 @@ static bool ptx_image(const struct work *w, struct kernel_image *out)
     return true;
 }
 
-static bool to_image(struct work *w, bool native, struct kernel_image *out, struct diags *diags)
+static bool to_native(struct work *w, struct kernel_image *out, struct diags *diags)
 {
     uint64_t start = now_ns();
-    w->buffer = backend_emit(&w->target, w->mod, native, diags);
+    w->buffer = backend_emit(&w->target, w->mod, true, diags);
     if (!w->buffer || diags_has_errors(diags))
         return false;
     w->times.backend_ns = now_ns() - start;
     start = now_ns();
-    bool ok = native ? flatten_object((const uint8_t *)LLVMGetBufferStart(w->buffer), LLVMGetBufferSize(w->buffer), out, diags) : ptx_image(w, out);
+    bool ok = flatten_object((const uint8_t *)LLVMGetBufferStart(w->buffer), LLVMGetBufferSize(w->buffer), out, diags);
     w->times.link_ns = now_ns() - start;
+    return ok;
+}
+
+static bool to_ptx(struct work *w, const struct codegen_options *o, struct kernel_image *out, struct diags *diags)
+{
+    uint64_t start = now_ns();
+    char *ptx = ptx_text(w, o, diags);
+    w->times.backend_ns = now_ns() - start;
+    return ptx && ptx_image(w, ptx, out);
+}
+
+static bool to_image(struct work *w, const struct codegen_options *o, struct kernel_image *out, struct diags *diags)
+{
+    bool ok = o->target == TARGET_CPU ? to_native(w, out, diags) : to_ptx(w, o, out, diags);
     if (!ok && !diags_has_errors(diags))
         diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory while generating code");
     return ok;
@@ -121,7 +177,7 @@ static bool compile(const struct codegen_job *job, struct kernel_image *out, str
 {
     struct work w;
     memset(out, 0, sizeof *out);
-    bool ok = work_init(&w, job, diags) && to_image(&w, job->options.target == TARGET_CPU, out, diags);
+    bool ok = work_init(&w, job, diags) && to_image(&w, &job->options, out, diags);
     if (times)
         *times = w.times;
     work_fini(&w);
@@ -149,49 +205,65 @@ static bool module_text(struct work *w, char **out)
     return *out != NULL;
 }
 
-static bool assembly_text(struct work *w, bool cpu, char **out, struct diags *diags)
+static bool assembly_text(struct work *w, char **out, struct diags *diags)
 {
     w->buffer = backend_emit(&w->target, w->mod, false, diags);
     if (!w->buffer || diags_has_errors(diags))
         return false;
-    const char *text = LLVMGetBufferStart(w->buffer);
-    size_t n = LLVMGetBufferSize(w->buffer);
-    *out = cpu ? strndup(text, n) : backend_ptx_mended(text, n);
+    *out = strndup(LLVMGetBufferStart(w->buffer), LLVMGetBufferSize(w->buffer));
     return *out != NULL;
 }
 
 static bool is_stage(const char *stage, bool cpu)
 {
-    return strcmp(stage, "llvm") == 0 || strcmp(stage, "opt") == 0 || strcmp(stage, cpu ? "asm" : "ptx") == 0;
+    if (strcmp(stage, "llvm") == 0 || strcmp(stage, "opt") == 0)
+        return true;
+    return cpu ? strcmp(stage, "asm") == 0 : strcmp(stage, "ptx") == 0 || strcmp(stage, "nvvm") == 0;
 }
 
-static bool stage_text(struct work *w, const char *stage, bool cpu, char **out, struct diags *diags)
+static bool stage_text(struct work *w, const char *stage, const struct codegen_options *o, char **out, struct diags *diags)
 {
     if (strcmp(stage, "llvm") == 0)
         return module_text(w, out);
     if (strcmp(stage, "opt") == 0)
         return optimise(w, diags) && module_text(w, out);
-    return assembly_text(w, cpu, out, diags);
+    if (o->target == TARGET_CPU)
+        return assembly_text(w, out, diags);
+    *out = strcmp(stage, "nvvm") == 0 ? nvvm_print(w->mod, diags) : ptx_text(w, o, diags);
+    return *out != NULL;
 }
 
 static bool text(const struct codegen_job *job, const char *stage, char **out, struct diags *diags)
 {
     struct work w;
+    struct codegen_job own = *job;
     bool cpu = job->options.target == TARGET_CPU;
     *out = NULL;
+    if (!cpu && strcmp(stage, "nvvm") == 0)
+        own.options.generator = GENERATOR_NVVM;
     if (!is_stage(stage, cpu)) {
-        diag_add(diags, AX_bad_stage, NO_SPAN, "the %s has no stage '%s': use llvm, opt or %s", cpu ? "CPU" : "GPU", stage, cpu ? "asm" : "ptx");
+        diag_add(diags, AX_bad_stage, NO_SPAN, "the %s has no stage '%s': use llvm, opt%s", cpu ? "CPU" : "GPU", stage, cpu ? " or asm" : ", nvvm or ptx");
         return false;
     }
-    bool ok = work_init(&w, job, diags) && stage_text(&w, stage, cpu, out, diags);
+    bool ok = work_init(&w, &own, diags) && stage_text(&w, stage, &own.options, out, diags);
     if (!ok && !diags_has_errors(diags))
         diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory while generating code");
     work_fini(&w);
     return ok;
 }
 
+static bool find_nvvm(const struct codegen_place *places, unsigned n, struct codegen_nvvm *out, struct diags *diags)
+{
+    struct nvvm library;
+    if (!nvvm_open(&library, places, n, diags))
+        return false;
+    bool ok = nvvm_describe(&library, out);
+    nvvm_close(&library);
+    return ok;
+}
+
 EXPORT const struct codegen_api *arex_llvm_api(void)
 {
-    static const struct codegen_api api = {sizeof api, compile, text, backend_host};
+    static const struct codegen_api api = {sizeof api, compile, text, backend_host, find_nvvm};
     return &api;
 }

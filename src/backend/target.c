@@ -124,6 +124,7 @@ static bool gpu_target(struct backend_target *t, const struct codegen_options *o
     snprintf(features, sizeof features, "+ptx%d", found->ptx);
     t->emit.target = TARGET_NVPTX;
     t->emit.sm = found->sm;
+    t->emit.generator = o->generator;
     t->emit.vector_bits = 128;
     t->emit.has_fma = true;
     t->emit.has_half = true;

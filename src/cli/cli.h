@@ -46,7 +46,7 @@ void print_value(FILE *to, const struct arex_array *a);
 /* Machine code of a GPU from PTX, by tools of the CUDA toolkit where the machine has them. An exit code. */
 int sass_print(const char *ptx, const char *arch);
 /* Runs the corpus (NULL: the one beside the command) and compares; update: prints it with the hashes found. An exit code. */
-int selfcheck(arex_context *context, const char *file, const arex_call_options *options, bool update);
+int selfcheck(arex_context *context, const char *file, const arex_compile_options *made, const arex_call_options *options, bool update);
 void file_error(const char *path, const char *why);
 
 #endif

@@ -45,6 +45,15 @@ static int target_of(const char *name)
     return name ? -1 : AREX_TARGET_AUTO;
 }
 
+static int codegen_of(const char *name)
+{
+    static const char *const names[] = {"auto", "nvptx", "nvvm"};
+    for (int i = 0; name && i < 3; i++)
+        if (!strcmp(name, names[i]))
+            return i;
+    return name ? -1 : AREX_CODEGEN_AUTO;
+}
+
 static bool number_of(const char *text, int *out)
 {
     char *end;
@@ -114,6 +123,14 @@ static int open_context(struct session *s)
     return say(status, diags);
 }
 
+static int compile_options(const struct session *s, arex_compile_options *o)
+{
+    arex_compile_options_init(o);
+    o->fast = s->options.value[OPT_fast] != NULL;
+    o->codegen = codegen_of(s->options.value[OPT_codegen]);
+    return o->codegen < 0 ? bad_use("unknown code generator", s->options.value[OPT_codegen]) : EXIT_OK;
+}
+
 static int open_program(struct session *s, bool file)
 {
     if (s->options.n_words != 1)
@@ -129,8 +146,9 @@ static int open_program(struct session *s, bool file)
     }
     arex_compile_options co;
     arex_diagnostics *diags = NULL;
-    arex_compile_options_init(&co);
-    co.fast = s->options.value[OPT_fast] != NULL;
+    int code = compile_options(s, &co);
+    if (code)
+        return code;
     arex_status status = arex_program_new(s->context, source, n, name, &co, &s->program, &diags);
     return say(status, diags);
 }
@@ -398,7 +416,7 @@ static int run_emit(struct session *s)
     if (code)
         return code;
     bool sass = !strcmp(stage, "sass");
-    int target = s->target != AREX_TARGET_AUTO ? s->target : sass || !strcmp(stage, "ptx") ? AREX_TARGET_CUDA : AREX_TARGET_CPU;
+    int target = s->target != AREX_TARGET_AUTO ? s->target : sass || !strcmp(stage, "ptx") || !strcmp(stage, "nvvm") ? AREX_TARGET_CUDA : AREX_TARGET_CPU;
     arex_status status = arex_emit(s->program, sass ? "ptx" : stage, target, arch, s->options.value[OPT_types], &text, &diags);
     code = say(status, diags);
     if (!code && sass)
@@ -412,13 +430,16 @@ static int run_emit(struct session *s)
 static int run_selfcheck(struct session *s)
 {
     arex_call_options co;
+    arex_compile_options made;
     int code = open_context(s);
+    if (!code)
+        code = compile_options(s, &made);
     arex_call_options_init(&co);
     co.target = s->target;
     co.threads = s->threads;
     if (!code && s->options.n_words > 1)
         return bad_use("expected one corpus", s->options.words[1]);
-    return code ? code : selfcheck(s->context, s->options.n_words ? s->options.words[0] : NULL, &co, s->options.value[OPT_update] != NULL);
+    return code ? code : selfcheck(s->context, s->options.n_words ? s->options.words[0] : NULL, &made, &co, s->options.value[OPT_update] != NULL);
 }
 
 static int run_doctor(struct session *s)

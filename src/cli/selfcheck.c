@@ -125,13 +125,13 @@ static int find(const arex_program *p, const char *name)
 }
 
 /* Of what the program gives; 0 when the line itself is wrong. */
-static uint64_t run_line(arex_context *context, const struct corpus_line *line, const arex_call_options *options)
+static uint64_t run_line(arex_context *context, const struct corpus_line *line, const arex_compile_options *made, const arex_call_options *options)
 {
     arex_program *p = NULL;
     arex_diagnostics *diags = NULL;
     arex_array in[MOST_INPUTS] = {{0}}, out[MOST_OUTPUTS] = {{0}};
     uint64_t h = UINT64_C(0xcbf29ce484222325);
-    arex_status status = arex_program_new(context, line->program, strlen(line->program), NULL, NULL, &p, &diags);
+    arex_status status = arex_program_new(context, line->program, strlen(line->program), NULL, made, &p, &diags);
     int n = arex_program_outputs(p);
     bool sound = arex_program_inputs(p) <= MOST_INPUTS && n <= MOST_OUTPUTS;
     for (const char *at = line->inputs; sound && *at && *at != '-'; at += strcspn(at, " "), at += *at == ' ') {
@@ -209,7 +209,7 @@ static FILE *open_corpus(const char *given)
     return f;
 }
 
-int selfcheck(arex_context *context, const char *file, const arex_call_options *options, bool update)
+int selfcheck(arex_context *context, const char *file, const arex_compile_options *made, const arex_call_options *options, bool update)
 {
     FILE *f = open_corpus(file);
     char *text = NULL;
@@ -229,7 +229,7 @@ int selfcheck(arex_context *context, const char *file, const arex_call_options *
             continue;
         }
         unescape(line.program);
-        uint64_t got = run_line(context, &line, options);
+        uint64_t got = run_line(context, &line, made, options);
         if (update)
             printf("%016" PRIx64 "%s\n", got, kept + strcspn(kept, "\t"));
         else if (got && got == line.hash)

@@ -11,11 +11,22 @@
 
 enum codegen_target { TARGET_CPU, TARGET_NVPTX };
 
+/* Who makes PTX of a module. */
+enum codegen_generator { GENERATOR_NVPTX, GENERATOR_NVVM };
+
+/* Where a part of a CUDA toolkit may lie, and what would put it there. */
+struct codegen_place {
+    const char *path, *provider;
+};
+
 struct codegen_options {
     enum codegen_target target;
     /* CPU: "" for the host, else a level such as "x86-64-v3" or an LLVM CPU name. NVPTX: "sm_90". Checked before use. */
     const char *arch;
     int ptx_version; /* 0: LLVM's choice for the arch; else 63, 74, 90 ...: at most what the driver takes */
+    enum codegen_generator generator; /* of a GPU's code */
+    const struct codegen_place *nvvm; /* where libNVVM may be, in the order of looking */
+    unsigned n_nvvm;
 };
 
 struct codegen_times {
@@ -35,12 +46,19 @@ struct codegen_host {
     bool has_fma;
 };
 
+/* libNVVM as it was found. */
+struct codegen_nvvm {
+    char path[1024];
+    int major, minor, ir_major, ir_minor;
+};
+
 struct codegen_api {
     uint32_t size; /* of this struct: both sides check it */
     bool (*compile)(const struct codegen_job *job, struct kernel_image *out, struct codegen_times *times, struct diags *diags);
-    /* stage: "llvm", "opt", "asm", "ptx"; text malloc'd, the caller frees it */
+    /* stage: "llvm", "opt", "asm", "nvvm", "ptx"; text malloc'd, the caller frees it */
     bool (*text)(const struct codegen_job *job, const char *stage, char **out, struct diags *diags);
     bool (*host)(struct codegen_host *out, struct diags *diags);
+    bool (*nvvm)(const struct codegen_place *places, unsigned n, struct codegen_nvvm *out, struct diags *diags);
 };
 
 /* The library's only exported symbol. */

@@ -16,6 +16,7 @@ struct emit_target {
     unsigned vector_bits; /* CPU */
     bool has_fma;
     bool has_half; /* an instruction for float16 to float32 and back */
+    enum codegen_generator generator;
     int sm;
 };
 

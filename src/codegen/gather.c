@@ -59,6 +59,27 @@ void gather_emit(struct gen *g, struct body *b, ir_id id, enum level level)
     body_set(b, id, level, gen_from_memory(g, out, t), body_fault_of(g, b, n->args[1]));
 }
 
+/* libNVVM's dialect has no atomic extreme of floats: what is there is read, and replaced if it is still the same. */
+static val extreme_by_exchange(struct gen *g, enum update kind, enum dtype t, val at, val value)
+{
+    struct ll *l = &g->l;
+    type bits = LLVMIntTypeInContext(l->ctx, 8u * type_table[t].size);
+    val first = LLVMBuildLoad2(l->b, bits, at, "");
+    LLVMSetAlignment(first, type_table[t].size);
+    block here = ll_here(l), again = ll_block(l, "exchange"), done = ll_block(l, "exchanged");
+    ll_br(l, again);
+    ll_at(l, again);
+    val was = ll_phi(l, bits, first, here), fault = NULL;
+    val args[3] = {LLVMBuildBitCast(l->b, was, gen_type(g, t), ""), value};
+    val next = gen_canonical_nan(g, prim_emit(g, kind == UPDATE_MIN ? PRIM_fminimum : PRIM_fmaximum, t, args, &fault), t);
+    val x = LLVMBuildAtomicCmpXchg(l->b, at, was, LLVMBuildBitCast(l->b, next, bits, ""), LLVMAtomicOrderingMonotonic, LLVMAtomicOrderingMonotonic, 0);
+    val found = LLVMBuildExtractValue(l->b, x, 0, "");
+    ll_phi_add(was, found, ll_here(l));
+    ll_cond(l, ll_eq(l, found, was), done, again);
+    ll_at(l, done);
+    return LLVMBuildBitCast(l->b, found, LLVMTypeOf(value), "");
+}
+
 static val change(struct gen *g, enum update kind, enum dtype t, val at, val value, val compare)
 {
     static const LLVMAtomicRMWBinOp ops[3][UPDATE_CAS] = {
@@ -79,6 +100,8 @@ static val change(struct gen *g, enum update kind, enum dtype t, val at, val val
                                    LLVMAtomicOrderingMonotonic, 0);
         return LLVMBuildBitCast(l->b, LLVMBuildExtractValue(l->b, x, 0, ""), LLVMTypeOf(value), "");
     }
+    if (sign == 2 && kind != UPDATE_ADD && g->gpu && g->target->generator == GENERATOR_NVVM)
+        return extreme_by_exchange(g, kind, t, at, value);
     return LLVMBuildAtomicRMW(l->b, ops[sign][kind], at, value, LLVMAtomicOrderingMonotonic, 0);
 }
 

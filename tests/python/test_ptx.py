@@ -1,4 +1,5 @@
 """All PTX that is emitted can be assembled, from the oldest GPU to the newest that is supported; needs NVIDIA's ptxas."""
+import functools
 import os
 import pathlib
 import shutil
@@ -21,9 +22,20 @@ PROGRAMS = {p.stem: p.read_text() for p in SAMPLES} | {
 ARCHS = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120"]
 
 
+@functools.cache
+def _help():
+    return subprocess.run([PTXAS, "--help"], capture_output=True, text=True).stdout
+
+
 def known(arch):
-    help_text = subprocess.run([PTXAS, "--help"], capture_output=True, text=True).stdout
-    return arch in help_text
+    return f"'{arch}'" in _help()
+
+
+def types_of(name):
+    rank = {"m": 2, "points": 2, "p": 2, "u": 2, "out": 2, "k": 0}
+    dtype = "int64" if name in ("integers", "histogram") else "float32"
+    inputs = arex.compile(PROGRAMS[name]).inputs
+    return ", ".join(f"{i}={dtype}" + (f"[{',' * (rank.get(i, 1) - 1)}]" if rank.get(i, 1) else "") for i in inputs) if "param" not in PROGRAMS[name] else None
 
 
 @pytest.mark.skipif(not PTXAS, reason="no ptxas here")
@@ -32,10 +44,7 @@ def known(arch):
 def test_assembles(name, arch, tmp_path):
     if not known(arch):
         pytest.skip(f"this ptxas does not know {arch}")
-    program = arex.compile(PROGRAMS[name])
-    rank = {"m": 2, "points": 2, "p": 2, "u": 2, "out": 2, "k": 0}
-    dtype = "int64" if name in ("integers", "histogram") else "float32"
-    types = ", ".join(f"{i}={dtype}" + (f"[{',' * (rank.get(i, 1) - 1)}]" if rank.get(i, 1) else "") for i in program.inputs) if "param" not in PROGRAMS[name] else None
+    program, types = arex.compile(PROGRAMS[name]), types_of(name)
     ptx = tmp_path / "kernel.ptx"
     ptx.write_text(program.emit("ptx", types=types, arch=arch, target="cuda"))
     subprocess.run([PTXAS, f"-arch={arch}", str(ptx), "-o", str(tmp_path / "kernel.cubin")], check=True)

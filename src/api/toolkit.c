@@ -1,0 +1,142 @@
+/*
+ * Where libNVVM may lie: a file that is named, or the places where a full CUDA toolkit, a trimmed one, conda and pip put
+ * it. The environment is read once, when the context is made; folders are looked at when the library is first needed.
+ */
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include "api.h"
+
+#define SONAME "libnvvm.so.4"
+
+enum { MOST_PLACES = 64 };
+
+static const char *const variables[TOOLKIT_VARIABLES] = {
+    [TOOLKIT_FILE] = "AREX_LIBNVVM", [TOOLKIT_HOME] = "CUDA_HOME", [TOOLKIT_PATH] = "CUDA_PATH", [TOOLKIT_CONDA] = "CONDA_PREFIX", [TOOLKIT_VENV] = "VIRTUAL_ENV"};
+
+static char *copy_of(const char *s)
+{
+    return s && *s ? strdup(s) : NULL;
+}
+
+void toolkit_init(struct toolkit *t, const char *file, const char *packages)
+{
+    t->given = copy_of(file);
+    t->packages = copy_of(packages);
+    for (int i = 0; i < TOOLKIT_VARIABLES; i++)
+        t->variable[i] = copy_of(getenv(variables[i]));
+}
+
+void toolkit_fini(struct toolkit *t)
+{
+    for (unsigned i = 0; i < t->n; i++)
+        free((char *)t->places[i].path);
+    free(t->places);
+    free(t->given);
+    free(t->packages);
+    for (int i = 0; i < TOOLKIT_VARIABLES; i++)
+        free(t->variable[i]);
+    memset(t, 0, sizeof *t);
+}
+
+/* Takes the path: once. */
+static void add(struct toolkit *t, char *path, const char *provider)
+{
+    bool known = !path || t->n == MOST_PLACES;
+    for (unsigned i = 0; i < t->n && !known; i++)
+        known = strcmp(t->places[i].path, path) == 0;
+    if (known)
+        free(path);
+    else
+        t->places[t->n++] = (struct codegen_place){path, provider};
+}
+
+static void add_joined(struct toolkit *t, const char *root, const char *rest, const char *provider)
+{
+    struct strbuf b = {0};
+    strbuf_printf(&b, "%s/%s", root, rest);
+    add(t, strbuf_take(&b), provider);
+}
+
+/* A full toolkit, and one cut down to what programs run with. */
+static void add_root(struct toolkit *t, const char *root, const char *provider)
+{
+    if (!root)
+        return;
+    add_joined(t, root, "nvvm/lib64/" SONAME, provider);
+    add_joined(t, root, "lib64/" SONAME, provider);
+    add_joined(t, root, "lib/" SONAME, provider);
+}
+
+/* What pip installs; wheels for CUDA 12 hold it with nvcc. */
+static void add_site(struct toolkit *t, const char *site)
+{
+    add_joined(t, site, "nvidia/cu13/lib/" SONAME, "the Python package nvidia-nvvm");
+    add_joined(t, site, "nvidia/cuda_nvcc/nvvm/lib64/libnvvm.so", "the Python package nvidia-cuda-nvcc-cu12");
+}
+
+static void add_sites_of(struct toolkit *t, const char *prefix)
+{
+    glob_t found = {0};
+    struct strbuf b = {0};
+    strbuf_printf(&b, "%s/lib/python3*/site-packages", prefix ? prefix : "");
+    if (prefix && b.s && glob(b.s, 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            add_site(t, found.gl_pathv[i]);
+    globfree(&found);
+    strbuf_fini(&b);
+}
+
+static void add_packages(struct toolkit *t, const char *list)
+{
+    char *own = copy_of(list), *rest = own, *one;
+    while (own && (one = strsep(&rest, ":")))
+        if (*one)
+            add_site(t, one);
+    free(own);
+}
+
+/* "/usr/local/cuda" is the one that is in use; others lie beside it under their versions. */
+static void add_usual(struct toolkit *t)
+{
+    static const char provider[] = "NVIDIA's CUDA toolkit";
+    glob_t found = {0};
+    add_root(t, "/usr/local/cuda", provider);
+    if (glob("/usr/local/cuda-[1-9]*", 0, NULL, &found) == 0)
+        for (size_t i = found.gl_pathc; i-- > 0;)
+            add_root(t, found.gl_pathv[i], provider);
+    globfree(&found);
+    add_root(t, "/opt/cuda", provider);
+    add(t, strdup(SONAME), "the system's list of libraries");
+}
+
+/* A file that is named is the only place: another library than the one asked for would surprise. */
+static void find_places(struct toolkit *t)
+{
+    if (t->given || t->variable[TOOLKIT_FILE]) {
+        add(t, strdup(t->given ? t->given : t->variable[TOOLKIT_FILE]), t->given ? "named in the options" : "named by AREX_LIBNVVM");
+        return;
+    }
+    add_root(t, t->variable[TOOLKIT_HOME], "the toolkit named by CUDA_HOME");
+    add_root(t, t->variable[TOOLKIT_PATH], "the toolkit named by CUDA_PATH");
+    add_root(t, t->variable[TOOLKIT_CONDA], "conda's package cuda-nvvm-impl");
+    add_packages(t, t->packages);
+    add_sites_of(t, t->variable[TOOLKIT_VENV]);
+    add_sites_of(t, t->variable[TOOLKIT_CONDA]);
+    add_usual(t);
+}
+
+const struct codegen_place *context_nvvm(struct arex_context *c, unsigned *n)
+{
+    struct toolkit *t = &c->toolkit;
+    pthread_mutex_lock(&c->lock);
+    if (!t->places) {
+        t->places = calloc(MOST_PLACES, sizeof *t->places);
+        if (t->places)
+            find_places(t);
+    }
+    *n = t->n;
+    const struct codegen_place *places = t->places;
+    pthread_mutex_unlock(&c->lock);
+    return places;
+}
