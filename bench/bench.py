@@ -1,14 +1,19 @@
 """Runs arex_bench and puts NumPy beside it: one table for the CPU and, where there is one, for the GPU.
 
-    ./dev bench            prints the tables (arguments go to arex_bench: --seconds S, --threads N)
+    ./dev bench                 prints the tables (arguments go to arex_bench: --seconds S, --threads N)
+    ./dev bench --generators    a GPU's kernels by both code generators instead: time, registers (where ptxas is), compilation
 Ratios are what counts: `of ceiling` is the time of the hand-written loop (the device's copy on a GPU) over ours, `NumPy`
 is NumPy's time over ours, in the same run on the same machine. Results are checked against NumPy in float64 first.
 """
 import datetime
 import json
+import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -16,6 +21,8 @@ import numpy as np
 import arex
 
 PROGRAM = sys.argv[1]
+OPTIONS = [o for o in sys.argv[2:] if o != "--generators"]
+PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path=os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin"))
 
 
 def cdf(d):
@@ -74,7 +81,7 @@ def speed_row(r):
 
 def table(target):
     check(target)
-    out = subprocess.run([PROGRAM, "--target", target, *sys.argv[2:]], check=True, capture_output=True, text=True).stdout
+    out = subprocess.run([PROGRAM, "--target", target, *OPTIONS], check=True, capture_output=True, text=True).stdout
     rows = [json.loads(line) for line in out.splitlines()]
     print(f"\n{target}\n{'program':20} {'dtype':8}{'n':>10}{'us':>10}{'GB/s':>7}{'of ceiling':>11}{'NumPy':>9}")
     for r in rows:
@@ -86,7 +93,49 @@ def table(target):
         print(f"{name:20} {dtype:8}{r['ready_ms']:9.2f}" + "".join(f"{r[s + '_us']:9.0f}" for s in STAGES))
 
 
-if __name__ == "__main__":
+# ---- the two code generators ----
+
+
+def registers(row, arch):
+    """Of each kernel in order, as ptxas counts them."""
+    if not PTXAS:
+        return "-"
+    program = arex.compile(row["source"], codegen=row["codegen"])
+    with tempfile.NamedTemporaryFile("w", suffix=".ptx") as file:
+        file.write(program.emit("ptx", types=", ".join(f"{i}={row['dtype']}[:]" for i in program.inputs), arch=arch))
+        file.flush()
+        told = subprocess.run([PTXAS, "-v", f"-arch={arch}", file.name, "-o", os.devnull], check=True, capture_output=True, text=True)
+    return " ".join(re.findall(r"Used (\d+) registers", told.stdout + told.stderr))
+
+
+def device_arch():
+    shown = subprocess.run([sys.executable, "-c", "import arex; arex.show_config()"], check=True, capture_output=True, text=True).stdout
+    return re.search(r"\bsm_\d+\b", shown)[0]
+
+
+def generators_row(pair, arch):
+    a, b = pair["nvptx"], pair["nvvm"]
+    return (f"{a['name']:20} {a['dtype']:8}{a['n']:10}{a['seconds'] * 1e6:11.1f}{b['seconds'] * 1e6:11.1f}{a['seconds'] / b['seconds']:7.2f}"
+            f"{registers(a, arch):>12}{registers(b, arch):>12}{a['ready_ms']:10.1f}{b['ready_ms']:10.1f}{a['backend_us'] / 1e3:10.1f}{b['backend_us'] / 1e3:10.1f}")
+
+
+def generators():
+    """Each case by one and then the other, in one process. The ratio is above 1 where libNVVM's kernel is the faster one."""
+    arch, pairs = device_arch(), {}
+    out = subprocess.run([PROGRAM, "--target", "cuda", "--codegen", "both", *OPTIONS], check=True, capture_output=True, text=True).stdout
+    for row in map(json.loads, out.splitlines()):
+        pairs.setdefault((row["name"], row["dtype"], row["n"]), {})[row["codegen"]] = row
+    print(f"\n{arch}\n{'':38}{'time in us':>29}{'registers':>24}{'until callable, ms':>20}{'the generator, ms':>20}")
+    print(f"{'program':20} {'dtype':8}{'n':>10}" + f"{'nvptx':>11}{'nvvm':>11}{'ratio':>7}" + f"{'nvptx':>12}{'nvvm':>12}" + f"{'nvptx':>10}{'nvvm':>10}" * 2)
+    for pair in pairs.values():
+        print(generators_row(pair, arch), flush=True)
+
+
+if __name__ == "__main__" and "--generators" in sys.argv:
+    arex.show_config()
+    print(datetime.date.today(), platform.platform())
+    generators()
+elif __name__ == "__main__":
     arex.show_config()
     print(datetime.date.today(), platform.platform(), "NumPy", np.__version__)
     table("cpu")

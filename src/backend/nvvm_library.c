@@ -1,15 +1,46 @@
 /* Finding and opening libNVVM. See nvvm.h. */
 #include <dlfcn.h>
-#include <limits.h>
+#include <elf.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "backend/nvvm.h"
 
 #define NO_SPAN ((struct span){0, 0})
 
 /* The IR is that of version 2; CUDA 10 and older read another. */
 enum { IR_MAJOR = 2 };
+
+static bool segments_inside(int file, const Elf64_Ehdr *h, uint64_t size)
+{
+    for (unsigned i = 0; i < h->e_phnum; i++) {
+        Elf64_Phdr p;
+        if (pread(file, &p, sizeof p, (off_t)(h->e_phoff + i * sizeof p)) != (ssize_t)sizeof p)
+            return false;
+        if (p.p_type == PT_LOAD && (p.p_offset > size || p.p_filesz > size - p.p_offset))
+            return false;
+    }
+    return true;
+}
+
+/* The loader maps a file that was cut off, by a full disk or half a download, and the process dies at the first touch of what is
+ * missing. What is not a library at all, or cannot be read, is left for the loader to say. */
+static bool cut_off(const char *path)
+{
+    Elf64_Ehdr h;
+    struct stat s;
+    bool cut = false;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file >= 0 && fstat(file, &s) == 0 && S_ISREG(s.st_mode) && pread(file, &h, sizeof h, 0) == (ssize_t)sizeof h &&
+        memcmp(h.e_ident, ELFMAG, SELFMAG) == 0 && h.e_ident[EI_CLASS] == ELFCLASS64 && h.e_phentsize == sizeof(Elf64_Phdr))
+        cut = h.e_phoff > (uint64_t)s.st_size || !segments_inside(file, &h, (uint64_t)s.st_size);
+    if (file >= 0)
+        close(file);
+    return cut;
+}
 
 static bool find(void *library, const char *symbol, void *out, struct strbuf *why)
 {
@@ -42,6 +73,10 @@ static bool new_enough(const struct nvvm *n, struct strbuf *why)
 /* It stays in the process: like LLVM it keeps tables, and the next compilation finds it ready. Its symbols meet no one else's. */
 static bool open_file(struct nvvm *n, const char *path, struct strbuf *why)
 {
+    if (cut_off(path)) {
+        strbuf_puts(why, "the file is cut off: install it again");
+        return false;
+    }
     n->library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!n->library) {
         const char *said = dlerror();

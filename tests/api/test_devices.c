@@ -270,6 +270,51 @@ static void test_overlap_on_a_device(void **state)
     context_done();
 }
 
+/* The second code generator, chosen and not there: said by the call that needs it, and by no other. */
+static void test_no_libnvvm(void **state)
+{
+    double data[2] = {3, 4};
+    arex_array x = vector(AREX_FLOAT64, data, 2), out = {.device = -1};
+    arex_context_options o;
+    arex_compile_options made;
+    arex_call_options call;
+    arex_program *p = NULL;
+    arex_diagnostics *d = NULL;
+    char *text = NULL;
+    (void)state;
+    fake.reset();
+    arex_context_options_init(&o);
+    o.cuda_driver = fake.path;
+    o.libnvvm = "/nowhere/libnvvm.so.4";
+    assert_int_equal(arex_context_new(&o, &context, NULL), AREX_OK);
+    arex_compile_options_init(&made);
+    made.codegen = 3;
+    expect_told(arex_program_new(context, "sum(x*x)", 8, NULL, &made, &p, &d), AREX_ERROR_USAGE, &d, "AX0701");
+    made.codegen = -1;
+    expect_told(arex_program_new(context, "sum(x*x)", 8, NULL, &made, &p, &d), AREX_ERROR_USAGE, &d, "AX0701");
+    made.codegen = AREX_CODEGEN_NVVM;
+    assert_int_equal(arex_program_new(context, "sum(x*x)", 8, NULL, &made, &p, &d), AREX_OK);
+    arex_call_options_init(&call);
+    call.target = AREX_TARGET_CUDA;
+    arex_status got = arex_call(p, &x, 1, &out, 1, &call, &d);
+    assert_non_null(strstr(all_text(d), "/nowhere/libnvvm.so.4 (named in the options): "));
+    expect_told(got, AREX_ERROR_MACHINE, &d, "AX0506");
+    expect_told(arex_emit(p, "ptx", AREX_TARGET_CUDA, "sm_90", NULL, &text, &d), AREX_ERROR_MACHINE, &d, "AX0506");
+    assert_int_equal(arex_emit(p, "nvvm", AREX_TARGET_CUDA, "sm_90", NULL, &text, &d), AREX_OK);
+    assert_non_null(strstr(text, "!nvvmir.version"));
+    arex_free(text);
+    call.target = AREX_TARGET_CPU;
+    assert_int_equal(arex_call(p, &x, 1, &out, 1, &call, &d), AREX_OK);
+    assert_true(*(double *)out.data == 25);
+    arex_array_free(context, &out);
+    arex_program_free(p);
+    assert_int_equal(arex_doctor(context, 0, &text), AREX_OK);
+    assert_non_null(strstr(text, "libNVVM was not found"));
+    assert_non_null(strstr(text, "/nowhere/libnvvm.so.4"));
+    arex_free(text);
+    context_done();
+}
+
 /* What the report says of a driver and of a code generator that are not there. */
 static void test_doctor(void **state)
 {
@@ -299,7 +344,7 @@ int run_device_tests(const char *folder)
     find_file(fake.old_path, sizeof fake.old_path, folder, "libfake_cuda_old.so");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_old_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_refusals), cmocka_unit_test(test_full_device),
-        cmocka_unit_test(test_device_memory), cmocka_unit_test(test_call), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_device_memory), cmocka_unit_test(test_call), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_doctor),
     };
     return cmocka_run_group_tests_name("devices", tests, open_fake, close_fake);
 }

@@ -476,13 +476,13 @@ static void one_stage(const struct test_plan *p, enum codegen_target target, con
 
 static void test_stages(void **state)
 {
-    static const char *const stages[] = {"llvm", "opt", "asm", "ptx", "", "LLVM", "sass", "llvm2"};
+    static const char *const stages[] = {"llvm", "opt", "asm", "ptx", "", "LLVM", "sass", "llvm2", "nvvm"};
     struct test_plan p;
     (void)state;
     assert_true(plan_make(&p, "sum(x*x)", DT_float32));
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 9; i++) {
         one_stage(&p, TARGET_CPU, stages[i], i < 3);
-        one_stage(&p, TARGET_NVPTX, stages[i], i < 2 || i == 3);
+        one_stage(&p, TARGET_NVPTX, stages[i], i < 2 || i == 3 || i == 8);
     }
     plan_fini(&p);
 }

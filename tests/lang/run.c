@@ -11,7 +11,8 @@
  *   # launch: 4 2 1, 16 16 1                  of a kernel: blocks, threads of a block (x y z); what it changes are its outputs
  *   # targets: reference cpu cuda
  *
- * All targets must agree bit for bit. Closes with counts.
+ * All targets must agree bit for bit. The environment variable AREX_CODEGEN (nvptx, nvvm) says who makes the GPU's code.
+ * Closes with counts.
  */
 #include <ctype.h>
 #include <inttypes.h>
@@ -63,6 +64,7 @@ struct test_case {
 struct runner {
     arex_context *context;
     const char *file;
+    arex_compile_options made;
     bool cuda;
     int passed, failed, skipped;
 };
@@ -471,7 +473,7 @@ static bool run_target(struct runner *r, const struct test_case *t, int target, 
     arex_diagnostics *diags = NULL;
     arex_array in[MAX_INPUTS + 1] = {0}, out[MAX_EXPECTS + 1] = {0};
     arex_call_options options;
-    arex_status status = arex_program_new(r->context, t->text, t->n, t->name, NULL, &program, &diags);
+    arex_status status = arex_program_new(r->context, t->text, t->n, t->name, &r->made, &program, &diags);
     int n = program ? arex_program_outputs(program) : 0;
     bool ok = true;
     if (!status && (n > MAX_EXPECTS || arex_program_inputs(program) > MAX_INPUTS || !bind(t, program, in))) {
@@ -586,12 +588,26 @@ static void run_file(struct runner *r, const char *path)
     free(text);
 }
 
+static bool choose_generator(struct runner *r)
+{
+    const char *name = getenv("AREX_CODEGEN");
+    arex_compile_options_init(&r->made);
+    if (!name || !strcmp(name, "nvptx"))
+        return true;
+    r->made.codegen = AREX_CODEGEN_NVVM;
+    return !strcmp(name, "nvvm");
+}
+
 int main(int argc, char **argv)
 {
     struct runner r = {0};
     arex_diagnostics *diags = NULL;
     int devices = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!choose_generator(&r)) {
+        puts("AREX_CODEGEN is nvptx or nvvm");
+        return 2;
+    }
     if (arex_context_new(NULL, &r.context, &diags)) {
         puts("no context");
         return 1;
@@ -603,7 +619,7 @@ int main(int argc, char **argv)
     arex_diagnostics_free(diags);
     for (int i = 1; i < argc; i++)
         run_file(&r, argv[i]);
-    printf("targets: reference cpu%s\n", r.cuda ? " cuda" : "");
+    printf("targets: reference cpu%s%s\n", r.cuda ? " cuda" : "", r.made.codegen == AREX_CODEGEN_NVVM ? " by nvvm" : "");
     arex_context_free(r.context);
     printf("%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped);
     return r.failed || !r.passed;

@@ -13,6 +13,11 @@ def _command():
     return str(Path(__file__).resolve().parents[2] / "build/release/src/cli/arex")
 
 
+# AREX_CODEGEN: who makes a GPU's code where a test does not say
+if os.environ.get("AREX_CODEGEN"):
+    arex.program.CODEGENS["auto"] = arex.program.CODEGENS[os.environ["AREX_CODEGEN"]]
+
+
 @pytest.fixture(scope="session")
 def command():
     return _command()

@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 
@@ -274,7 +273,7 @@ def test_layouts(layout, command, tmp_path):
     variable, value, place = LAYOUTS[layout]
     file = tmp_path / place
     file.parent.mkdir(parents=True)
-    shutil.copyfile(real_library(), file)
+    file.symlink_to(real_library().resolve())
     environment = {variable: value.format(tmp_path)}
     assert json.loads(run(command, environment, "doctor", "--json").stdout)["libnvvm"].endswith(f", {file}")
     assert "NVIDIA NVVM Compiler" in emit_ptx(command, environment).stdout
@@ -285,7 +284,7 @@ def test_packages_of_python(command, tmp_path):
     """Where pip put it is found from Python though no variable names the place."""
     file = tmp_path / "nvidia/cu13/lib/libnvvm.so.4"
     file.parent.mkdir(parents=True)
-    shutil.copyfile(real_library(), file)
+    file.symlink_to(real_library().resolve())
     path = os.pathsep.join([str(ROOT / "python"), str(tmp_path)]) if (ROOT / "python").exists() else str(tmp_path)
     shown = run(sys.executable, {"PYTHONPATH": path, "AREX_LIBRARY": str(arex._library_path)}, "-c", "import arex; arex.show_config()")
     assert str(file) in shown.stdout, shown
