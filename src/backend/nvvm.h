@@ -69,6 +69,7 @@ void nvvm_pointer_type(struct nvvm_printer *p, LLVMValueRef pointer, LLVMTypeRef
 
 /* ---- nvvm_calls.c ---- */
 void nvvm_call(struct nvvm_printer *p, LLVMValueRef call);
+void nvvm_widen_halves(struct nvvm_printer *p, LLVMValueRef cast);
 void nvvm_atomic_add(struct nvvm_printer *p, LLVMValueRef rmw); /* of floats */
 
 #endif

@@ -170,6 +170,24 @@ static void by_element(struct nvvm_printer *p, const struct intrinsic *k, LLVMVa
     }
 }
 
+/* libNVVM 13.0 narrows a comparison of widened vectors to one of their halves, and then compares the bits of each half as
+ * though they were a float32: -0 is no zero. One by one, it compares right. */
+void nvvm_widen_halves(struct nvvm_printer *p, LLVMValueRef cast)
+{
+    LLVMTypeRef t = LLVMTypeOf(cast);
+    LLVMValueRef from = LLVMGetOperand(cast, 0);
+    struct nvvm_word all = {"undef"}, into;
+    unsigned n = nvvm_width(t);
+    result_name(cast, &into);
+    for (unsigned i = 0; i < n; i++) {
+        struct nvvm_word half = element_of(p, from, i), one = nvvm_temporary(p), next = i + 1 == n ? into : nvvm_temporary(p);
+        strbuf_printf(&p->out, "  %s = fpext half %s to %s\n", n == 1 ? into.s : one.s, half.s, real_type(bits_of(nvvm_scalar(t))));
+        if (n > 1)
+            put_element(p, t, next.s, all.s, one.s, i);
+        all = next;
+    }
+}
+
 /* Elements joined one after another. */
 static void reduce(struct nvvm_printer *p, LLVMValueRef call, const char *op)
 {

@@ -88,6 +88,14 @@ static void cast(struct nvvm_printer *p, LLVMValueRef i, const char *word)
     nvvm_type(p, LLVMTypeOf(i));
 }
 
+static void widening(struct nvvm_printer *p, LLVMValueRef i, const char *word)
+{
+    if (LLVMGetTypeKind(nvvm_scalar(LLVMTypeOf(LLVMGetOperand(i, 0)))) == LLVMHalfTypeKind)
+        nvvm_widen_halves(p, i);
+    else
+        cast(p, i, word);
+}
+
 static const char *const int_predicates[] = {
     [LLVMIntEQ] = "eq", [LLVMIntNE] = "ne", [LLVMIntUGT] = "ugt", [LLVMIntUGE] = "uge", [LLVMIntULT] = "ult", [LLVMIntULE] = "ule",
     [LLVMIntSGT] = "sgt", [LLVMIntSGE] = "sge", [LLVMIntSLT] = "slt", [LLVMIntSLE] = "sle"};
@@ -302,7 +310,7 @@ static const struct words {
     {LLVMAnd, "and", binary}, {LLVMOr, "or", binary}, {LLVMXor, "xor", binary}, {LLVMFAdd, "fadd", binary}, {LLVMFSub, "fsub", binary},
     {LLVMFMul, "fmul", binary}, {LLVMFDiv, "fdiv", binary}, {LLVMFNeg, "fsub", negation}, {LLVMICmp, "icmp", comparison}, {LLVMFCmp, "fcmp", comparison},
     {LLVMTrunc, "trunc", cast}, {LLVMZExt, "zext", cast}, {LLVMSExt, "sext", cast}, {LLVMFPToUI, "fptoui", cast}, {LLVMFPToSI, "fptosi", cast},
-    {LLVMUIToFP, "uitofp", cast}, {LLVMSIToFP, "sitofp", cast}, {LLVMFPTrunc, "fptrunc", cast}, {LLVMFPExt, "fpext", cast},
+    {LLVMUIToFP, "uitofp", cast}, {LLVMSIToFP, "sitofp", cast}, {LLVMFPTrunc, "fptrunc", cast}, {LLVMFPExt, "fpext", widening},
     {LLVMPtrToInt, "ptrtoint", cast}, {LLVMIntToPtr, "inttoptr", cast}, {LLVMBitCast, "bitcast", cast}, {LLVMSelect, "select", listed},
     {LLVMExtractElement, "extractelement", listed}, {LLVMInsertElement, "insertelement", listed}, {LLVMShuffleVector, "shufflevector", shuffle},
     {LLVMPHI, "phi", phi}, {LLVMBr, "br", jump}, {LLVMRet, "ret", leave}, {LLVMAlloca, "alloca", room}, {LLVMLoad, "load", load},

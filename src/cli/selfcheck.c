@@ -10,16 +10,19 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "cli.h"
 
-enum { MOST_INPUTS = 8, MOST_OUTPUTS = 16, SPECIAL_EVERY = 17 };
+enum { MOST_INPUTS = 8, MOST_OUTPUTS = 16, MOST_WORKERS = 15, SPECIAL_EVERY = 17 };
 
+/* A comment has no program. */
 struct corpus_line {
-    uint64_t hash;
-    char *inputs, *program;
+    uint64_t hash, got;
+    char *inputs, *written, *program;
 };
 
 static uint64_t fnv(uint64_t h, const void *bytes, size_t n)
@@ -175,16 +178,29 @@ static void unescape(char *s)
     *to = 0;
 }
 
+static void free_line(struct corpus_line *l)
+{
+    free(l->inputs);
+    free(l->written);
+    free(l->program);
+}
+
+/* False when memory ran out. What has no three parts is kept as it is. */
 static bool parse_line(char *text, struct corpus_line *out)
 {
-    char *tab = strchr(text, '\t'), *second = tab ? strchr(tab + 1, '\t') : NULL;
-    if (!second)
-        return false;
-    *tab = *second = 0;
+    char *tab = strchr(text, '\t');
+    *out = (struct corpus_line){0};
+    if (text[0] == '#' || !tab || !strchr(tab + 1, '\t'))
+        return (out->written = strdup(text)) != NULL;
     out->hash = strtoull(text, NULL, 16);
-    out->inputs = tab + 1;
-    out->program = second + 1;
-    return true;
+    text = tab + 1;
+    out->inputs = strndup(text, strcspn(text, "\t"));
+    text += strcspn(text, "\t") + 1;
+    out->written = strdup(text);
+    out->program = strdup(text);
+    if (out->program)
+        unescape(out->program);
+    return out->inputs && out->written && out->program;
 }
 
 /* Where it is installed, where it lies in a bundle, where it is made. */
@@ -209,40 +225,99 @@ static FILE *open_corpus(const char *given)
     return f;
 }
 
-int selfcheck(arex_context *context, const char *file, const arex_compile_options *made, const arex_call_options *options, bool update)
+/* The corpus, and the next line that nobody has run. */
+struct corpus {
+    struct corpus_line *lines;
+    size_t n;
+    atomic_size_t next;
+    arex_context *context;
+    const arex_compile_options *made;
+    const arex_call_options *options;
+};
+
+static bool add_line(struct corpus *c, char *text)
 {
-    FILE *f = open_corpus(file);
+    struct corpus_line *more = realloc(c->lines, (c->n + 1) * sizeof *more);
+    if (!more)
+        return false;
+    c->lines = more;
+    text[strcspn(text, "\n")] = 0;
+    return parse_line(text, &c->lines[c->n++]);
+}
+
+static bool read_lines(FILE *f, struct corpus *c)
+{
     char *text = NULL;
     size_t room = 0;
-    unsigned agree = 0, differ = 0;
-    if (!f)
-        return EXIT_USE;
-    for (ssize_t n; (n = getline(&text, &room, f)) > 0;) {
-        struct corpus_line line;
-        if (text[n - 1] == '\n')
-            text[n - 1] = 0;
-        char *kept = strdup(text);
-        if (!kept || text[0] == '#' || !parse_line(text, &line)) {
-            if (update && kept)
-                puts(kept);
-            free(kept);
-            continue;
-        }
-        unescape(line.program);
-        uint64_t got = run_line(context, &line, made, options);
-        if (update)
-            printf("%016" PRIx64 "%s\n", got, kept + strcspn(kept, "\t"));
-        else if (got && got == line.hash)
-            agree++;
-        else {
-            differ++;
-            printf("differs: %s\n", strchr(strchr(kept, '\t') + 1, '\t') + 1);
-        }
-        free(kept);
-    }
+    bool ok = true;
+    while (ok && getline(&text, &room, f) > 0)
+        ok = add_line(c, text);
     free(text);
+    return ok && !ferror(f);
+}
+
+static void *work(void *corpus)
+{
+    struct corpus *c = corpus;
+    for (size_t i; (i = atomic_fetch_add(&c->next, 1)) < c->n;)
+        if (c->lines[i].program)
+            c->lines[i].got = run_line(c->context, &c->lines[i], c->made, c->options);
+    return NULL;
+}
+
+/* Most of the time is the compiler's, which knows one thread. */
+static void run_all(struct corpus *c)
+{
+    pthread_t threads[MOST_WORKERS];
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int n = 0;
+    while (n < MOST_WORKERS && n + 1 < cores && !pthread_create(&threads[n], NULL, work, c))
+        n++;
+    work(c);
+    while (n > 0)
+        pthread_join(threads[--n], NULL);
+}
+
+static int report(const struct corpus *c)
+{
+    unsigned agree = 0, differ = 0;
+    for (const struct corpus_line *l = c->lines; l < c->lines + c->n; l++) {
+        bool same = l->got && l->got == l->hash;
+        agree += l->program && same;
+        differ += l->program && !same;
+        if (l->program && !same)
+            printf("differs: %s\n", l->written);
+    }
+    printf("%u programs agree, %u differ\n", agree, differ);
+    return differ || !agree ? EXIT_PROGRAM : EXIT_OK;
+}
+
+static int report_new(const struct corpus *c)
+{
+    for (const struct corpus_line *l = c->lines; l < c->lines + c->n; l++)
+        if (l->program)
+            printf("%016" PRIx64 "\t%s\t%s\n", l->got, l->inputs, l->written);
+        else
+            puts(l->written);
+    return EXIT_OK;
+}
+
+int selfcheck(arex_context *context, const char *file, const arex_compile_options *made, const arex_call_options *options, bool update)
+{
+    struct corpus c = {.context = context, .made = made, .options = options};
+    FILE *f = open_corpus(file);
+    int status = EXIT_USE;
+    if (!f)
+        return status;
+    if (read_lines(f, &c)) {
+        run_all(&c);
+        status = update ? report_new(&c) : report(&c);
+    } else {
+        fprintf(stderr, "error: the corpus cannot be read\n");
+    }
     fclose(f);
-    if (!update)
-        printf("%u programs agree, %u differ\n", agree, differ);
-    return differ || (!update && !agree) ? EXIT_PROGRAM : EXIT_OK;
+    while (c.n > 0)
+        free_line(&c.lines[--c.n]);
+    free(c.lines);
+    return status;
 }

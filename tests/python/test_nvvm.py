@@ -248,6 +248,13 @@ def test_empty_wrong_and_truncated(command, tmp_path):
 
 
 @needs_library
+def test_halves_are_compared_by_value(cli):
+    """A vector of halves that is widened only to be compared: read as raw bits, -0 would not be 0."""
+    ptx = cli("emit", "--stage", "ptx", "--codegen", "nvvm", "param x: float16[n]; return bool(x), x < 1").stdout
+    assert "setp" in ptx and not re.search(r"ld\.global(\.v\d)?\.b16\s+\{?%f", ptx)
+
+
+@needs_library
 def test_cut_short(command, tmp_path):
     whole = real_library().resolve().read_bytes()
     for n in (len(whole) // 2, 64, 4096):
@@ -285,7 +292,7 @@ def test_packages_of_python(command, tmp_path):
     file = tmp_path / "nvidia/cu13/lib/libnvvm.so.4"
     file.parent.mkdir(parents=True)
     file.symlink_to(real_library().resolve())
-    path = os.pathsep.join([str(ROOT / "python"), str(tmp_path)]) if (ROOT / "python").exists() else str(tmp_path)
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     shown = run(sys.executable, {"PYTHONPATH": path, "AREX_LIBRARY": str(arex._library_path)}, "-c", "import arex; arex.show_config()")
     assert str(file) in shown.stdout, shown
 
