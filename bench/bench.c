@@ -26,16 +26,26 @@ enum { MOST_INPUTS = 4, MOST_SAMPLES = 4096, COMPILATIONS = 5, WORKERS = 64 };
     "def cdf(d) { k = 1 / (1 + 0.2316419 * abs(d)); p = ((((1.330274429 * k - 1.821255978) * k + 1.781477937) * k - 0.356563782) * k + 0.319381530) * k\n" \
     "  tail = 0.3989422804014327 * exp(-0.5 * d * d) * p; return where(d > 0, 1 - tail, tail) }\n"
 
+enum result { SCALAR, LINE, ARRAY }; /* a line of a square matrix */
+
+/* Those of rank 2 are over square matrices of as many elements. */
 static const struct workload {
     const char *name, *source, *ceiling;
-    int inputs, outputs_per_element; /* arrays written, 0 for a reduction */
+    int rank, inputs, outputs;
+    enum result result;
 } workloads[] = {
-    {"sum(x*x)", "sum(x*x)", "read", 1, 0},
-    {"2*x+3*y", "2*x+3*y", "triad", 2, 1},
-    {"sin(x)**2+cos(x)**2", "sin(x)**2+cos(x)**2", "copy", 1, 1},
+    {"sum(x*x)", "sum(x*x)", "read", 1, 1, 1, SCALAR},
+    {"sqrt(sum((x-y)**2))", "sqrt(sum((x-y)**2))", "none", 1, 2, 1, SCALAR},
+    {"2*x+3*y", "2*x+3*y", "triad", 1, 2, 1, ARRAY},
+    {"sin(x)", "sin(x)", "copy", 1, 1, 1, ARRAY},
+    {"sin(x)**2+cos(x)**2", "sin(x)**2+cos(x)**2", "copy", 1, 1, 1, ARRAY},
     {"black-scholes", CDF "d1 = (log(x / y) + (0.02 + 0.045) * z) / (0.3 * sqrt(z)); d2 = d1 - 0.3 * sqrt(z)\n"
                           "call = x * cdf(d1) - y * exp(-0.02 * z) * cdf(d2); return call, call - x + y * exp(-0.02 * z)",
-     "none", 3, 2},
+     "none", 1, 3, 2, ARRAY},
+    {"sum(x, 1)", "sum(x, 1)", "read", 2, 1, 1, LINE},
+    {"sum(x, 0)", "sum(x, 0)", "read", 2, 1, 1, LINE},
+    {"softmax", "e = exp(x - max(x, 1, keepdims=True)); return e / sum(e, 1, keepdims=True)", "copy", 2, 1, 1, ARRAY},
+    {"layer norm", "c = x - mean(x, 1, keepdims=True); return c / sqrt(mean(c * c, 1, keepdims=True) + 1e-5)", "copy", 2, 1, 1, ARRAY},
 };
 
 static double now(void)
@@ -187,14 +197,14 @@ static double time_loop(struct loop_job *j, double seconds)
     return median(t, n);
 }
 
-static double cpu_ceiling(const struct workload *w, const arex_array *in, arex_array *out, double seconds)
+static double cpu_ceiling(const struct workload *w, const arex_array *in, int64_t n, arex_array *out, double seconds)
 {
-    struct loop_job j = {.x = in[0].data, .y = w->inputs > 1 ? in[1].data : NULL, .out = out->data, .n = (size_t)in[0].shape[0], .wide = in[0].dtype == AREX_FLOAT64, .kind = w->ceiling};
+    struct loop_job j = {.x = in[0].data, .y = w->inputs > 1 ? in[1].data : NULL, .out = out->data, .n = (size_t)n, .wide = in[0].dtype == AREX_FLOAT64, .kind = w->ceiling};
     if (strcmp(w->ceiling, "none") == 0)
         return 0;
     stream_stores = false;
     double best = time_loop(&j, seconds / 2);
-    if (w->outputs_per_element) {
+    if (w->result == ARRAY) {
         stream_stores = true;
         double streamed = time_loop(&j, seconds / 2);
         best = streamed < best ? streamed : best;
@@ -274,11 +284,10 @@ static double time_calls(struct bench *b, arex_program *p, const arex_array *in,
 }
 
 /* Bytes a second of the device's own copy, over the size at hand. */
-static double gpu_ceiling(struct bench *b, const arex_array *x, arex_array *out, double bytes)
+static double gpu_ceiling(const arex_array *x, int64_t n, arex_array *out, double bytes)
 {
     double t[64];
-    size_t size = (size_t)x->shape[0] * arex_dtype_size(x->dtype);
-    (void)b;
+    size_t size = (size_t)n * arex_dtype_size(x->dtype);
     for (int i = 0; i < 64; i++) {
         float ms;
         gpu.record(gpu.begin, gpu.stream);
@@ -329,6 +338,32 @@ static arex_array make_input(struct bench *b, int dtype, int64_t n, unsigned see
     return there;
 }
 
+static int64_t side(int64_t n)
+{
+    return (int64_t)(sqrt((double)n) + 0.5);
+}
+
+/* Square, its memory as it was. */
+static void fold(arex_array *a, int64_t n)
+{
+    int64_t size = (int64_t)arex_dtype_size(a->dtype);
+    a->rank = 2;
+    a->shape[0] = a->shape[1] = side(n);
+    a->strides[0] = side(n) * size;
+    a->strides[1] = size;
+}
+
+static arex_array make_output(struct bench *b, const struct workload *w, int dtype, int64_t n)
+{
+    const int64_t extents[] = {[SCALAR] = 1, [LINE] = side(n), [ARRAY] = n};
+    arex_array a = make(b, dtype, extents[w->result], b->cuda ? 0 : -1);
+    if (w->result == SCALAR)
+        a.rank = 0;
+    if (w->result == ARRAY && w->rank == 2)
+        fold(&a, n);
+    return a;
+}
+
 static arex_program *compile(struct bench *b, const struct workload *w, const arex_array *in, double *ready)
 {
     arex_program *p = NULL;
@@ -355,35 +390,35 @@ static void print_source(const char *source)
 static void measure(struct bench *b, const struct workload *w, int dtype, int64_t n)
 {
     arex_array in[MOST_INPUTS], out[2], scratch;
-    int outputs = w->outputs_per_element ? w->outputs_per_element : 1;
     double ready[COMPILATIONS];
     arex_program *p = NULL;
-    for (int i = 0; i < w->inputs; i++)
+    for (int i = 0; i < w->inputs; i++) {
         in[i] = make_input(b, dtype, n, (unsigned)i);
-    for (int i = 0; i < outputs; i++) {
-        out[i] = make(b, dtype, w->outputs_per_element ? n : 1, b->cuda ? 0 : -1);
-        out[i].rank = w->outputs_per_element ? 1 : 0;
+        if (w->rank == 2)
+            fold(&in[i], n);
     }
+    for (int i = 0; i < w->outputs; i++)
+        out[i] = make_output(b, w, dtype, n);
     scratch = make(b, dtype, n, b->cuda ? 0 : -1);
     for (int i = 0; i < COMPILATIONS; i++) {
         arex_program_free(p);
         p = compile(b, w, in, &ready[i]); /* the first pays for pages and LLVM's own tables: the median leaves it out */
     }
-    double t = time_calls(b, p, in, w->inputs, out, outputs);
-    double bytes = (double)n * (double)arex_dtype_size(dtype) * (w->inputs + w->outputs_per_element);
-    double ceiling = b->cuda ? gpu_ceiling(b, &in[0], &scratch, bytes) : cpu_ceiling(w, in, &scratch, b->seconds);
+    double t = time_calls(b, p, in, w->inputs, out, w->outputs);
+    double bytes = (double)n * (double)arex_dtype_size(dtype) * (w->inputs + (w->result == ARRAY ? w->outputs : 0));
+    double ceiling = b->cuda ? gpu_ceiling(&in[0], n, &scratch, bytes) : cpu_ceiling(w, in, n, &scratch, b->seconds);
     arex_stats s = {.size = sizeof s};
     arex_program_stats(p, &s);
     print_source(w->source);
-    printf("\"name\": \"%s\", \"codegen\": \"%s\", \"dtype\": \"%s\", \"n\": %lld, \"seconds\": %.9g, \"ceiling\": %.9g, \"bytes\": %.0f, \"ready_ms\": %.3f, "
+    printf("\"name\": \"%s\", \"rank\": %d, \"codegen\": \"%s\", \"dtype\": \"%s\", \"n\": %lld, \"seconds\": %.9g, \"ceiling\": %.9g, \"bytes\": %.0f, \"ready_ms\": %.3f, "
            "\"parse_us\": %.1f, \"sema_us\": %.1f, \"loop_us\": %.1f, \"emit_us\": %.1f, \"backend_us\": %.1f, \"load_us\": %.1f}\n",
-           w->name, b->made.codegen == AREX_CODEGEN_NVVM ? "nvvm" : "nvptx", arex_dtype_name(dtype), (long long)n, t, ceiling, bytes, 1e3 * median(ready, COMPILATIONS), 1e-3 * (double)s.parse_ns, 1e-3 * (double)s.sema_ns,
+           w->name, w->rank, b->made.codegen == AREX_CODEGEN_NVVM ? "nvvm" : "nvptx", arex_dtype_name(dtype), (long long)n, t, ceiling, bytes, 1e3 * median(ready, COMPILATIONS), 1e-3 * (double)s.parse_ns, 1e-3 * (double)s.sema_ns,
            1e-3 * (double)s.loop_ns, 1e-3 * (double)s.emit_ns, 1e-3 * (double)s.backend_ns, 1e-3 * (double)s.load_ns);
     fflush(stdout);
     arex_program_free(p);
     for (int i = 0; i < w->inputs; i++)
         arex_array_free(b->context, &in[i]);
-    for (int i = 0; i < outputs; i++)
+    for (int i = 0; i < w->outputs; i++)
         arex_array_free(b->context, &out[i]);
     arex_array_free(b->context, &scratch);
 }

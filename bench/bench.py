@@ -3,7 +3,7 @@
     ./dev bench                 prints the tables (arguments go to arex_bench: --seconds S, --threads N)
     ./dev bench --generators    a GPU's kernels by both code generators instead: time, registers (where ptxas is), compilation
 Ratios are what counts: `of ceiling` is the time of the hand-written loop (the device's copy on a GPU) over ours, `NumPy`
-is NumPy's time over ours, in the same run on the same machine. Results are checked against NumPy in float64 first.
+is NumPy's time over ours, in the same run on the same machine. Results are checked against NumPy in float64.
 """
 import datetime
 import json
@@ -39,18 +39,41 @@ def black_scholes(x, y, z):
     return call, call - x + y * np.exp(-0.02 * z)
 
 
+def softmax(x):
+    e = np.exp(x - x.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def layer_norm(x):
+    c = x - x.mean(1, keepdims=True)
+    return c / np.sqrt((c * c).mean(1, keepdims=True) + 1e-5)
+
+
+# inputs, their rank, what NumPy does
 NUMPY = {
-    "sum(x*x)": (1, lambda x: np.sum(x * x)),
-    "2*x+3*y": (2, lambda x, y: 2 * x + 3 * y),
-    "sin(x)**2+cos(x)**2": (1, lambda x: np.sin(x) ** 2 + np.cos(x) ** 2),
-    "black-scholes": (3, black_scholes),
+    "sum(x*x)": (1, 1, lambda x: np.sum(x * x)),
+    "sqrt(sum((x-y)**2))": (2, 1, lambda x, y: np.sqrt(np.sum((x - y) ** 2))),
+    "2*x+3*y": (2, 1, lambda x, y: 2 * x + 3 * y),
+    "sin(x)": (1, 1, np.sin),
+    "sin(x)**2+cos(x)**2": (1, 1, lambda x: np.sin(x) ** 2 + np.cos(x) ** 2),
+    "black-scholes": (3, 1, black_scholes),
+    "sum(x, 1)": (1, 2, lambda x: x.sum(1)),
+    "sum(x, 0)": (1, 2, lambda x: x.sum(0)),
+    "softmax": (1, 2, softmax),
+    "layer norm": (1, 2, layer_norm),
 }
 
 
+def arguments(name, n, seed):
+    count, rank, _ = NUMPY[name]
+    rng = np.random.default_rng(seed)
+    shape = (n,) if rank == 1 else (round(n**0.5),) * 2
+    return [0.5 + rng.random(shape) for _ in range(count)]
+
+
 def numpy_seconds(name, dtype, n):
-    count, function = NUMPY[name]
-    rng = np.random.default_rng(1)
-    args = [(0.5 + rng.random(n)).astype(dtype) for _ in range(count)]
+    function = NUMPY[name][2]
+    args = [a.astype(dtype) for a in arguments(name, n, 1)]
     times = []
     for _ in range(3 if n > 1 << 20 else 11):
         start = time.perf_counter()
@@ -59,14 +82,13 @@ def numpy_seconds(name, dtype, n):
     return sorted(times)[len(times) // 2]
 
 
-def check(target):
-    rng = np.random.default_rng(2)
-    for name, (count, function) in NUMPY.items():
-        if name == "black-scholes":
-            continue  # samples/black_scholes.arex is checked by the tests
-        args = dict(zip("xyz", (0.5 + rng.random(100003) for _ in range(count))))
-        got = arex.compile(name, target=target)(**args)
-        np.testing.assert_allclose(got, function(*args.values()), rtol=1e-12)
+def check(rows, target):
+    """The very programs that are timed, on smaller arrays."""
+    for name, source in {r["name"]: r["source"] for r in rows}.items():
+        args = arguments(name, 100003, 2)
+        got = arex.compile(source, target=target)(**dict(zip("xyz", args)))
+        for g, w in zip(*(v if isinstance(v, tuple) else (v,) for v in (got, NUMPY[name][2](*args)))):
+            np.testing.assert_allclose(g, w, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 STAGES = ("parse", "sema", "loop", "emit", "backend", "load")
@@ -80,9 +102,9 @@ def speed_row(r):
 
 
 def table(target):
-    check(target)
     out = subprocess.run([PROGRAM, "--target", target, *OPTIONS], check=True, capture_output=True, text=True).stdout
     rows = [json.loads(line) for line in out.splitlines()]
+    check(rows, target)
     print(f"\n{target}\n{'program':20} {'dtype':8}{'n':>10}{'us':>10}{'GB/s':>7}{'of ceiling':>11}{'NumPy':>9}")
     for r in rows:
         print(speed_row(r), flush=True)
@@ -102,7 +124,7 @@ def registers(row, arch):
         return "-"
     program = arex.compile(row["source"], codegen=row["codegen"])
     with tempfile.NamedTemporaryFile("w", suffix=".ptx") as file:
-        file.write(program.emit("ptx", types=", ".join(f"{i}={row['dtype']}[:]" for i in program.inputs), arch=arch))
+        file.write(program.emit("ptx", types=", ".join(f"{i}={row['dtype']}[{', '.join(':' * row['rank'])}]" for i in program.inputs), arch=arch))
         file.flush()
         told = subprocess.run([PTXAS, "-v", f"-arch={arch}", file.name, "-o", os.devnull], check=True, capture_output=True, text=True)
     return " ".join(re.findall(r"Used (\d+) registers", told.stdout + told.stderr))
