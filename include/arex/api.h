@@ -123,6 +123,8 @@ typedef struct arex_compile_options {
     uint64_t max_memory;     /* bytes one compilation may use; default 512 MiB */
     uint32_t max_rounds;     /* of one loop of a function, before the call gives it up with an error; default 2^30 */
     int32_t codegen;         /* arex_codegen, of code for a GPU; default AUTO */
+    const char *arch;        /* of code for the CPU: "x86-64", "x86-64-v2", "-v3", "-v4", or "native", this machine (the default, NULL). Copied.
+                                Results have the same bits for all; one that this machine cannot run is an error of the call */
 } arex_compile_options;
 
 void arex_compile_options_init(arex_compile_options *options);

@@ -22,11 +22,11 @@ __all__ = ["Array", "ArexError", "ArexWarning", "CompilerError", "DeviceError", 
            "cuda", "jit", "list", "njit", "prange", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
 
 
-def compile(expr, *, target="auto", threads=0, device=0, fast=False, codegen="auto", max_rounds=0, name="<string>"):
+def compile(expr, *, target="auto", threads=0, device=0, fast=False, codegen="auto", arch="native", max_rounds=0, name="<string>"):
     """A callable for a program; code is made for each new combination of dtypes and ranks, once. codegen: who makes a GPU's
-    code, "nvptx" (LLVM's, always there), "nvvm" (NVIDIA's libNVVM) or "auto" (nvptx). max_rounds: after which a loop of a
+    code, "nvptx" (LLVM's, always there), "nvvm" (NVIDIA's libNVVM) or "auto" (nvptx). arch: what a CPU's code is made for, "native" or a level from "x86-64" to "x86-64-v4". max_rounds: after which a loop of a
     function is given up with an error; 0 for 2**30."""
-    return Program(expr, target=target, threads=threads, device=device, fast=fast, codegen=codegen, max_rounds=max_rounds, name=name)
+    return Program(expr, target=target, threads=threads, device=device, fast=fast, codegen=codegen, arch=arch, max_rounds=max_rounds, name=name)
 
 
 def list(what="ops"):

@@ -71,7 +71,7 @@ def _run(program, values, out, order, casting, threads):
     return np.asfortranarray(result) if len(program.outputs) == 1 else type(result)(*map(np.asfortranarray, result)) if hasattr(result, "_fields") else tuple(map(np.asfortranarray, result))
 
 
-def evaluate(expr, local_dict=None, global_dict=None, out=None, order="K", casting="safe", *, target="auto", threads=0, device=0, fast=False, codegen="auto"):
+def evaluate(expr, local_dict=None, global_dict=None, out=None, order="K", casting="safe", *, target="auto", threads=0, device=0, fast=False, codegen="auto", arch="native"):
     """Evaluates a program once; its names are looked up in local_dict, global_dict, or where evaluate is called.
 
     out: an array for the result; one of another dtype takes it under NumPy's `casting` rule. order: layout of a new result.
@@ -79,7 +79,7 @@ def evaluate(expr, local_dict=None, global_dict=None, out=None, order="K", casti
     """
     if not isinstance(expr, str):
         raise TypeError(f"a program is text, not {type(expr).__name__}")
-    program = _cached(expr, target=target, device=device, fast=fast, codegen=codegen)
+    program = _cached(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch)
     here, there = _scopes(sys._getframe(1), local_dict, global_dict)
     _last.call = (program, out, order, casting, threads)
     return _run(program, _look_up(program.inputs, here, there), out, order, casting, threads or _threads)
@@ -95,10 +95,10 @@ def re_evaluate(local_dict=None, global_dict=None):
     return _run(program, _look_up(program.inputs, here, there), out, order, casting, threads or _threads)
 
 
-def validate(expr, local_dict=None, global_dict=None, out=None, order="K", casting="safe", *, target="auto", device=0, fast=False, codegen="auto"):
+def validate(expr, local_dict=None, global_dict=None, out=None, order="K", casting="safe", *, target="auto", device=0, fast=False, codegen="auto", arch="native"):
     """Checks what evaluate would, without computing: None when it would work, else the exception it would raise."""
     try:
-        program = _cached(expr, target=target, device=device, fast=fast, codegen=codegen)
+        program = _cached(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch)
         values = _look_up(program.inputs, *_scopes(sys._getframe(1), local_dict, global_dict))
         _fortran(order, values)
         results = program.result_type(*values)

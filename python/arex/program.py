@@ -153,7 +153,7 @@ class _Call:
 class Program:
     """A compiled program. Call it with its inputs by position or by name."""
 
-    def __init__(self, expr, *, target="auto", threads=0, device=0, fast=False, codegen="auto", max_rounds=0, name="<string>"):
+    def __init__(self, expr, *, target="auto", threads=0, device=0, fast=False, codegen="auto", arch="native", max_rounds=0, name="<string>"):
         if not isinstance(expr, str):
             raise TypeError(f"a program is text, not {type(expr).__name__}")
         self._target, self._threads = _target(target), threads
@@ -161,6 +161,8 @@ class Program:
         options, slot, out = ffi.new("arex_compile_options *"), ffi.new("arex_diagnostics **"), ffi.new("arex_program **")
         lib.arex_compile_options_init(options)
         options.fast, options.max_rounds, options.codegen = bool(fast), max_rounds, _codegen(codegen)
+        level = ffi.new("char[]", arch.encode())  # copied by the library
+        options.arch = level
         source = expr.encode("utf-8", "surrogatepass")
         for d in check(lib.arex_program_new(self._context, source, len(source), name.encode(), options, out, slot), slot):
             warnings.warn(d.text.rstrip(), ArexWarning, stacklevel=3)
@@ -169,7 +171,7 @@ class Program:
         self.source = expr
         self.inputs = self._names(lib.arex_program_inputs, lib.arex_program_input)
         self.outputs = self._names(lib.arex_program_outputs, lib.arex_program_output)
-        self._tuple, self._made = None, dict(target=target, threads=threads, device=device, fast=fast, codegen=codegen, max_rounds=max_rounds, name=name)
+        self._tuple, self._made = None, dict(target=target, threads=threads, device=device, fast=fast, codegen=codegen, arch=arch, max_rounds=max_rounds, name=name)
         if len(self.outputs) > 1 and all(self.outputs) and len(set(self.outputs)) == len(self.outputs):
             self._tuple = collections.namedtuple("Outputs", self.outputs, rename=True)
 

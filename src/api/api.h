@@ -52,7 +52,7 @@ struct signature {
 /* Owns its source, tree and signatures. Any thread; `lock` guards the list and the figures. */
 struct arex_program {
     struct arex_context *context;
-    char *name, *source;
+    char *name, *source, *arch; /* arch: "" for this machine */
     size_t n_source;
     struct arex_compile_options options;
     struct arena arena;
@@ -83,6 +83,11 @@ struct codegen_options program_codegen(const struct arex_program *p);
 /* ---- options.c ---- */
 /* Is this option struct one this version understands: a known size, nothing set that it does not know? */
 bool options_known(const void *options, size_t size, size_t known, const char *what, struct diags *diags);
+
+/* Is this an architecture of CPUs, NULL and "" among them? */
+bool arch_known(const char *arch);
+/* Has it fma in hardware? */
+bool arch_fuses(const char *arch);
 
 /* ---- codegen.c ---- */
 exec_codegen context_codegen; /* user: the context */

@@ -82,7 +82,7 @@ static void report_codegen(struct report *r, struct arex_context *c)
     const struct codegen_api *api = context_codegen(c, &d);
     if (api && api->host(&host, &d)) {
         linef(r, "llvm", "%s", host.llvm_version);
-        linef(r, "cpu", "%s, vectors of %u bits, fma %s", host.cpu, host.vector_bits, host.has_fma ? "in hardware" : "through the C library (slow)");
+        linef(r, "cpu", "%s, vectors of %u bits, fma %s", host.cpu, host.vector_bits, host.has_fma ? "in hardware" : "by emulation (slow)");
         features(r, host.features);
     } else {
         trouble(r, "llvm", &d);

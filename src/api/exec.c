@@ -271,12 +271,13 @@ static int ptx_version_for(int driver_version)
     return 63;
 }
 
+/* A GPU is its own architecture; that of the CPU is an option. */
 static void name_arch(const struct device *d, char *out, size_t size, struct codegen_options *o)
 {
-    out[0] = 0;
-    o->arch = out;
     if (d->ops->kind != DEVICE_CUDA)
         return;
+    out[0] = 0;
+    o->arch = out;
     struct strbuf b = {0};
     strbuf_printf(&b, "sm_%d", d->sm);
     if (b.s && b.n < size)

@@ -15,7 +15,7 @@ struct exec_code;
 /* Opens the code generator when it is first needed; NULL with a diagnostic when there is none. */
 typedef const struct codegen_api *exec_codegen(void *user, struct diags *diags);
 
-/* NULL when memory runs out. plan, device and the places in options must outlive it; target and arch are the device's. */
+/* NULL when memory runs out. plan, device and the places in options must outlive it; a GPU's target and arch are the device's. */
 struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *device, exec_codegen *codegen, void *user,
                                 const struct codegen_options *options);
 void exec_code_free(struct exec_code *code);

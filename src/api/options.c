@@ -1,4 +1,4 @@
-/* Option structs: defaults, and the check that keeps callers of other versions safe. */
+/* Option structs: defaults, the check that keeps callers of other versions safe, and names of architectures. */
 #include <string.h>
 #include "api.h"
 
@@ -39,4 +39,36 @@ PUBLIC void arex_call_options_init(arex_call_options *o)
         return;
     memset(o, 0, sizeof *o);
     o->size = sizeof *o;
+}
+
+static const struct arch {
+    const char *name, *features;
+} archs[] = {
+#define ARCH(name, features) {name, features},
+#include "archs.def"
+#undef ARCH
+};
+
+static const struct arch *find_arch(const char *name)
+{
+    for (size_t i = 0; i < sizeof archs / sizeof *archs; i++)
+        if (strcmp(archs[i].name, name) == 0)
+            return &archs[i];
+    return NULL;
+}
+
+static bool is_native(const char *arch)
+{
+    return !arch || !arch[0] || strcmp(arch, "native") == 0;
+}
+
+bool arch_known(const char *arch)
+{
+    return is_native(arch) || find_arch(arch);
+}
+
+bool arch_fuses(const char *arch)
+{
+    const struct arch *a = is_native(arch) ? NULL : find_arch(arch);
+    return a ? strstr(a->features, "+fma") != NULL : __builtin_cpu_supports("fma");
 }

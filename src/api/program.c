@@ -16,7 +16,7 @@ size_t memory_limit(const struct arex_program *p)
 /* AUTO is NVPTX: it is always there. */
 struct codegen_options program_codegen(const struct arex_program *p)
 {
-    struct codegen_options o = {.target = TARGET_CPU, .arch = ""};
+    struct codegen_options o = {.target = TARGET_CPU, .arch = p->arch};
     if (p->options.codegen == AREX_CODEGEN_NVVM) {
         o.generator = GENERATOR_NVVM;
         o.nvvm = context_nvvm(p->context, &o.n_nvvm);
@@ -54,15 +54,26 @@ static struct arex_program *program_alloc(arex_context *context, const char *sou
     p->context = context;
     p->name = strdup(name ? name : "<string>");
     p->source = malloc(n + 1);
+    p->arch = strdup(o->arch ? o->arch : "");
     p->n_source = n;
     p->options = *o;
+    p->options.arch = p->arch;
     arena_init(&p->arena, memory_limit(p));
     if (p->source && n)
         memcpy(p->source, source, n);
-    if (p->name && p->source)
+    if (p->name && p->source && p->arch)
         return p;
     arex_program_free(p);
     return NULL;
+}
+
+static bool sound_options(const arex_compile_options *o, struct diags *diags)
+{
+    if (o->codegen < AREX_CODEGEN_AUTO || o->codegen > AREX_CODEGEN_NVVM)
+        diag_add(diags, AX_usage, NO_SPAN, "codegen %d is no code generator", o->codegen);
+    else if (!arch_known(o->arch))
+        diag_add(diags, AX_bad_arch, NO_SPAN, "unknown architecture '%s' for the CPU: use native, x86-64, x86-64-v2, x86-64-v3 or x86-64-v4", o->arch);
+    return !diags_has_errors(diags);
 }
 
 PUBLIC arex_status arex_program_new(arex_context *context, const char *source, size_t n, const char *name,
@@ -82,10 +93,8 @@ PUBLIC arex_status arex_program_new(arex_context *context, const char *source, s
         return diags_hand_over(&d, false, diags);
     if (options)
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    if (o.codegen < AREX_CODEGEN_AUTO || o.codegen > AREX_CODEGEN_NVVM) {
-        diag_add(&d, AX_usage, NO_SPAN, "codegen %d is no code generator", o.codegen);
+    if (!sound_options(&o, &d))
         return diags_hand_over(&d, false, diags);
-    }
     uint32_t most = o.max_source ? o.max_source : AST_MAX_SOURCE;
     if (n > most) { /* before anything is copied: so long a text may not even be there */
         diag_add(&d, AX_source_too_large, NO_SPAN, "the source has %zu bytes; the limit is %u", n, most);
@@ -115,6 +124,7 @@ PUBLIC void arex_program_free(arex_program *p)
     pthread_mutex_destroy(&p->lock);
     free(p->name);
     free(p->source);
+    free(p->arch);
     free(p);
 }
 
@@ -264,7 +274,7 @@ static bool emit_code(struct arex_program *p, struct arena *arena, const struct 
     bool gpu = target == AREX_TARGET_CUDA || strcmp(stage, "ptx") == 0 || strcmp(stage, "nvvm") == 0;
     struct codegen_job job = {.plan = plan, .options = program_codegen(p)};
     job.options.target = gpu ? TARGET_NVPTX : TARGET_CPU;
-    job.options.arch = arch ? arch : "";
+    job.options.arch = arch ? arch : gpu ? "" : p->arch;
     if (!api || !default_variants(arena, plan, &job.variants, diags) || !api->text(&job, stage, &text, diags))
         return false;
     strbuf_puts(out, text);

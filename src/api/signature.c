@@ -38,7 +38,9 @@ static void note_times(struct arex_program *p, uint64_t sema_ns, uint64_t loop_n
 /* The stages in order; nothing else knows it. */
 static bool stages(struct arex_program *p, struct arena *arena, const struct sema_arg *args, struct ir **ir, struct loop_plan **plan, struct diags *diags)
 {
-    struct sema_limits names = {.max_nodes = p->options.max_nodes, .max_rounds = p->options.max_rounds, .fast = p->options.fast};
+    /* where fma is emulated, fusing would be no gain */
+    bool fuse = p->options.fast && arch_fuses(p->arch);
+    struct sema_limits names = {.max_nodes = p->options.max_nodes, .max_rounds = p->options.max_rounds, .fast = fuse};
     struct loop_limits nests = {.max_nests = p->options.max_kernels};
     uint64_t start = now_ns();
     *ir = sema_build(arena, p->tree, &p->interface, args, &names, diags);

@@ -177,7 +177,7 @@ static bool compile(const struct codegen_job *job, struct kernel_image *out, str
 {
     struct work w;
     memset(out, 0, sizeof *out);
-    bool ok = work_init(&w, job, diags) && to_image(&w, &job->options, out, diags);
+    bool ok = work_init(&w, job, diags) && backend_runs_here(&w.target, diags) && to_image(&w, &job->options, out, diags);
     if (times)
         *times = w.times;
     work_fini(&w);

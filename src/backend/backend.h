@@ -18,6 +18,8 @@ struct backend_target {
 void backend_init(void); /* targets, once */
 bool backend_target_init(struct backend_target *t, const struct codegen_options *options, LLVMCodeGenOptLevel level, struct diags *diags);
 void backend_target_fini(struct backend_target *t);
+/* Can the machine we are on run its code? A GPU's is for the driver to say. */
+bool backend_runs_here(const struct backend_target *t, struct diags *diags);
 /* Triple, layout, and on every function the cpu and features code is made for. */
 void backend_prepare_module(const struct backend_target *t, LLVMModuleRef mod);
 bool backend_host(struct codegen_host *out, struct diags *diags);

@@ -68,17 +68,16 @@ struct level {
 };
 
 static const struct level levels[] = {
-    {"x86-64", "+sse2"},
-    {"x86-64-v2", "+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16"},
-    {"x86-64-v3", "+sse4.2,+popcnt,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"},
-    {"x86-64-v4", "+sse4.2,+popcnt,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"},
+#define ARCH(name, features) {name, features},
+#include "archs.def"
+#undef ARCH
 };
 
 static bool cpu_target(struct backend_target *t, const char *arch, struct diags *diags)
 {
     t->emit.target = TARGET_CPU;
     t->triple = LLVMGetDefaultTargetTriple();
-    if (!arch || !arch[0]) {
+    if (!arch || !arch[0] || strcmp(arch, "native") == 0) {
         t->cpu = LLVMGetHostCPUName();
         t->features = LLVMGetHostCPUFeatures();
         return true;
@@ -90,7 +89,7 @@ static bool cpu_target(struct backend_target *t, const char *arch, struct diags 
             t->features = strdup(levels[i].features);
             return t->cpu && t->features;
         }
-    diag_add(diags, AX_bad_arch, NO_SPAN, "unknown architecture '%s' for the CPU: use x86-64, x86-64-v2, x86-64-v3 or x86-64-v4", arch);
+    diag_add(diags, AX_bad_arch, NO_SPAN, "unknown architecture '%s' for the CPU: use native, x86-64, x86-64-v2, x86-64-v3 or x86-64-v4", arch);
     return false;
 }
 
@@ -127,6 +126,7 @@ static bool gpu_target(struct backend_target *t, const struct codegen_options *o
     t->emit.generator = o->generator;
     t->emit.vector_bits = 128;
     t->emit.has_fma = true;
+    t->emit.has_round = true;
     t->emit.has_half = true;
     t->owned_by_us = true;
     t->triple = LLVMCreateMessage("nvptx64-nvidia-cuda");
@@ -158,6 +158,7 @@ bool backend_target_init(struct backend_target *t, const struct codegen_options 
     if (o->target == TARGET_CPU) {
         t->emit.vector_bits = vector_bits(t->features);
         t->emit.has_fma = has(t->features, "fma");
+        t->emit.has_round = has(t->features, "sse4.1");
         t->emit.has_half = has(t->features, "f16c");
     }
     return true;
@@ -208,6 +209,32 @@ void backend_prepare_module(const struct backend_target *t, LLVMModuleRef mod)
             add_attribute(fn, "no-builtins", "");
         }
     }
+}
+
+/* The first of `wanted` that the host lacks, into name; false when it has them all. */
+static bool lacks(const char *host, const char *wanted, char *name, size_t size)
+{
+    for (const char *at = wanted; *at; at += *at == ',') {
+        size_t n = strcspn(at, ",");
+        snprintf(name, size, "%.*s", (int)n - 1, at + 1);
+        if (!has(host, name))
+            return true;
+        at += n;
+    }
+    return false;
+}
+
+bool backend_runs_here(const struct backend_target *t, struct diags *diags)
+{
+    char name[32];
+    if (t->emit.target != TARGET_CPU || !t->owned_by_us)
+        return true;
+    char *host = LLVMGetHostCPUFeatures();
+    bool foreign = lacks(host, t->features, name, sizeof name);
+    LLVMDisposeMessage(host);
+    if (foreign)
+        diag_add(diags, AX_foreign_arch, NO_SPAN, "this machine cannot run code for %s: its processor has no %s", t->cpu, name);
+    return !foreign;
 }
 
 bool backend_host(struct codegen_host *out, struct diags *diags)

@@ -128,6 +128,7 @@ static int compile_options(const struct session *s, arex_compile_options *o)
     arex_compile_options_init(o);
     o->fast = s->options.value[OPT_fast] != NULL;
     o->codegen = codegen_of(s->options.value[OPT_codegen]);
+    o->arch = s->options.value[OPT_arch];
     return o->codegen < 0 ? bad_use("unknown code generator", s->options.value[OPT_codegen]) : EXIT_OK;
 }
 
@@ -410,6 +411,7 @@ static int run_emit(struct session *s)
     arex_diagnostics *diags = NULL;
     if (!stage)
         return bad_use("emit needs --stage", "see `arex list stages`");
+    s->options.value[OPT_arch] = NULL; /* it may be a GPU's, which is no option of a program */
     int code = open_context(s);
     if (!code)
         code = open_program(s, s->options.n_words == 1 && is_file(s->options.words[0]));

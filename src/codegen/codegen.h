@@ -21,7 +21,7 @@ struct codegen_place {
 
 struct codegen_options {
     enum codegen_target target;
-    /* CPU: "" for the host, else a level such as "x86-64-v3" or an LLVM CPU name. NVPTX: "sm_90". Checked before use. */
+    /* CPU: "" or "native" for the host, else a row of grammar/archs.def. NVPTX: "sm_90". Checked before use. */
     const char *arch;
     int ptx_version; /* 0: LLVM's choice for the arch; else 63, 74, 90 ...: at most what the driver takes */
     enum codegen_generator generator; /* of a GPU's code */

@@ -15,6 +15,7 @@ struct emit_target {
     enum codegen_target target;
     unsigned vector_bits; /* CPU */
     bool has_fma;
+    bool has_round; /* to integers, in floats */
     bool has_half; /* an instruction for float16 to float32 and back */
     enum codegen_generator generator;
     int sm;

@@ -94,6 +94,12 @@ val half_narrow(struct gen *g, val v, enum dtype to); /* of float32; to nearest,
 val half_canonical_nan(struct gen *g, val v, enum dtype t);
 val half_odd(struct gen *g, val v); /* float64 to float32 such that rounding that once more is rounding once */
 
+/* ---- fma.c: where the processor has none ---- */
+val fma_emit(struct gen *g, val a, val b, val c);
+
+/* ---- round.c: the same for floor, ceil, trunc, rint ---- */
+val round_emit(struct gen *g, enum prim prim, val v);
+
 /* ---- prims.c ---- */
 /* fault: per lane a byte of FAULT_ bits, or NULL; or-ed with what the operation raises. */
 val prim_emit(struct gen *g, enum prim prim, enum dtype arg, val *args, val *fault);

@@ -97,6 +97,11 @@ static void raise_where(struct prim_args *p, val mask, unsigned bit)
     {                                                                                                        \
         return ll_intrinsic1(&p->g->l, intrinsic, p->a);                                                     \
     }
+#define ROUNDING(name, intrinsic)                                                                            \
+    static val emit_##name(struct prim_args *p)                                                              \
+    {                                                                                                        \
+        return p->g->target->has_round ? ll_intrinsic1(&p->g->l, intrinsic, p->a) : round_emit(p->g, PRIM_##name, p->a); \
+    }
 #define COMPARE(name, fn, how)                                                                               \
     static val emit_##name(struct prim_args *p)                                                              \
     {                                                                                                        \
@@ -114,10 +119,10 @@ BINARY(fmul, LLVMBuildFMul)
 BINARY(fdiv, LLVMBuildFDiv)
 INTRINSIC(fabs, "llvm.fabs")
 INTRINSIC(fsqrt, "llvm.sqrt")
-INTRINSIC(ffloor, "llvm.floor")
-INTRINSIC(fceil, "llvm.ceil")
-INTRINSIC(ftrunc, "llvm.trunc")
-INTRINSIC(frint, "llvm.roundeven")
+ROUNDING(ffloor, "llvm.floor")
+ROUNDING(fceil, "llvm.ceil")
+ROUNDING(ftrunc, "llvm.trunc")
+ROUNDING(frint, "llvm.roundeven")
 COMPARE(feq, fcmp, LLVMRealOEQ)
 COMPARE(fne, fcmp, LLVMRealUNE)
 COMPARE(flt, fcmp, LLVMRealOLT)
@@ -134,6 +139,8 @@ static val emit_ffma(struct prim_args *p)
 {
     type t = type_of(p);
     val args[] = {p->a, p->b, p->c};
+    if (!p->g->target->has_fma)
+        return fma_emit(p->g, p->a, p->b, p->c);
     return ll_intrinsic(&p->g->l, "llvm.fma", &t, 1, args, 3);
 }
 
