@@ -138,7 +138,7 @@ def device_arch():
 def generators_row(pair, arch):
     a, b = pair["nvptx"], pair["nvvm"]
     return (f"{a['name']:20} {a['dtype']:8}{a['n']:10}{a['seconds'] * 1e6:11.1f}{b['seconds'] * 1e6:11.1f}{a['seconds'] / b['seconds']:7.2f}"
-            f"{registers(a, arch):>12}{registers(b, arch):>12}{a['ready_ms']:10.1f}{b['ready_ms']:10.1f}{a['backend_us'] / 1e3:10.1f}{b['backend_us'] / 1e3:10.1f}")
+            f"{registers(a, arch):>16}{registers(b, arch):>16}{a['ready_ms']:10.1f}{b['ready_ms']:10.1f}{a['backend_us'] / 1e3:10.1f}{b['backend_us'] / 1e3:10.1f}")
 
 
 def generators():
@@ -147,8 +147,8 @@ def generators():
     out = subprocess.run([PROGRAM, "--target", "cuda", "--codegen", "both", *OPTIONS], check=True, capture_output=True, text=True).stdout
     for row in map(json.loads, out.splitlines()):
         pairs.setdefault((row["name"], row["dtype"], row["n"]), {})[row["codegen"]] = row
-    print(f"\n{arch}\n{'':38}{'time in us':>29}{'registers':>24}{'until callable, ms':>20}{'the generator, ms':>20}")
-    print(f"{'program':20} {'dtype':8}{'n':>10}" + f"{'nvptx':>11}{'nvvm':>11}{'ratio':>7}" + f"{'nvptx':>12}{'nvvm':>12}" + f"{'nvptx':>10}{'nvvm':>10}" * 2)
+    print(f"\n{arch}\n{'':38}{'time in us':>29}{'registers':>32}{'until callable, ms':>20}{'the generator, ms':>20}")
+    print(f"{'program':20} {'dtype':8}{'n':>10}" + f"{'nvptx':>11}{'nvvm':>11}{'ratio':>7}" + f"{'nvptx':>16}{'nvvm':>16}" + f"{'nvptx':>10}{'nvvm':>10}" * 2)
     for pair in pairs.values():
         print(generators_row(pair, arch), flush=True)
 
