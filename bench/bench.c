@@ -3,7 +3,7 @@
  * hand-written streaming loop (sums with many accumulators, stores that bypass the caches), on a GPU the driver's copy
  * from device to device. Prints one JSON object a line; bench.py adds NumPy and makes the table.
  *
- *   arex_bench [--target cpu|cuda] [--threads N] [--seconds S] [--codegen nvptx|nvvm|both]
+ *   arex_bench [--target cpu|cuda] [--threads N] [--seconds S] [--codegen nvptx|nvvm|both] [--only PROGRAM]
  *
  * Times are the median over calls with fresh random inputs made once per case. Bytes: each input read once, each output
  * written once. GPU times are between two events of the driver around the calls on one stream.
@@ -446,6 +446,7 @@ static void choose_generator(struct bench *b, const char *name)
 int main(int argc, char **argv)
 {
     struct bench b = {.seconds = 0.3};
+    const char *only = NULL;
     arex_context_options o;
     arex_context_options_init(&o);
     arex_compile_options_init(&b.made);
@@ -458,6 +459,8 @@ int main(int argc, char **argv)
             b.seconds = atof(argv[i + 1]);
         else if (strcmp(argv[i], "--codegen") == 0)
             choose_generator(&b, argv[i + 1]);
+        else if (strcmp(argv[i], "--only") == 0)
+            only = argv[i + 1];
     }
     cpu_set_t set;
     team.workers = o.threads > 0 ? o.threads : sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -471,7 +474,7 @@ int main(int argc, char **argv)
     }
     const int64_t cpu_sizes[] = {16384, 1 << 20, 1 << 26}, gpu_sizes[] = {1 << 20, 1 << 24, 1 << 28};
     for (size_t w = 0; w < sizeof workloads / sizeof *workloads; w++)
-        for (int dtype = AREX_FLOAT32; dtype <= AREX_FLOAT64; dtype++)
+        for (int dtype = AREX_FLOAT32; dtype <= AREX_FLOAT64 && (!only || strcmp(only, workloads[w].name) == 0); dtype++)
             for (int k = 0; k < 3; k++)
                 measure_by_each(&b, &workloads[w], dtype, b.cuda ? gpu_sizes[k] : cpu_sizes[k]);
     arex_context_free(b.context);

@@ -1,6 +1,6 @@
 """Runs arex_bench and puts NumPy beside it: one table for the CPU and, where there is one, for the GPU.
 
-    ./dev bench                 prints the tables (arguments go to arex_bench: --seconds S, --threads N)
+    ./dev bench                 prints the tables (arguments go to arex_bench: --seconds S, --threads N, --only PROGRAM)
     ./dev bench --generators    a GPU's kernels by both code generators instead: time, registers (where ptxas is), compilation
 Ratios are what counts: `of ceiling` is the time of the hand-written loop (the device's copy on a GPU) over ours, `NumPy`
 is NumPy's time over ours, in the same run on the same machine. Results are checked against NumPy in float64.

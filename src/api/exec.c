@@ -15,6 +15,7 @@ struct variant_code {
     uint8_t *key; /* per nest: flags, classes */
     struct device_module *module;
     unsigned *main_entry, *join_entry; /* per nest */
+    unsigned *rows_entry;              /* per loop_rows */
 };
 
 struct exec_code {
@@ -80,6 +81,7 @@ static void variant_free(struct exec_code *c, struct variant_code *v)
     free(v->key);
     free(v->main_entry);
     free(v->join_entry);
+    free(v->rows_entry);
     free(v);
 }
 
@@ -117,6 +119,7 @@ struct run {
     int64_t (*buffer_strides)[IR_MAX_RANK], (*buffer_shapes)[IR_MAX_RANK];
     struct geometry *geometry;
     struct geometry_access *accesses;
+    struct geometry_rows *rows;
     uint8_t *key;
     void **temporaries; /* to free */
     uint32_t n_temporaries, max_temporaries;
@@ -142,9 +145,10 @@ static bool run_init(struct run *r)
     r->buffer_shapes = calloc(p->buffers.n + 1, sizeof *r->buffer_shapes);
     r->geometry = calloc(p->nests.n + 1, sizeof *r->geometry);
     r->accesses = calloc(r->code->n_accesses + 1, sizeof *r->accesses);
+    r->rows = calloc(p->rows.n + 1, sizeof *r->rows);
     r->key = calloc(r->code->key_size + 1, 1);
     r->temporaries = calloc(r->max_temporaries, sizeof *r->temporaries);
-    return (r->arguments && r->buffers && r->buffer_strides && r->buffer_shapes && r->geometry && r->accesses && r->key && r->temporaries) ||
+    return (r->arguments && r->buffers && r->buffer_strides && r->buffer_shapes && r->geometry && r->accesses && r->rows && r->key && r->temporaries) ||
            no_memory(r->diags);
 }
 
@@ -158,6 +162,7 @@ static void run_fini(struct run *r)
     free(r->buffer_shapes);
     free(r->geometry);
     free(r->accesses);
+    free(r->rows);
     free(r->key);
     free(r->temporaries);
 }
@@ -233,6 +238,19 @@ static void take_inputs(struct run *r, const struct exec_array *inputs)
     }
 }
 
+/* On a GPU it takes other code. */
+static void choose_rows(struct run *r)
+{
+    const struct loop_plan *p = r->code->plan;
+    unsigned workers = is_gpu(r) ? 0 : r->max_threads ? r->max_threads : cpu_device_threads(r->device);
+    for (uint32_t i = 0; i < p->rows.n; i++) {
+        const struct loop_rows *rows = &p->rows.at[i];
+        r->rows[i] = geometry_rows_of(rows, r->geometry, (unsigned)r->device->multiprocessors, workers);
+        for (uint32_t k = rows->first; is_gpu(r) && r->rows[i].chosen && k < rows->first + rows->n; k++)
+            r->geometry[k].flags |= VARIANT_ROWS;
+    }
+}
+
 static void find_geometry(struct run *r)
 {
     const struct loop_plan *p = r->code->plan;
@@ -243,9 +261,12 @@ static void find_geometry(struct run *r)
         geo->access = next;
         geometry_of(geo, p, &p->nests.at[i], r->dims, r->arguments, r->buffers, r->code->cache_bytes, (uint64_t)(uintptr_t)r->faults_on_device);
         next += geo->n;
-        *key++ = geo->flags;
-        geometry_classes(geo, is_gpu(r), key);
-        key += geo->n;
+    }
+    choose_rows(r);
+    for (uint32_t i = 0; i < p->nests.n; i++) {
+        *key++ = r->geometry[i].flags;
+        geometry_classes(&r->geometry[i], is_gpu(r), key);
+        key += r->geometry[i].n;
     }
 }
 
@@ -299,22 +320,31 @@ static unsigned entry_index(const struct kernel_image *image, unsigned nest, con
     return found;
 }
 
+static bool find_entry(struct run *r, const struct kernel_image *image, unsigned nest, const char *step, unsigned *entry)
+{
+    *entry = entry_index(image, nest, step);
+    if (*entry == ~0u)
+        diag_add(r->diags, AX_internal, (struct span){0, 0}, "the code generator left out an entry of kernel %u", nest);
+    return *entry != ~0u;
+}
+
+/* A GPU's code for nests row by row has no entries for each of them. */
 static bool find_entries(struct run *r, struct variant_code *v, const struct kernel_image *image)
 {
     const struct loop_plan *p = r->code->plan;
     v->main_entry = calloc(p->nests.n + 1, sizeof *v->main_entry);
     v->join_entry = calloc(p->nests.n + 1, sizeof *v->join_entry);
-    if (!v->main_entry || !v->join_entry)
+    v->rows_entry = calloc(p->rows.n + 1, sizeof *v->rows_entry);
+    if (!v->main_entry || !v->join_entry || !v->rows_entry)
         return no_memory(r->diags);
-    for (unsigned i = 0; i < p->nests.n; i++) {
-        v->main_entry[i] = entry_index(image, i, "main");
-        v->join_entry[i] = p->nests.at[i].kind == NEST_MAP ? 0 : entry_index(image, i, "join");
-        if (v->main_entry[i] == ~0u || v->join_entry[i] == ~0u) {
-            diag_add(r->diags, AX_internal, (struct span){0, 0}, "the code generator left out an entry of kernel %u", i);
-            return false;
-        }
-    }
-    return true;
+    bool ok = true;
+    for (unsigned i = 0; ok && i < p->nests.n; i++)
+        if (!(r->geometry[i].flags & VARIANT_ROWS))
+            ok = find_entry(r, image, i, "main", &v->main_entry[i]) && (p->nests.at[i].kind == NEST_MAP || find_entry(r, image, i, "join", &v->join_entry[i]));
+    for (unsigned i = 0; ok && i < p->rows.n; i++)
+        if (!is_gpu(r) || r->rows[i].chosen)
+            ok = find_entry(r, image, p->rows.at[i].first, "rows", &v->rows_entry[i]);
+    return ok;
 }
 
 static struct loop_variant *variants_of_key(struct run *r)
@@ -464,6 +494,15 @@ static void shape_join(const struct geometry *geo, struct device_launch *l)
     }
 }
 
+static bool launch_entry(struct run *r, struct variant_code *v, unsigned entry, const struct device_launch *l)
+{
+    if (l->items == 0)
+        return true;
+    if (is_gpu(r))
+        return r->device->ops->launch(r->device, v->module, entry, l, r->stream, r->diags);
+    return cpu_launch_with(r->device, v->module, entry, l, r->max_threads, r->diags);
+}
+
 static bool launch(struct run *r, struct variant_code *v, unsigned entry, const struct geometry *geo, const int64_t *slots, bool join)
 {
     struct device_launch l = {.slots = slots, .n_slots = loop_slots(geo->nest).count, .grid = {1, 1, 1}, .block = {1, 1, 1}};
@@ -471,11 +510,7 @@ static bool launch(struct run *r, struct variant_code *v, unsigned entry, const 
         shape_join(geo, &l);
     else
         shape_main(r->code->plan->ir, geo, &l);
-    if (l.items == 0)
-        return true;
-    if (is_gpu(r))
-        return r->device->ops->launch(r->device, v->module, entry, &l, r->stream, r->diags);
-    return cpu_launch_with(r->device, v->module, entry, &l, r->max_threads, r->diags);
+    return launch_entry(r, v, entry, &l);
 }
 
 /* A kernel's memory that is the caller's own array needs no copy of it. */
@@ -493,14 +528,11 @@ static bool copies_onto_itself(const struct ir *ir, const struct geometry *geo)
     return same;
 }
 
-static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
+/* All slots of a nest; what its partial results need is allocated. */
+static bool fill_slots(struct run *r, const struct geometry *geo, int64_t *slots)
 {
-    const struct geometry *geo = &r->geometry[i];
     const struct loop_nest *nest = geo->nest;
     struct loop_slots s = loop_slots(nest);
-    int64_t slots[LOOP_MAX_SLOTS];
-    if (copies_onto_itself(r->code->plan->ir, geo))
-        return true;
     geometry_slots(geo, slots);
     slots[s.faults] = (int64_t)(intptr_t)r->faults_on_device;
     for (uint32_t k = 0; k < nest->reduces.n; k++) {
@@ -510,8 +542,49 @@ static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
             return false;
         slots[s.partials + k] = (int64_t)(intptr_t)partials;
     }
-    return launch(r, v, v->main_entry[i], geo, slots, false) &&
-           (nest->kind == NEST_MAP || launch(r, v, v->join_entry[i], geo, slots, true));
+    return true;
+}
+
+static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
+{
+    const struct geometry *geo = &r->geometry[i];
+    int64_t slots[LOOP_MAX_SLOTS];
+    if (copies_onto_itself(r->code->plan->ir, geo))
+        return true;
+    return fill_slots(r, geo, slots) && launch(r, v, v->main_entry[i], geo, slots, false) &&
+           (geo->nest->kind == NEST_MAP || launch(r, v, v->join_entry[i], geo, slots, true));
+}
+
+static bool run_rows(struct run *r, struct variant_code *v, unsigned i)
+{
+    const struct loop_rows *rows = &r->code->plan->rows.at[i];
+    int64_t slots[LOOP_MAX_SLOTS];
+    struct device_launch l = {.slots = slots, .grid = {r->rows[i].blocks, 1, 1}, .block = {32, r->rows[i].warps, 1}, .grain = r->rows[i].grain};
+    for (uint32_t k = rows->first; k < rows->first + rows->n; k++) {
+        if (!fill_slots(r, &r->geometry[k], slots + l.n_slots))
+            return false;
+        l.n_slots += loop_slots(r->geometry[k].nest).count;
+    }
+    l.items = r->geometry[rows->first].kept;
+    return launch_entry(r, v, v->rows_entry[i], &l);
+}
+
+static bool run_all(struct run *r, struct variant_code *v)
+{
+    const struct loop_plan *p = r->code->plan;
+    bool ok = true;
+    uint32_t next = 0; /* of the rows */
+    for (uint32_t i = 0; ok && i < p->nests.n;) {
+        while (next < p->rows.n && p->rows.at[next].first < i)
+            next++;
+        if (next < p->rows.n && p->rows.at[next].first == i && r->rows[next].chosen) {
+            ok = run_rows(r, v, next);
+            i += p->rows.at[next].n;
+        } else {
+            ok = run_nest(r, v, i++);
+        }
+    }
+    return ok;
 }
 
 static bool faults_end(struct run *r, struct ir_faults *faults)
@@ -544,10 +617,7 @@ bool exec_run(struct exec_code *code, const struct exec_array *inputs, const str
 {
     struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .dims = dim_values};
     struct variant_code *v = NULL;
-    bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r));
-    for (unsigned i = 0; ok && i < code->plan->nests.n; i++)
-        ok = run_nest(&r, v, i);
-    ok = ok && faults_end(&r, faults);
+    bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r)) && run_all(&r, v) && faults_end(&r, faults);
     run_fini(&r);
     return ok;
 }

@@ -121,8 +121,10 @@ static void sort_dims(struct geometry *geo)
     if (!geo->nest->main.stores.n)
         return;
     for (unsigned i = 1; i < geo->nest->rank; i++)
-        for (unsigned j = i; j > 0 && magnitude(first->stride[j - 1]) < magnitude(first->stride[j]) && geo->extent[j] > 1; j--)
+        for (unsigned j = i; j > 0 && magnitude(first->stride[j - 1]) < magnitude(first->stride[j]) && geo->extent[j] > 1; j--) {
             swap_dims(geo, j - 1, j);
+            geo->reordered = true;
+        }
 }
 
 static bool mergeable(const struct geometry *geo, unsigned outer, unsigned inner)
@@ -197,6 +199,7 @@ void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struc
 {
     geo->nest = nest;
     geo->n = geometry_accesses(nest);
+    geo->reordered = false;
     memset(geo->access, 0, geo->n * sizeof *geo->access);
     for (unsigned d = 0; d < nest->rank; d++)
         geo->extent[d] = dim_values[nest->dim[d]];
@@ -273,4 +276,70 @@ void geometry_slots(const struct geometry *geo, int64_t *slots)
         for (unsigned d = 0; d < dims_of(geo, i); d++)
             slots[at++] = geo->access[i].stride[d];
     }
+}
+
+/* ---- nests row by row ---- */
+
+enum {
+    CPU_ROW_BYTES = 512 << 10,      /* what a row of all arrays may take of the second cache */
+    GPU_ROW_BYTES = 256 << 10,      /* of the first cache of a multiprocessor */
+    GPU_BYTES_UNDER_WAY = 64 << 20, /* of the cache that all share: rows of all blocks together */
+    GPU_RESIDENT = 2048,            /* threads that a multiprocessor has under way */
+    SMALL = 32768, /* elements that one CPU worker takes anyway */
+};
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t bytes_of_row(const struct loop_rows *rows, const struct geometry *geo)
+{
+    int64_t most = 0;
+    for (unsigned i = rows->first; i < rows->first + rows->n; i++) {
+        int64_t bytes = stored_bytes(&geo[i]) / geo[rows->first].kept;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+/* Do all nests see the same rows, whole rows of the innermost dim each? */
+static bool rows_agree(const struct loop_rows *rows, const struct geometry *geo)
+{
+    const struct geometry *first = &geo[rows->first];
+    for (unsigned i = rows->first; i < rows->first + rows->n; i++) {
+        int64_t inner = geo[i].extent[geo[i].nest->rank - 1];
+        if (geo[i].reordered || inner <= 0 || first->length % inner != 0)
+            return false;
+    }
+    return true;
+}
+
+/* A lane a thread: four warps a block of the tree. */
+static unsigned warps_for(const struct geometry *first)
+{
+    unsigned warps = LOOP_ROW_WARPS_EACH;
+    while (32 * warps < LOOP_ROW_THREADS && warps < LOOP_ROW_WARPS_EACH * first->blocks)
+        warps *= 2;
+    return warps;
+}
+
+struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, unsigned multiprocessors, unsigned workers)
+{
+    const struct geometry *first = &geo[rows->first];
+    struct geometry_rows out = {0};
+    if (first->kept <= 1 || first->length <= 0 || !rows_agree(rows, geo))
+        return out;
+    int64_t bytes = bytes_of_row(rows, geo), tile = LOOP_ROW_TILE / first->length + 1;
+    if (!multiprocessors) {
+        out.chosen = bytes <= CPU_ROW_BYTES && (first->kept >= 2 * (int64_t)workers || first->kept * first->length <= SMALL);
+        out.grain = 4 * tile;
+        return out;
+    }
+    out.chosen = bytes <= GPU_ROW_BYTES && first->blocks <= LOOP_ROW_BLOCKS && 4 * first->kept >= multiprocessors;
+    out.warps = warps_for(first);
+    int64_t fit = GPU_BYTES_UNDER_WAY / (bytes + 1), resident = (int64_t)multiprocessors * (GPU_RESIDENT / (32 * out.warps));
+    int64_t blocks = least(least(resident, first->kept), fit > multiprocessors ? fit : multiprocessors);
+    out.blocks = (unsigned)blocks;
+    return out;
 }

@@ -20,6 +20,7 @@ struct geometry {
     uint32_t n; /* accesses: main loads, main stores, epilogue loads, epilogue stores */
     struct geometry_access *access;
     uint8_t flags;
+    bool reordered; /* a MAP's dims, so that its rows are not those of other nests */
 };
 
 struct geometry_array {
@@ -35,6 +36,14 @@ void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struc
                  const struct geometry_array *arguments, const struct geometry_array *buffers, int64_t cache_bytes, uint64_t nowhere);
 uint32_t geometry_accesses(const struct loop_nest *nest);
 void geometry_classes(const struct geometry *geo, bool gpu, uint8_t *classes);
+/* How nests are done row by row: blocks of threads on a GPU, or work for the CPU's threads. */
+struct geometry_rows {
+    bool chosen; /* else they are done one after another */
+    unsigned blocks, warps; /* GPU */
+    int64_t grain;          /* CPU */
+};
+/* multiprocessors: 0 on the CPU. workers: threads of the CPU. geo: of every nest of the plan. */
+struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, unsigned multiprocessors, unsigned workers);
 void geometry_slots(const struct geometry *geo, int64_t *slots); /* all but partials and faults */
 
 #endif

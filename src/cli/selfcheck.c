@@ -265,12 +265,11 @@ static void *work(void *corpus)
     return NULL;
 }
 
-/* Most of the time is the compiler's, which knows one thread. A driver makes threads wait for each other: on a GPU sixteen of them
- * took five times as long as one. */
+/* Most of the time is the compiler's, which knows one thread. */
 static void run_all(struct corpus *c)
 {
     pthread_t threads[MOST_WORKERS];
-    long cores = c->options->target == AREX_TARGET_CUDA ? 1 : sysconf(_SC_NPROCESSORS_ONLN);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int n = 0;
     while (n < MOST_WORKERS && n + 1 < cores && !pthread_create(&threads[n], NULL, work, c))
         n++;

@@ -49,6 +49,9 @@ struct gen {
     block entry, uniform;     /* slots are loaded in `entry`, uniform values computed in `uniform` */
     val slot[LOOP_MAX_SLOTS]; /* loaded so far */
     val slots_arg, begin, end; /* CPU */
+    val row, n_rows;           /* in a kernel that does several nests row by row (rows.c): the one at hand, how many; else NULL */
+    uint32_t first_slot;       /* where the arguments of its current nest start */
+    val scratch;               /* memory that its block shares: 8 bytes a thread */
     bool gpu;
 };
 
@@ -60,8 +63,13 @@ struct where {
 };
 
 /* ---- module.c ---- */
-void gen_begin(struct gen *g, unsigned nest, const char *step); /* a new function, builder in `uniform` */
-void gen_end(struct gen *g);                                    /* returns from it */
+void gen_function(struct gen *g, unsigned nest, const char *step, uint32_t n_slots); /* a new one, builder in `uniform` */
+void gen_return(struct gen *g);                                                      /* from it */
+/* A step of the current nest: a function of its own, or the next part of a kernel of rows. */
+void gen_begin(struct gen *g, unsigned nest, const char *step);
+void gen_end(struct gen *g);
+void gen_set_nest(struct gen *g, unsigned i);
+void gen_nest(struct gen *g, unsigned i); /* all its steps */
 val gen_slot(struct gen *g, uint32_t i);
 val gen_slot_ptr(struct gen *g, uint32_t i);
 val gen_ptr(struct gen *g, val address);
@@ -172,6 +180,9 @@ void map_emit(struct gen *g, unsigned index);
 void lanes_emit(struct gen *g, unsigned index);
 void columns_emit(struct gen *g, unsigned index);
 void join_emit(struct gen *g, unsigned index); /* the second step of the last two */
+
+/* ---- rows.c ---- */
+void rows_emit(struct gen *g, const struct loop_rows *rows);
 
 /* ---- gpu.c ---- */
 enum axis { AXIS_X, AXIS_Y };

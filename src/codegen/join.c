@@ -4,7 +4,7 @@
  *
  * LANES: partials [kept][blocks], over TREE_JOIN_LANES lanes, by halving. Lanes that no partial reaches would hold the
  * identity, which changes no bit: they are left out. On a GPU a row of threads of one block takes a kept element, a
- * lane each.
+ * lane each; in a kernel of rows, a warp.
  * COLUMNS: partials [blocks][kept], folded in order in chunks of TREE_CHUNK, level upon level.
  */
 #include "gen.h"
@@ -213,6 +213,27 @@ static val join_lanes_gpu(struct join *j, unsigned r, val kept, val inside, val 
     return shared_load(j, shared, r, row);
 }
 
+/* In a kernel of rows a warp does it, a lane for each block of the row: there are no more of them. */
+static void join_row(struct join *j)
+{
+    enum { WARP = LOOP_ROW_BLOCKS };
+    struct gen *g = j->g;
+    struct ll *l = &g->l;
+    val *values = arena_array(g->arena, val, j->n + 1), lane = gpu_thread(g, AXIS_X), zero = ll_i64(l, 0);
+    struct branch warp = gen_if(g, ll_eq(l, gpu_thread(g, AXIS_Y), zero));
+    for (unsigned r = 0; r < j->n; r++) {
+        const struct loop_reduce *red = reduce_at(j, r);
+        values[r] = own_lane(j, r, g->row, lane, ll_i64(l, WARP), LLVMConstInt(l->i1, 1, 0));
+        for (unsigned mask = WARP / 2; mask >= 1; mask /= 2)
+            values[r] = reduce_combine(g, red, values[r], gpu_shuffle_xor(g, values[r], mask, reduce_dtype(g, red)));
+    }
+    struct branch first = gen_if(g, ll_eq(l, lane, zero));
+    epilogue(j, g->row, values);
+    gen_if_end(g, &first);
+    gen_if_end(g, &warp);
+    gpu_barrier(g);
+}
+
 static void join_gpu(struct join *j)
 {
     struct gen *g = j->g;
@@ -250,7 +271,9 @@ void join_emit(struct gen *g, unsigned index)
     body_plan_levels(g, &j.body);
     gen_begin(g, index, "join");
     body_uniform(g, &j.body);
-    if (g->gpu)
+    if (g->row)
+        join_row(&j);
+    else if (g->gpu)
         join_gpu(&j);
     else
         join_cpu(&j);

@@ -6,6 +6,9 @@
  * `width`: on the CPU all of them, vector v holding lanes v * width and up; on a GPU each of 32 threads holds
  * lanes / 32, vector v of thread t holding v * 32 * width + t * width and up. So loads of a warp lie side by side.
  *
+ * In a kernel of rows (rows.c) there is one row for all warps of a block, so as many of them as there are lanes for share a block of the
+ * tree, a lane a thread.
+ *
  * Partial results lie in memory as [kept][blocks]; the join step (join.c) takes them from there.
  */
 #include "gen.h"
@@ -16,7 +19,8 @@ struct lanes {
     struct gen *g;
     struct body body;
     unsigned width, n_vectors, n_reduces;
-    val thread;        /* of the warp; GPU */
+    val thread;        /* of the warp, or of those that share a block; GPU */
+    unsigned workers;  /* how many of those there are; 1 on the CPU */
     val start, length; /* of the block: first element of the sequence, number of elements */
     val *acc;          /* [reduce * n_vectors + vector] */
     val *memory;       /* per reduce: room for the lanes of this worker */
@@ -39,7 +43,7 @@ static val first_of_lane(struct lanes *s, val k)
     if (!s->g->gpu)
         return k;
     val width = ll_i64(l, s->width);
-    val vector = ll_mul(l, ll_div(l, k, width), ll_i64(l, WARP * s->width));
+    val vector = ll_mul(l, ll_div(l, k, width), ll_i64(l, s->workers * s->width));
     return ll_add(l, vector, ll_add(l, ll_mul(l, s->thread, width), ll_rem(l, k, width)));
 }
 
@@ -124,11 +128,10 @@ static void compute_row(struct lanes *s, val row)
 {
     struct ll *l = &s->g->l;
     val first = ll_mul(l, row, ll_i64(l, s->g->nest->lanes));
-    unsigned workers = s->g->gpu ? WARP : 1;
     if (s->g->gpu)
         first = ll_add(l, first, ll_mul(l, s->thread, ll_i64(l, s->width)));
     for (unsigned v = 0; v < s->n_vectors; v++) {
-        compute(s, first, v * workers * s->width, s->width);
+        compute(s, first, v * s->workers * s->width, s->width);
         for (unsigned r = 0; r < s->n_reduces; r++)
             *acc_at(s, r, v) = reduce_combine(s->g, reduce_at(s, r), *acc_at(s, r, v), operand(s, r));
     }
@@ -288,11 +291,20 @@ static void block_of_rows_in_memory(struct lanes *s)
     reload(s);
 }
 
+/* Rows of lanes whose loads are under way at once. */
+static unsigned unrolled(const struct lanes *s)
+{
+    unsigned cost = body_cost(s->g, &s->body) * s->n_vectors;
+    if (s->g->row)
+        return cost <= 12 ? 8 : cost <= 24 ? 4 : 2;
+    return s->g->gpu && cost <= 24 ? 4 : 1;
+}
+
 static void block_in_registers(struct lanes *s)
 {
     struct gen *g = s->g;
     struct ll *l = &g->l;
-    unsigned unroll = g->gpu && body_cost(g, &s->body) * s->n_vectors <= 24 ? 4 : 1;
+    unsigned unroll = unrolled(s);
     val lanes = ll_i64(l, g->nest->lanes), full = ll_div(l, s->length, lanes);
     val row = ll_i64(l, 0);
     if (unroll > 1)
@@ -332,7 +344,8 @@ static void store_partial(struct lanes *s, unsigned r, val item, val v)
     LLVMSetAlignment(st, type_table[t].size);
 }
 
-static void one_item(struct lanes *s, val item)
+/* Its elements, into the lanes. */
+static void walk_block(struct lanes *s, val item)
 {
     struct gen *g = s->g;
     struct ll *l = &g->l;
@@ -346,6 +359,13 @@ static void one_item(struct lanes *s, val item)
         ((g->variant->flags & VARIANT_FLAT) && !body_has_places(&s->body) ? block_in_memory : block_of_rows_in_memory)(s);
     else
         block_in_registers(s);
+}
+
+static void one_item(struct lanes *s, val item)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    walk_block(s, item);
     for (unsigned r = 0; r < s->n_reduces; r++) {
         val v = tree(s, r);
         if (g->gpu) {
@@ -358,10 +378,88 @@ static void one_item(struct lanes *s, val item)
     }
 }
 
+/* ---- in a kernel of rows ---- */
+
+static val scratch_at(struct lanes *s, val thread)
+{
+    val bytes = ll_mul(&s->g->l, thread, ll_i64(&s->g->l, 8));
+    return LLVMBuildGEP2(s->g->l.b, s->g->l.i8, s->g->scratch, &bytes, 1, "");
+}
+
+/* The lanes of a team, a thread each, joined by its first warp; right in its thread 0. first: the team's first thread of the block. */
+static val tree_of_team(struct lanes *s, unsigned r, val first)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    const struct loop_reduce *red = reduce_at(s, r);
+    enum dtype t = reduce_dtype(g, red);
+    unsigned n = s->workers / WARP;
+    val *part = arena_array(g->arena, val, n), lane = gpu_thread(g, AXIS_X);
+    for (unsigned k = 0; k < n; k++)
+        part[k] = gen_from_memory(g, LLVMBuildLoad2(l->b, gen_memory_type(g, t), scratch_at(s, ll_add(l, first, ll_add(l, lane, ll_i64(l, k * WARP)))), ""), t);
+    for (n /= 2; n >= 1; n /= 2)
+        for (unsigned k = 0; k < n; k++)
+            part[k] = reduce_combine(g, red, part[k], part[k + n]);
+    for (unsigned mask = WARP / 2; mask >= 1; mask /= 2)
+        part[0] = reduce_combine(g, red, part[0], gpu_shuffle_xor(g, part[0], mask, t));
+    return part[0];
+}
+
+/* The lanes of the block of the tree that this team has, where it has one. */
+static void walk_block_if(struct lanes *s, val has_one, val item)
+{
+    struct ll *l = &s->g->l;
+    unsigned n = s->n_reduces;
+    val *none = arena_array(s->g->arena, val, n + 1);
+    start_lanes(s);
+    memcpy(none, s->acc, n * sizeof *none);
+    block here = ll_here(l);
+    struct branch in = gen_if(s->g, has_one);
+    walk_block(s, item);
+    block from = ll_here(l);
+    gen_if_end(s->g, &in);
+    for (unsigned r = 0; r < n; r++) {
+        val phi = ll_phi(l, LLVMTypeOf(none[r]), none[r], here);
+        ll_phi_add(phi, s->acc[r], from);
+        s->acc[r] = phi;
+    }
+}
+
+/* All threads come to every barrier, those of teams without a block too. */
+static void blocks_of_row(struct lanes *s)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    val blocks = gen_slot(g, g->slots.blocks), warp = gpu_thread(g, AXIS_Y), each = ll_i64(l, s->workers / WARP), warp_size = ll_i64(l, WARP);
+    val team = ll_div(l, warp, each), teams = ll_div(l, gpu_block_size(g, AXIS_Y), each);
+    val me = ll_add(l, ll_mul(l, warp, warp_size), gpu_thread(g, AXIS_X)), first = ll_mul(l, team, ll_i64(l, s->workers));
+    s->thread = ll_sub(l, me, first);
+    struct loop loop = gen_loop(g, ll_i64(l, 0), blocks);
+    val own = ll_add(l, loop.i, team), has_one = ll_lt(l, own, blocks), item = ll_add(l, ll_mul(l, g->row, blocks), own);
+    val joins = LLVMBuildAnd(l->b, has_one, ll_lt(l, s->thread, warp_size), "");
+    walk_block_if(s, has_one, item);
+    for (unsigned r = 0; r < s->n_reduces; r++) {
+        LLVMBuildStore(l->b, gen_to_memory(g, *acc_at(s, r, 0), reduce_dtype(g, reduce_at(s, r))), scratch_at(s, me));
+        gpu_barrier(g);
+        struct branch in = gen_if(g, joins);
+        val v = tree_of_team(s, r, first);
+        struct branch zero = gen_if(g, ll_eq(l, s->thread, ll_i64(l, 0)));
+        store_partial(s, r, item, v);
+        gen_if_end(g, &zero);
+        gen_if_end(g, &in);
+        gpu_barrier(g);
+    }
+    gen_loop_end(g, &loop, teams);
+}
+
 static void lanes_main(struct lanes *s)
 {
     struct gen *g = s->g;
     struct ll *l = &g->l;
+    if (g->row) {
+        blocks_of_row(s);
+        return;
+    }
     if (!g->gpu) {
         struct loop loop = gen_loop(g, g->begin, g->end);
         one_item(s, loop.i);
@@ -386,8 +484,9 @@ void lanes_emit(struct gen *g, unsigned index)
     struct lanes s = {.g = g, .n_reduces = g->nest->reduces.n};
     body_init(g, &s.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
     body_plan_levels(g, &s.body);
-    s.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : at_most(body_width(g, &s.body), g->nest->lanes);
-    s.n_vectors = g->nest->lanes / (g->gpu ? WARP : 1) / s.width;
+    s.width = g->row ? 1 : g->gpu ? loop_gpu_width(g->ir, g->nest) : at_most(body_width(g, &s.body), g->nest->lanes);
+    s.workers = g->row ? g->nest->lanes : g->gpu ? WARP : 1;
+    s.n_vectors = g->nest->lanes / s.workers / s.width;
     s.acc = arena_array(g->arena, val, s.n_reduces * s.n_vectors + 1);
     s.memory = arena_array(g->arena, val, s.n_reduces + 1);
     gen_begin(g, index, "main");

@@ -138,6 +138,34 @@ static val row_count(struct map *m)
     return rows;
 }
 
+/* Element `t` of what is left of a row, where there is one. */
+static void rest_of_row(struct map *m, val at, val n)
+{
+    struct branch in = gen_if(m->g, ll_lt(&m->g->l, at, n));
+    step(m, at, 1);
+    gen_if_end(m->g, &in);
+}
+
+/* In a kernel of rows: all threads of the block go along the row at hand, which may be several rows of this nest. */
+static void map_row(struct map *m)
+{
+    struct gen *g = m->g;
+    struct ll *l = &g->l;
+    val n = gen_slot(g, g->slots.extents + m->inner), each = ll_div(l, row_count(m), g->n_rows), first = ll_mul(l, g->row, each);
+    val width = ll_i64(l, m->width), threads = ll_mul(l, gpu_block_size(g, AXIS_X), gpu_block_size(g, AXIS_Y));
+    val thread = ll_add(l, ll_mul(l, gpu_thread(g, AXIS_Y), gpu_block_size(g, AXIS_X)), gpu_thread(g, AXIS_X));
+    val whole = ll_sub(l, n, ll_rem(l, n, width));
+    struct loop rows = gen_loop(g, first, ll_add(l, first, each));
+    body_rows(g, &m->body, rows.i, 0, m->inner, true);
+    body_row_values(g, &m->body);
+    struct loop along = gen_loop(g, ll_mul(l, thread, width), whole);
+    step(m, along.i, m->width);
+    gen_loop_end(g, &along, ll_mul(l, threads, width));
+    if (m->width > 1)
+        rest_of_row(m, ll_add(l, whole, thread), n);
+    gen_loop_end(g, &rows, ll_i64(l, 1));
+}
+
 static void map_gpu(struct map *m)
 {
     struct gen *g = m->g;
@@ -165,7 +193,9 @@ void map_emit(struct gen *g, unsigned index)
     m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : g->nest->updates ? 1 : body_width(g, &m.body);
     gen_begin(g, index, "main");
     body_uniform(g, &m.body);
-    if (g->gpu)
+    if (g->row)
+        map_row(&m);
+    else if (g->gpu)
         map_gpu(&m);
     else
         map_cpu(&m);

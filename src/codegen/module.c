@@ -3,16 +3,16 @@
 #include <stdlib.h>
 #include "gen.h"
 
-static type entry_type(struct gen *g)
+static type entry_type(struct gen *g, uint32_t n_slots)
 {
     type params[LOOP_MAX_SLOTS];
     if (!g->gpu) {
         type cpu[] = {g->l.ptr, g->l.i64, g->l.i64};
         return LLVMFunctionType(LLVMVoidTypeInContext(g->l.ctx), cpu, 3, 0);
     }
-    for (uint32_t i = 0; i < g->slots.count; i++)
+    for (uint32_t i = 0; i < n_slots; i++)
         params[i] = g->l.i64;
-    return LLVMFunctionType(LLVMVoidTypeInContext(g->l.ctx), params, g->slots.count, 0);
+    return LLVMFunctionType(LLVMVoidTypeInContext(g->l.ctx), params, n_slots, 0);
 }
 
 static void add_attribute(struct gen *g, const char *key, const char *value)
@@ -21,18 +21,18 @@ static void add_attribute(struct gen *g, const char *key, const char *value)
     LLVMAddAttributeAtIndex(g->l.fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
-void gen_begin(struct gen *g, unsigned nest, const char *step)
+void gen_function(struct gen *g, unsigned nest, const char *step, uint32_t n_slots)
 {
     enum { PTX_KERNEL = 71 };
     char name[24];
     snprintf(name, sizeof name, "n%u_%s", nest, step);
-    g->l.fn = LLVMAddFunction(g->l.mod, name, entry_type(g));
+    g->l.fn = LLVMAddFunction(g->l.mod, name, entry_type(g, n_slots));
     memset(g->slot, 0, sizeof g->slot);
     g->entry = ll_block(&g->l, "entry");
     g->uniform = ll_block(&g->l, "uniform");
     if (g->gpu) {
         LLVMSetFunctionCallConv(g->l.fn, PTX_KERNEL);
-        add_attribute(g, "nvvm.maxntid", strcmp(step, "join") == 0 ? "1024" : "256");
+        add_attribute(g, "nvvm.maxntid", strcmp(step, "join") == 0 ? "1024" : strcmp(step, "rows") == 0 ? "512" : "256");
     } else {
         g->slots_arg = LLVMGetParam(g->l.fn, 0);
         g->begin = LLVMGetParam(g->l.fn, 1);
@@ -41,11 +41,23 @@ void gen_begin(struct gen *g, unsigned nest, const char *step)
     ll_at(&g->l, g->uniform);
 }
 
-void gen_end(struct gen *g)
+void gen_return(struct gen *g)
 {
     LLVMBuildRetVoid(g->l.b);
     ll_at(&g->l, g->entry);
     ll_br(&g->l, g->uniform);
+}
+
+void gen_begin(struct gen *g, unsigned nest, const char *step)
+{
+    if (!g->row)
+        gen_function(g, nest, step, g->slots.count);
+}
+
+void gen_end(struct gen *g)
+{
+    if (!g->row)
+        gen_return(g);
 }
 
 val gen_slot(struct gen *g, uint32_t i)
@@ -53,7 +65,7 @@ val gen_slot(struct gen *g, uint32_t i)
     if (g->slot[i])
         return g->slot[i];
     if (g->gpu)
-        return g->slot[i] = LLVMGetParam(g->l.fn, i);
+        return g->slot[i] = LLVMGetParam(g->l.fn, g->first_slot + i);
     block here = ll_here(&g->l);
     ll_at(&g->l, g->entry);
     val at = ll_offset(&g->l, g->slots_arg, ll_i64(&g->l, 8 * (int64_t)i));
@@ -117,14 +129,31 @@ void gen_if_end(struct gen *g, struct branch *b)
     ll_at(&g->l, b->done);
 }
 
-static void emit_nest(struct gen *g, unsigned i)
+void gen_set_nest(struct gen *g, unsigned i)
 {
-    static void (*const shapes[])(struct gen *, unsigned) = {
-        [NEST_MAP] = map_emit, [NEST_LANES] = lanes_emit, [NEST_COLUMNS] = columns_emit};
     g->nest = &g->plan->nests.at[i];
     g->variant = &g->job->variants[i];
     g->slots = loop_slots(g->nest);
+    memset(g->slot, 0, sizeof g->slot);
+}
+
+void gen_nest(struct gen *g, unsigned i)
+{
+    static void (*const shapes[])(struct gen *, unsigned) = {
+        [NEST_MAP] = map_emit, [NEST_LANES] = lanes_emit, [NEST_COLUMNS] = columns_emit};
+    gen_set_nest(g, i);
     shapes[g->nest->kind](g, i);
+}
+
+/* On the CPU rows call the functions of their nests; a kernel of a GPU holds all it needs. */
+static void emit_all(struct gen *g)
+{
+    for (unsigned i = 0; i < g->plan->nests.n; i++)
+        if (!g->gpu || !(g->job->variants[i].flags & VARIANT_ROWS))
+            gen_nest(g, i);
+    for (unsigned i = 0; i < g->plan->rows.n; i++)
+        if (!g->gpu || g->job->variants[g->plan->rows.at[i].first].flags & VARIANT_ROWS)
+            rows_emit(g, &g->plan->rows.at[i]);
 }
 
 static void gen_init(struct gen *g, LLVMContextRef ctx)
@@ -164,8 +193,7 @@ LLVMModuleRef codegen_emit(LLVMContextRef ctx, const struct codegen_job *job, co
     gen_init(g, ctx);
     LLVMModuleRef mod = g->l.mod;
     if (setjmp(out_of_memory) == 0) {
-        for (unsigned i = 0; i < g->plan->nests.n; i++)
-            emit_nest(g, i);
+        emit_all(g);
     } else {
         diag_add(diags, AX_out_of_memory, (struct span){0, 0}, "out of memory while generating code");
         LLVMDisposeModule(g->l.mod);

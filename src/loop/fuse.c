@@ -554,5 +554,6 @@ struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const str
     build_bodies(&f, placed);
     store_temporaries(&f);
     find_lifetimes(f.plan);
+    loop_find_rows(arena, f.plan);
     return slots_suffice(&f) ? f.plan : NULL;
 }

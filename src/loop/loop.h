@@ -69,9 +69,15 @@ struct loop_buffer {
     uint32_t first, last; /* nests between which it is alive; outputs live to the end */
 };
 
+/* Nests one after another that can be done row by row: what a row of one needs of the others is that row. */
+struct loop_rows {
+    uint32_t first, n; /* n is 2 or more; the first is a LANES nest */
+};
+
 struct loop_plan {
     const struct ir *ir;
     VEC(struct loop_nest) nests; /* in order of execution */
+    VEC(struct loop_rows) rows;  /* in order, apart */
     VEC(struct loop_buffer) buffers;
     uint32_t *output_buffer; /* per output: its buffer */
     uint32_t n_outputs;
@@ -83,6 +89,8 @@ struct loop_limits {
 
 /* NULL, with a diagnostic, when a limit is passed. */
 struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits, struct diags *diags);
+void loop_find_rows(struct arena *arena, struct loop_plan *plan);
+bool loop_same_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest); /* may it be done with the LANES nest `first`? */
 const char *loop_verify(struct arena *arena, const struct loop_plan *plan);
 void loop_print(const struct loop_plan *plan, struct strbuf *out);      /* stage `loop` */
 void loop_print_plan(const struct loop_plan *plan, struct strbuf *out); /* stage `plan` */
@@ -101,6 +109,7 @@ enum loop_class {
 enum loop_variant_flags {
     VARIANT_FLAT = 1,   /* LANES: the reduced dims merged into one */
     VARIANT_STREAM = 2, /* results are larger than the caches: stores that bypass them */
+    VARIANT_ROWS = 4,   /* GPU: one of loop_rows that is one kernel */
 };
 
 /* One per nest. classes: main loads, main stores, epilogue loads, epilogue stores. */
@@ -117,6 +126,10 @@ struct loop_variant *loop_default_variants(struct arena *arena, const struct loo
 
 /* Elements a GPU thread takes at a time: as many as 16 bytes hold of the widest array, at most 4, or 8 of the smallest types. */
 unsigned loop_gpu_width(const struct ir *ir, const struct loop_nest *nest);
+#define LOOP_ROW_BLOCKS 32 /* blocks of the tree that a row done by one kernel of a GPU has at most: one a lane of a warp */
+#define LOOP_ROW_WARPS_EACH 4 /* warps of that kernel are a multiple of it */
+#define LOOP_ROW_THREADS 512  /* of that kernel, at most */
+#define LOOP_ROW_TILE 4096 /* elements of whole rows that a CPU worker takes through the nests of loop_rows at a time */
 #define LOOP_COLUMN_TILE 2048 /* kept elements a CPU worker accumulates at a time in a COLUMNS nest */
 
 struct loop_slots {

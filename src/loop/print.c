@@ -89,6 +89,8 @@ void loop_print_plan(const struct loop_plan *plan, struct strbuf *out)
                       n->main.loads.n + n->epilogue.loads.n, n->main.order.n + n->epilogue.order.n, n->reduces.n,
                       n->main.stores.n + n->epilogue.stores.n);
     }
+    for (uint32_t i = 0; i < plan->rows.n; i++)
+        strbuf_printf(out, "rows: steps %u to %u are one kernel where rows are short enough\n", plan->rows.at[i].first, plan->rows.at[i].first + plan->rows.at[i].n - 1);
     for (uint32_t b = 0; b < plan->buffers.n; b++) {
         const struct loop_buffer *f = &plan->buffers.at[b];
         const struct ir_shape *s = &plan->ir->shapes.at[f->shape];

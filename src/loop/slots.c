@@ -96,5 +96,8 @@ struct loop_variant *loop_default_variants(struct arena *arena, const struct loo
         for (uint32_t j = 0; j < n->epilogue.stores.n; j++)
             v[i].classes[k++] = default_class(&n->epilogue.stores.at[j], n->n_kept, false);
     }
+    for (uint32_t i = 0; i < plan->rows.n; i++)
+        for (uint32_t k = 0; k < plan->rows.at[i].n; k++)
+            v[plan->rows.at[i].first + k].flags |= VARIANT_ROWS;
     return v;
 }

@@ -249,6 +249,24 @@ static const char *check_buffers(struct verify *v)
     return fault;
 }
 
+static const char *check_rows(struct verify *v)
+{
+    uint32_t free = 0, slots;
+    for (uint32_t i = 0; i < v->plan->rows.n; i++) {
+        const struct loop_rows *r = &v->plan->rows.at[i];
+        if (r->n < 2 || r->first < free || r->first >= v->plan->nests.n || r->n > v->plan->nests.n - r->first)
+            return arena_printf(v->arena, "rows %u are of nests that are not there, or of others", i);
+        free = r->first + r->n;
+        slots = 0;
+        for (uint32_t k = r->first; k < free; slots += loop_slots(&v->plan->nests.at[k++]).count)
+            if (!loop_same_rows(v->plan, r->first, k))
+                return arena_printf(v->arena, "nest %u cannot be done row by row with nest %u", k, r->first);
+        if (slots > LOOP_MAX_SLOTS)
+            return arena_printf(v->arena, "rows %u take too many arguments", i);
+    }
+    return NULL;
+}
+
 const char *loop_verify(struct arena *arena, const struct loop_plan *plan)
 {
     struct verify v = {
@@ -257,5 +275,6 @@ const char *loop_verify(struct arena *arena, const struct loop_plan *plan)
     v.known = arena_array(arena, uint8_t, plan->ir->nodes.n);
     for (v.nest = 0; v.nest < plan->nests.n && !fault; v.nest++)
         fault = check_nest(&v, &plan->nests.at[v.nest]);
-    return fault ? fault : check_buffers(&v);
+    fault = fault ? fault : check_buffers(&v);
+    return fault ? fault : check_rows(&v);
 }

@@ -240,6 +240,37 @@ static void test_call(void **state)
     context_done();
 }
 
+/* Launches of softmax and of layer norm: one where rows are short and there are many, else one or two a nest. */
+static void test_rows_on_a_device(void **state)
+{
+    static const char *const programs[] = {
+        "e = exp(x - max(x, 1, keepdims=True)); return e / sum(e, 1, keepdims=True)",
+        "c = x - mean(x, 1, keepdims=True); return c / sqrt(mean(c*c, 1, keepdims=True) + 1e-5)",
+    };
+    static const struct {
+        int64_t rows, length;
+        int launches;
+    } cases[] = {{200, 1000, 1}, {200, 16384, 1}, {40, 5, 1}, {2, 1000, 5}, {1, 1000, 5}, {40, 100000, 5}};
+    (void)state;
+    double *data = calloc(40 * 100000, sizeof *data);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        int64_t m = cases[i / 2].rows, n = cases[i / 2].length;
+        arex_array x = {.data = data, .dtype = AREX_FLOAT64, .rank = 2, .device = -1, .shape = {m, n}, .strides = {8 * n, 8}};
+        struct call c;
+        fake.reset();
+        context_over(fake.path, 0);
+        call_open(&c, programs[i % 2]);
+        c.options.target = AREX_TARGET_CUDA;
+        if (call_run(&c, &x, 1) != AREX_OK)
+            fail_msg("%s", all_text(c.diags));
+        if (fake.launches() != cases[i / 2].launches)
+            fail_msg("%lld rows of %lld: %d launches", (long long)m, (long long)n, fake.launches());
+        call_close(&c);
+        context_done();
+    }
+    free(data);
+}
+
 /* In place on a device: by way of memory of ours; an output that would have to be scattered is refused, and untouched. */
 static void test_overlap_on_a_device(void **state)
 {
@@ -344,7 +375,8 @@ int run_device_tests(const char *folder)
     find_file(fake.old_path, sizeof fake.old_path, folder, "libfake_cuda_old.so");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_old_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_refusals), cmocka_unit_test(test_full_device),
-        cmocka_unit_test(test_device_memory), cmocka_unit_test(test_call), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_device_memory), cmocka_unit_test(test_call),
+        cmocka_unit_test(test_rows_on_a_device), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_doctor),
     };
     return cmocka_run_group_tests_name("devices", tests, open_fake, close_fake);
 }

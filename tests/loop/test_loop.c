@@ -59,6 +59,29 @@ static const struct {
     {"f = sum(x) > 0; x if f else y", "LM", 4, 2, 0},
 };
 
+/* Which nests are done row by row: the first and the last of each set. */
+static const struct {
+    const char *text, *rows;
+} rows[] = {
+    {"exp(m - max(m, 1, keepdims=True))/sum(exp(m - max(m, 1, keepdims=True)), 1, keepdims=True)", "0-2 "}, /* softmax */
+    {"c = m - mean(m, 1, keepdims=True); c/sqrt(mean(c*c, 1, keepdims=True) + 1e-5)", "0-2 "},              /* layer norm */
+    {"m - mean(m, 1, keepdims=True)", "0-1 "},
+    {"m - mean(m, 1, keepdims=True), m*mean(m, 1, keepdims=True), sum(m, 0)", ""}, /* columns come between */
+    {"t - mean(t, 2, keepdims=True)", "0-1 "},
+    {"t - mean(t, (1, 2), keepdims=True)", "0-1 "},
+    {"t - mean(t, (0, 2), keepdims=True)", ""}, /* its rows are not the array's */
+    {"t - mean(t, 1, keepdims=True)", ""},      /* columns */
+    {"m - mean(m, 0)", ""},
+    {"x - mean(x)", ""},        /* one row */
+    {"m - max(m, 1)", ""},      /* each element of a row needs another row's */
+    {"s = sum(m, 1, keepdims=True); m*s[::-1]", ""},
+    {"sum(m, 1)", ""},
+    {"a = max(m, 1, keepdims=True); b = sum(m - a, 1); sum(b)", "0-1 "}, /* the last is over the rows' results */
+    {"param m: float64[n, n]\nm - mean(m, 1, keepdims=True)", "0-1 "},
+    {"param m: float64[n, n]\nm - max(m, 1)", ""},
+    {"param t: float64[n, n, n]\nt - max(t, (0, 2), keepdims=True)", ""},
+};
+
 /* Dims that a nest walks: those of extent 1 in the text are dropped, but no nest is left without. */
 static const struct {
     const char *text;
@@ -126,6 +149,23 @@ static void test_structure(void **state)
             temporaries(p.plan) != plans[i].temporaries)
             fail_msg("%s: nests %s, %u loads, %u stores, %u temporaries", plans[i].text, nests, loads, stores,
                      temporaries(p.plan));
+        assert_null(loop_verify(&p.arena, p.plan));
+        plan_fini(&p);
+    }
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct test_plan p;
+        char found[64] = "", *at = found;
+        if (!plan_make(&p, rows[i].text, DT_float64))
+            fail_msg("%s: %s", rows[i].text, p.diags.n ? p.diags.at[0].message : "?");
+        for (uint32_t k = 0; k < p.plan->rows.n; k++)
+            at += sprintf(at, "%u-%u ", p.plan->rows.at[k].first, p.plan->rows.at[k].first + p.plan->rows.at[k].n - 1);
+        if (strcmp(found, rows[i].rows))
+            fail_msg("%s: rows %s", rows[i].text, found);
         assert_null(loop_verify(&p.arena, p.plan));
         plan_fini(&p);
     }
@@ -417,6 +457,14 @@ static void test_verifier(void **state)
     BREAK(kept->shape, 0, "the type and shape of its value");
     BREAK(p.plan->buffers.at[0].last, 0, "does not live to the end");
     BREAK(p.plan->buffers.at[0].output, 1, "not the output it says");
+
+    struct loop_rows *set = &p.plan->rows.at[0];
+    assert_int_equal(p.plan->rows.n, 1);
+    BREAK(set->n, 1, "that are not there");
+    BREAK(set->n, 3, "that are not there");
+    BREAK(set->first, 1, "that are not there");
+    BREAK(set->first, 1u << 30, "that are not there");
+    BREAK(last->updates, true, "cannot be done row by row");
     plan_fini(&p);
 
     assert_true(plan_make(&p, "x, x*2, x", DT_float64));
@@ -452,7 +500,7 @@ static void test_lifetimes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structure),      cmocka_unit_test(test_spaces),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_structure),      cmocka_unit_test(test_rows),    cmocka_unit_test(test_spaces),  cmocka_unit_test(test_limits),
         cmocka_unit_test(test_default_limits), cmocka_unit_test(test_deep),    cmocka_unit_test(test_made_up),
         cmocka_unit_test(test_lifetimes),      cmocka_unit_test(test_verifier)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,79 @@
+/*
+ * Nests that can be done row by row: reductions over the last axes, and what is computed from them over the same rows. A row is
+ * then read once from memory and again from a cache; whether rows are short enough is for the executor to say.
+ */
+#include <string.h>
+#include "loop/loop.h"
+
+/* Are the axes that a LANES nest reduces the last ones, so that its rows are those of the array? */
+static bool reduces_last(const struct loop_plan *plan, const struct loop_nest *nest)
+{
+    const struct ir_node *n = ir_at(plan->ir, nest->reduces.at[0].value);
+    const struct ir_shape *s = &plan->ir->shapes.at[ir_at(plan->ir, n->args[0])->shape];
+    bool kept = false;
+    for (unsigned a = s->rank; a-- > 0;) {
+        bool reduced = (n->attr & IR_AXES_MASK) >> a & 1;
+        if (s->dim[a] != 0 && reduced && kept)
+            return false;
+        kept |= s->dim[a] != 0 && !reduced;
+    }
+    return kept;
+}
+
+static bool same_space(const struct loop_nest *a, const struct loop_nest *b)
+{
+    return a->rank == b->rank && memcmp(a->dim, b->dim, a->rank * sizeof *a->dim) == 0 && (b->kind == NEST_MAP || a->n_kept == b->n_kept);
+}
+
+static const struct loop_access *store_of(const struct loop_nest *n, uint32_t buffer)
+{
+    for (uint32_t i = 0; i < n->epilogue.stores.n; i++)
+        if (n->epilogue.stores.at[i].index == buffer)
+            return &n->epilogue.stores.at[i];
+    return NULL;
+}
+
+/* Does each row read what that very row has stored? */
+static bool meets_own_row(const struct loop_nest *from, const struct loop_access *a, unsigned n_dims)
+{
+    const struct loop_access *store = a->view || a->layout ? NULL : store_of(from, a->index);
+    for (unsigned d = 0; store && d < n_dims; d++)
+        if (a->axis[d] != (d < from->n_kept ? store->axis[d] : -1))
+            return false;
+    return store != NULL;
+}
+
+static bool reads_own_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest, const struct loop_body *b, unsigned n_dims)
+{
+    for (uint32_t i = 0; i < b->loads.n; i++) {
+        const struct loop_access *a = &b->loads.at[i];
+        uint32_t made = a->source == SOURCE_BUFFER ? plan->buffers.at[a->index].first : 0;
+        if (a->source == SOURCE_BUFFER && made >= first && made < nest && !meets_own_row(&plan->nests.at[made], a, n_dims))
+            return false;
+    }
+    return true;
+}
+
+bool loop_same_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest)
+{
+    const struct loop_nest *a = &plan->nests.at[first], *b = &plan->nests.at[nest];
+    if (a->kind != NEST_LANES || !reduces_last(plan, a) || b->kind == NEST_COLUMNS || b->updates || !same_space(a, b))
+        return false;
+    if (b->kind == NEST_LANES && !reduces_last(plan, b))
+        return false;
+    return reads_own_rows(plan, first, nest, &b->main, b->rank) && reads_own_rows(plan, first, nest, &b->epilogue, b->n_kept);
+}
+
+void loop_find_rows(struct arena *arena, struct loop_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->nests.n;) {
+        struct loop_rows rows = {i, 0};
+        uint32_t slots = 0;
+        while (i < plan->nests.n && loop_same_rows(plan, rows.first, i) && slots + loop_slots(&plan->nests.at[i]).count <= LOOP_MAX_SLOTS)
+            slots += loop_slots(&plan->nests.at[i++]).count;
+        rows.n = i - rows.first;
+        if (rows.n > 1)
+            vec_push(arena, &plan->rows, rows);
+        i += rows.n == 0;
+    }
+}
