@@ -80,7 +80,7 @@ int arex_dtype_of(const char *name);
 /* Bytes of an element; 0 when there is no such type. */
 size_t arex_dtype_size(int dtype);
 int arex_dtype_supported(int dtype);
-/* what: "ops", "aliases", "types", "stages" or "errors"; json: 0 for people, 1 for machines. *text: free with arex_free. */
+/* what: "ops", "accuracy" (of functions, measured), "aliases", "types", "stages" or "errors"; json: 0 for people, 1 for machines. *text: free with arex_free. */
 arex_status arex_list(const char *what, int json, char **text);
 
 /* ---- context ---- */

@@ -30,11 +30,11 @@ def compile(expr, *, target="auto", threads=0, device=0, fast=False, codegen="au
 
 
 def list(what="ops"):
-    """A table of the language (ops, aliases, types, stages, errors) as Python data."""
+    """A table of the language (ops, accuracy, aliases, types, stages, errors) as Python data."""
     text = _ffi.new("char **")
     if _lib.arex_list(what.encode(), 1, text):
         _lib.arex_free(text[0])
-        _fail("AX0701", f"no list {what!r}: use ops, aliases, types, stages or errors")
+        _fail("AX0701", f"no list {what!r}: use ops, accuracy, aliases, types, stages or errors")
     return _json.loads(_take(text))
 
 

@@ -1,4 +1,5 @@
 /* The tables of the language, for people and for machines. */
+#include <stdio.h>
 #include <string.h>
 #include "api.h"
 
@@ -60,6 +61,40 @@ static void list_ops(struct strbuf *out, bool json)
         else
             strbuf_printf(out, "%-14s %-4s %-12s %s\n", o->name, o->symbol, kind_names[o->kind], o->doc);
         first = false;
+    }
+}
+
+static const struct accuracy {
+    const char *op, *dtype, *mode;
+    double ulp;
+    const char *x, *y;
+    uint64_t inputs;
+} accuracies[] = {
+#define ACCURACY(op, dtype, mode, ulp, x, y, inputs) {#op, #dtype, #mode, ulp, x, y, inputs},
+#include "accuracy.def"
+#undef ACCURACY
+};
+
+/* "0.8516": printf would put the locale's decimal point. */
+static void fixed(char *out, size_t size, double v)
+{
+    unsigned long n = (unsigned long)(v * 10000 + 0.5);
+    snprintf(out, size, "%lu.%04lu", n / 10000, n % 10000);
+}
+
+static void list_accuracy(struct strbuf *out, bool json)
+{
+    for (size_t i = 0; i < sizeof accuracies / sizeof *accuracies; i++) {
+        const struct accuracy *a = &accuracies[i];
+        char ulp[32], inputs[32];
+        fixed(ulp, sizeof ulp, a->ulp);
+        snprintf(inputs, sizeof inputs, "%llu", (unsigned long long)a->inputs);
+        struct field f[] = {{"name", a->op}, {"dtype", a->dtype}, {"mode", a->mode}, {"ulp", ulp}, {"x", a->x}, {"y", a->y}, {"inputs", inputs}};
+        if (json)
+            json_row(out, i == 0, f, sizeof f / sizeof *f, "");
+        else
+            strbuf_printf(out, "%-10s %-8s %-6s %7s ulp at %s%s%s, of %s inputs\n", a->op, a->dtype, a->mode, ulp, a->x, strcmp(a->y, "0x0p+0") ? ", " : "",
+                          strcmp(a->y, "0x0p+0") ? a->y : "", a->inputs == UINT64_C(1) << 32 ? "all 2^32" : inputs);
     }
 }
 
@@ -131,7 +166,7 @@ PUBLIC arex_status arex_list(const char *what, int json, char **text)
     static const struct {
         const char *name;
         void (*print)(struct strbuf *, bool);
-    } lists[] = {{"ops", list_ops}, {"aliases", list_aliases}, {"types", list_types}, {"stages", list_stages}, {"errors", list_errors}};
+    } lists[] = {{"ops", list_ops}, {"accuracy", list_accuracy}, {"aliases", list_aliases}, {"types", list_types}, {"stages", list_stages}, {"errors", list_errors}};
     struct strbuf out = {0};
     if (!what || !text)
         return AREX_ERROR_USAGE;

@@ -461,11 +461,14 @@ static int run_list(struct session *s)
 {
     char *text = NULL;
     if (s->options.n_words != 1)
-        return bad_use("list needs one of", "ops types stages errors");
-    arex_status status = arex_list(s->options.words[0], s->options.value[OPT_json] != NULL, &text);
+        return bad_use("list needs one of", "ops accuracy aliases types stages errors");
+    const char *what = s->options.words[0];
+    if (s->options.value[OPT_accuracy] && strcmp(what, "ops"))
+        return bad_use("--accuracy is of", "ops");
+    arex_status status = arex_list(s->options.value[OPT_accuracy] ? "accuracy" : what, s->options.value[OPT_json] != NULL, &text);
     if (status) {
         arex_free(text);
-        return bad_use("no list of this name (ops, aliases, types, stages, errors)", s->options.words[0]);
+        return bad_use("no list of this name (ops, accuracy, aliases, types, stages, errors)", s->options.words[0]);
     }
     fputs(text, stdout);
     arex_free(text);

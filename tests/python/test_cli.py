@@ -6,6 +6,8 @@ import subprocess
 import numpy as np
 import pytest
 
+import arex
+
 
 def test_sum_of_squares(cli, tmp_path):
     x = np.random.default_rng(1).normal(size=100_003)
@@ -259,3 +261,15 @@ def test_bfloat16_files(cli, tmp_path):
     assert r.returncode == 0, r.stderr
     assert np.load(tmp_path / "y.npy").tobytes() == bits.tobytes()
     assert cli("eval", "x", "-i", f"x={tmp_path / 'x.npy'}").stdout.splitlines() == ["[1.   3.14 0.1  -inf]", "dtype=bfloat16 shape=(4,)"]
+
+
+def test_accuracy_is_listed(cli):
+    """Every row keeps what the table of operators promises; of fast mode only what differs is listed."""
+    promised = {op["name"]: float(op["ulp"]) for op in arex.list("ops")}
+    rows = arex.list("accuracy")
+    assert {(r["name"], r["dtype"]) for r in rows} >= {(n, t) for n in ("sin", "exp", "power", "gamma", "divide") for t in ("float32", "float64")}
+    for r in rows:
+        assert r["mode"] == "fast" or float(r["ulp"]) <= promised.get(r["name"], 0.5) or r["name"] == "reciprocal", r
+    text = cli("list", "ops", "--accuracy").stdout
+    assert len(text.splitlines()) == len(rows) and "ulp at 0x" in text
+    assert cli("list", "types", "--accuracy").returncode == 2
