@@ -108,6 +108,10 @@ val fma_emit(struct gen *g, val a, val b, val c);
 /* ---- round.c: the same for floor, ceil, trunc, rint ---- */
 val round_emit(struct gen *g, enum prim prim, val v);
 
+/* ---- quick.c: of fast mode ---- */
+val quick_divide(struct gen *g, val a, val b);
+val quick_rsqrt(struct gen *g, val v);
+
 /* ---- prims.c ---- */
 /* fault: per lane a byte of FAULT_ bits, or NULL; or-ed with what the operation raises. */
 val prim_emit(struct gen *g, enum prim prim, enum dtype arg, val *args, val *fault);

@@ -144,6 +144,16 @@ static val emit_ffma(struct prim_args *p)
     return ll_intrinsic(&p->g->l, "llvm.fma", &t, 1, args, 3);
 }
 
+static val emit_fquickdiv(struct prim_args *p)
+{
+    return quick_divide(p->g, p->a, p->b);
+}
+
+static val emit_fquickrsqrt(struct prim_args *p)
+{
+    return quick_rsqrt(p->g, p->a);
+}
+
 /* A nan has no sign: x86 makes negative ones, NVIDIA's GPUs positive ones. */
 static val emit_fcopysign(struct prim_args *p)
 {

@@ -89,7 +89,7 @@ enum dtype type_bits(enum dtype t)
 enum op op_by_name(struct str name)
 {
     for (enum op op = OP_none + 1; op < OP_COUNT; op++)
-        if (op_table[op].kind != OPK_INTERNAL && str_is(name, op_table[op].name))
+        if (op_table[op].kind != OPK_INTERNAL && !(op_table[op].flags & OPF_FAST) && str_is(name, op_table[op].name))
             return op;
     for (unsigned i = 0; i < sizeof aliases / sizeof *aliases; i++)
         if (str_is(name, aliases[i].name))

@@ -104,7 +104,7 @@ enum op {
     OP_COUNT
 };
 
-enum { OPF_0 = 0, OPF_COMM = 1 };
+enum { OPF_0 = 0, OPF_COMM = 1, OPF_FAST = 2 };
 
 struct op_info {
     const char *name, *symbol, *doc, *signature;

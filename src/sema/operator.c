@@ -171,6 +171,15 @@ static ir_id contracted(struct sema *s, enum op op, const ir_id *ids, enum dtype
     return 0;
 }
 
+/* Fast mode: the quicker one of a few operations, in the program's own text. */
+static enum op quickened(const struct sema *s, enum op op, enum dtype t)
+{
+    bool own = !s->frame || !s->frame->library;
+    if (!s->fast || !own || type_table[t].cls != CLASS_FLOAT)
+        return op;
+    return op == OP_divide && t == DT_float32 ? OP_quick_divide : op == OP_rsqrt ? OP_quick_rsqrt : op;
+}
+
 static struct value make_node(struct sema *s, enum op op, const struct value *args, unsigned n,
                               unsigned first, enum dtype t, bool weak, struct span span)
 {
@@ -188,6 +197,7 @@ static struct value make_node(struct sema *s, enum op op, const struct value *ar
     if (op_prim(op, t) == PRIM_none && !own) /* storage only: compute in the wider type, round the result */
         return narrow(s, make_node(s, op, cast, n, first, (enum dtype)type_table[t].compute, false, span), t);
     weak = weak && result != DT_bool;
+    op = own ? op : quickened(s, op, t);
     ir_id fused = contracted(s, op, ids, t, sema_span(s, span));
     if (fused)
         return value_array(s, fused, weak, span);

@@ -47,6 +47,7 @@ struct options {
 struct work {
     const struct function *f;
     bool wide;
+    enum mode mode;
     struct library *library;
     double *x, *y, *out;
     struct worst worst;
@@ -75,7 +76,7 @@ static size_t sift(struct work *w, size_t n)
 {
     size_t k = 0;
     for (size_t i = 0; i < n; i++)
-        if (point_counts(w->f, w->x[i], w->f->arity == 2 ? w->y[i] : 0)) {
+        if (point_counts(w->f, w->mode, w->x[i], w->f->arity == 2 ? w->y[i] : 0)) {
             w->x[k] = w->x[i];
             w->y[k++] = w->f->arity == 2 ? w->y[i] : 0;
         }
@@ -138,7 +139,7 @@ static void compare_chunk(struct work *w, size_t n, void *user)
 
 static void work_open(struct work *w, const struct function *f, bool wide, enum mode mode)
 {
-    *w = (struct work){.f = f, .wide = wide, .library = library_open(f, wide, mode)};
+    *w = (struct work){.f = f, .wide = wide, .mode = mode, .library = library_open(f, wide, mode)};
     w->x = need(CHUNK * sizeof *w->x);
     w->y = need(CHUNK * sizeof *w->y);
     w->out = need(CHUNK * sizeof *w->out);

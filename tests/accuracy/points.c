@@ -112,8 +112,10 @@ bool point_is_of_one(const struct function *f, double x)
     return f->near == near_lgamma && x < 0;
 }
 
-bool point_counts(const struct function *f, double x, double y)
+bool point_counts(const struct function *f, enum mode mode, double x, double y)
 {
+    if (f->near == near_quotient && mode == FAST)
+        return y == 0 || !isfinite(y) || (fabs(y) >= 0x1p-126 && fabs(y) <= 0x1p126);
     bool cancels = f->near == near_logadd && isfinite(x) && isfinite(y);
     return !cancels || (x > 0 && y > 0);
 }
