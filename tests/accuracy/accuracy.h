@@ -47,7 +47,7 @@ bool point_is_of_one(const struct function *f, double x);
 
 /* ---- library.c: what is measured ---- */
 struct library;
-struct library *library_open(const struct function *f, bool wide, enum mode mode);
+struct library *library_open(const struct function *f, bool wide, enum mode mode, const char *arch);
 void library_close(struct library *l);
 /* Ends the process with a message when the library does not give results. */
 void library_run(struct library *l, const double *x, const double *y, double *out, size_t n);

@@ -18,13 +18,14 @@ static void fail(const struct function *f, arex_diagnostics *d)
     exit(3);
 }
 
-struct library *library_open(const struct function *f, bool wide, enum mode mode)
+struct library *library_open(const struct function *f, bool wide, enum mode mode, const char *arch)
 {
     arex_compile_options o;
     arex_diagnostics *d = NULL;
     struct library *l = calloc(1, sizeof *l);
     arex_compile_options_init(&o);
     o.fast = mode == FAST;
+    o.arch = arch;
     if (!l || arex_context_new(NULL, &l->context, &d) || arex_program_new(l->context, f->source, strlen(f->source), NULL, &o, &l->program, &d))
         fail(f, d);
     l->function = f;
