@@ -1,4 +1,5 @@
-"""Finds libarex.so and declares it from the public header as it stands."""
+"""Finds libarex.so and declares it from the public header as it stands; finds the extension that makes calls short, if there is one."""
+import importlib.util
 import os
 from pathlib import Path
 
@@ -31,3 +32,22 @@ library_path = _library()
 ffi = cffi.FFI()
 ffi.cdef(header_path.read_text())
 lib = ffi.dlopen(str(library_path))
+
+
+def _extension():
+    """The module arex._fast: in the package, or where the library was built; None where there is none, or AREX_EXTENSION is 0."""
+    if os.environ.get("AREX_EXTENSION") == "0":
+        return None
+    places = [p for folder in (_here, library_path.parent / "python/arex") for p in sorted(folder.glob("_fast.*.so"))]
+    for path in places:
+        spec = importlib.util.spec_from_file_location("arex._fast", path)
+        try:
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+        except ImportError:  # made for another Python
+            continue
+    return None
+
+
+extension = _extension()

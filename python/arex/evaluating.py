@@ -15,28 +15,29 @@ _threads = 0
 _last = threading.local()
 
 
-def _cached(expr, **options):
-    key = (expr, *sorted(options.items()))
-    with _lock:
-        program = _programs.get(key)
-        if program is not None:
-            _programs.move_to_end(key)
-            return program
-    program = Program(expr, **options)
-    with _lock:
-        _programs[key] = program
-        if len(_programs) > _CACHE:
-            _programs.popitem(last=False)
+def _cached(expr, target="auto", device=0, fast=False, codegen="auto", arch="native"):
+    """The program of these arguments: the last 256 are kept. What finds one takes no lock."""
+    key = (expr, target, device, fast, codegen, arch)
+    program = _programs.get(key)
+    if program is None:
+        program = Program(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch)
+        with _lock:
+            _programs[key] = program
+            if len(_programs) > _CACHE:
+                _programs.popitem(last=False)
+        return program
+    try:
+        _programs.move_to_end(key)
+    except KeyError:  # another thread has just dropped it
+        pass
     return program
 
 
 def _look_up(names, here, there):
-    values = []
-    for name in names:
-        if name not in here and name not in there:
-            fail("AX0304", f"no value for the name `{name}`")
-        values.append(here[name] if name in here else there[name])
-    return values
+    try:
+        return [here[name] if name in here else there[name] for name in names]
+    except KeyError as error:
+        fail("AX0304", f"no value for the name `{error.args[0]}`")
 
 
 def _scopes(frame, local_dict, global_dict):
@@ -51,8 +52,14 @@ def _fortran(order, values):
         fail("AX0701", f"order is 'K', 'A', 'C' or 'F', not {order!r}")
     if order in "CF":
         return order == "F"
-    several = [v for v in values if isinstance(v, np.ndarray) and v.ndim > 1]
-    return bool(several) and all(v.flags.f_contiguous and not v.flags.c_contiguous for v in several)
+    found = False
+    for v in values:
+        if isinstance(v, np.ndarray) and v.ndim > 1:
+            flags = v.flags
+            if flags.c_contiguous or not flags.f_contiguous:
+                return False
+            found = True
+    return found
 
 
 def _run(program, values, out, order, casting, threads):
@@ -65,10 +72,18 @@ def _run(program, values, out, order, casting, threads):
             except (TypeError, ValueError) as error:
                 fail("AX0309", f"out does not fit: {error}")
             return out
-    result = program(*values, out=out, threads=threads)
+    result = program(*values, out=out, threads=threads) if threads or out is not None else program(*values)
     if not fortran or out is not None:
         return result
     return np.asfortranarray(result) if len(program.outputs) == 1 else type(result)(*map(np.asfortranarray, result)) if hasattr(result, "_fields") else tuple(map(np.asfortranarray, result))
+
+
+def _with(program, here, there, out, order, casting, threads):
+    if out is None and order == "K":
+        result = program._evaluate(here, there, threads)
+        if result is not NotImplemented:
+            return result
+    return _run(program, _look_up(program.inputs, here, there), out, order, casting, threads)
 
 
 def evaluate(expr, local_dict=None, global_dict=None, out=None, order="K", casting="safe", *, target="auto", threads=0, device=0, fast=False, codegen="auto", arch="native"):
@@ -79,10 +94,10 @@ def evaluate(expr, local_dict=None, global_dict=None, out=None, order="K", casti
     """
     if not isinstance(expr, str):
         raise TypeError(f"a program is text, not {type(expr).__name__}")
-    program = _cached(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch)
+    program = _cached(expr, target, device, fast, codegen, arch)
     here, there = _scopes(sys._getframe(1), local_dict, global_dict)
     _last.call = (program, out, order, casting, threads)
-    return _run(program, _look_up(program.inputs, here, there), out, order, casting, threads or _threads)
+    return _with(program, here, there, out, order, casting, threads or _threads)
 
 
 def re_evaluate(local_dict=None, global_dict=None):
@@ -92,13 +107,13 @@ def re_evaluate(local_dict=None, global_dict=None):
         fail("AX0701", "there was no evaluate before this re_evaluate")
     program, out, order, casting, threads = call
     here, there = _scopes(sys._getframe(1), local_dict, global_dict)
-    return _run(program, _look_up(program.inputs, here, there), out, order, casting, threads or _threads)
+    return _with(program, here, there, out, order, casting, threads or _threads)
 
 
 def validate(expr, local_dict=None, global_dict=None, out=None, order="K", casting="safe", *, target="auto", device=0, fast=False, codegen="auto", arch="native"):
     """Checks what evaluate would, without computing: None when it would work, else the exception it would raise."""
     try:
-        program = _cached(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch)
+        program = _cached(expr, target, device, fast, codegen, arch)
         values = _look_up(program.inputs, *_scopes(sys._getframe(1), local_dict, global_dict))
         _fortran(order, values)
         results = program.result_type(*values)

@@ -18,7 +18,7 @@ class Compiled:
         self.py_func, self._options = function, {"target": target, "fast": bool(fastmath), "name": function.__name__}
         self._signature, self._lock = inspect.signature(function), threading.Lock()
         self._plain = all(p.default is p.empty for p in self._signature.parameters.values())
-        self._program = None
+        self._program, self._order, self._in_order = None, None, False
         self._translated = translated = Translator(function, fills=True)
         self.source = translated.text if translated.kernel else self._called(translated)
 
@@ -33,8 +33,18 @@ class Compiled:
     def _ready(self):
         with self._lock:
             if self._program is None:
-                self._program = Program(self.source, **self._options)
+                program = Program(self.source, **self._options)
+                self._order = self._order_of(program)
+                self._in_order = self._order == tuple(range(len(self._translated.parameters)))
+                self._program = program
         return self._program
+
+    def _order_of(self, program):
+        """The argument that each input is, when all are: inputs the body does not read are none of the program."""
+        names = [self._translated.local(p) for p in self._translated.parameters]
+        if self._translated.captured or self._translated.kernel:
+            return None
+        return tuple(names.index(name) for name in program.inputs)
 
     def _values(self, args, named):
         if named or not self._plain:
@@ -52,6 +62,9 @@ class Compiled:
 
     def __call__(self, *args, **named):
         program = self._program or self._ready()
+        order = self._order
+        if order is not None and not named and len(args) == len(self._translated.parameters):
+            return program(*args) if self._in_order else program(*[args[i] for i in order])
         values = self._values(args, named)
         if self._translated.kernel:
             program.launch(1, 1, *values)

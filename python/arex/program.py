@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from ._lib import ffi, lib
+from ._lib import extension, ffi, lib
 from .errors import ArexWarning, check, fail
 
 TARGETS = {"auto": 0, "cpu": 1, "cuda": 2, "reference": 3}
@@ -150,8 +150,41 @@ class _Call:
         place.call = self
 
 
-class Program:
-    """A compiled program. Call it with its inputs by position or by name."""
+def _address(function):
+    return int(ffi.cast("uintptr_t", function))
+
+
+class _Interpreted:
+    """In place of the extension's Caller."""
+
+    def __call__(self, *args, **named):
+        return self._call(*args, **named)
+
+    def _launch(self, grid, block, values):
+        return False
+
+    def _evaluate(self, here, there, threads):
+        return NotImplemented
+
+
+def _caller():
+    """What programs are made from: the extension's class, where there is an extension for this library."""
+    if extension is None:
+        return _Interpreted
+    try:
+        extension.bind(ffi.string(lib.arex_version()).decode(), lib, tuple(_address(f) for f in (lib.arex_call, lib.arex_launch, lib.arex_array_free)),
+                  tuple(_DTYPES.get(code) for code in range(len(_NAMES))), _dtype)
+    except ImportError:
+        return _Interpreted
+    return extension.Caller
+
+
+_Caller = _caller()
+
+
+class Program(_Caller):
+    """A compiled program. Call it with its inputs by position or by name: f(x, y), f(x=x, y=y); out: an array for the result (several: a tuple);
+    target, threads: as for compile, of this call."""
 
     def __init__(self, expr, *, target="auto", threads=0, device=0, fast=False, codegen="auto", arch="native", max_rounds=0, name="<string>"):
         if not isinstance(expr, str):
@@ -174,6 +207,16 @@ class Program:
         self._tuple, self._made = None, dict(target=target, threads=threads, device=device, fast=fast, codegen=codegen, arch=arch, max_rounds=max_rounds, name=name)
         if len(self.outputs) > 1 and all(self.outputs) and len(set(self.outputs)) == len(self.outputs):
             self._tuple = collections.namedtuple("Outputs", self.outputs, rename=True)
+        if _Caller is not _Interpreted:
+            changed = sum(1 << i for i, name in enumerate(self.inputs) if name in self.outputs)
+            extension.attach(self, (_address(self._program), _address(self._context)), self._target, self._threads, self.inputs, len(self.outputs),
+                        changed & (1 << 64) - 1, self._tuple)
+
+    def _failed(self, status, diagnostics):
+        """Raises what a call of the extension's had to say."""
+        slot = ffi.new("arex_diagnostics **")
+        slot[0] = ffi.cast("arex_diagnostics *", diagnostics)
+        check(status, slot)
 
     def __reduce__(self):
         return _again, (self.source, self._made)  # source and options, never code
@@ -208,7 +251,7 @@ class Program:
                 fail("AX0309", "out must be writable NumPy arrays")
         return given
 
-    def __call__(self, *args, out=None, target=None, threads=None, **named):
+    def _call(self, *args, out=None, target=None, threads=None, **named):
         n, m = len(self.inputs), len(self.outputs)
         values = args if not named and len(args) == n else self._bind(args, named)
         call = getattr(self._calls, "call", None) or _Call(self._calls, n, m)
@@ -254,6 +297,8 @@ class Program:
     def launch(self, grid, block, *args, target=None, threads=None):
         """Runs a kernel over grid blocks of block threads (numbers, or tuples of up to 3: x, y, z). Arrays that the kernel changes are
         changed in place."""
+        if target is None and threads is None and self._launch(grid, block, args):
+            return
         if len(args) != len(self.inputs):
             fail("AX0305" if len(args) > len(self.inputs) else "AX0304", f"{len(args)} values given; the kernel takes {', '.join(self.inputs)}")
         call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
