@@ -71,12 +71,14 @@ def _dtype(code):
 
 
 def _empty(shape, dtype):
-    """C-contiguous memory, on a boundary of 64 bytes where that pays."""
+    """C-contiguous memory, on a boundary of 64 bytes where that pays; where it is large, in the middle of a page, apart from
+    where NumPy's arrays begin (runtime/cpu/device.c says why)."""
     n = math.prod(shape) * dtype.itemsize
     if n < 4096:
         return np.empty(shape, dtype)
-    raw = np.empty(n + 64, np.uint8)
-    skip = -raw.ctypes.data % 64
+    step, place = (64, 0) if n < 65536 else (4096, 2112)
+    raw = np.empty(n + step, np.uint8)
+    skip = (place - raw.ctypes.data) % step
     return raw[skip:skip + n].view(dtype).reshape(shape)
 
 

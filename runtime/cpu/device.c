@@ -21,20 +21,41 @@ struct device_module {
     uint32_t entries[];
 };
 
+/*
+ * Large blocks begin in the middle of a page. Those of malloc begin at its start: a result that lay there, next to its arguments'
+ * places in their pages, would make a processor take a load for one of what has just been stored, because it compares the last 12
+ * bits of addresses first (Intel, Optimization Reference Manual, "4-KByte aliasing"; AMD's does so too). Five times slower, at worst.
+ */
+static char *place(char *from, size_t size)
+{
+    enum { LARGE = 1 << 16, PAGE = 4096, MIDDLE = PAGE / 2 + ALIGNMENT };
+    return size < LARGE ? from : from + ((MIDDLE - (uintptr_t)from) & (PAGE - 1));
+}
+
 static bool cpu_alloc(struct device *d, size_t size, void **out, struct diags *diags)
 {
+    enum { ROOM = 4096 + 2 * ALIGNMENT };
     (void)d;
-    size_t padded = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    *out = padded < size ? NULL : aligned_alloc(ALIGNMENT, padded ? padded : ALIGNMENT);
-    if (!*out)
+    size_t padded = (size + ROOM) / ALIGNMENT * ALIGNMENT;
+    char *block = padded < size ? NULL : aligned_alloc(ALIGNMENT, padded);
+    *out = NULL;
+    if (!block) {
         diag_add(diags, AX_out_of_memory, NO_SPAN, "no memory for %zu bytes", size);
-    return *out != NULL;
+        return false;
+    }
+    char *p = place(block + ALIGNMENT, size);
+    memcpy(p - sizeof block, &block, sizeof block);
+    *out = p;
+    return true;
 }
 
 static void cpu_free(struct device *d, void *p)
 {
+    char *block = NULL;
     (void)d;
-    free(p);
+    if (p)
+        memcpy(&block, (char *)p - sizeof block, sizeof block);
+    free(block);
 }
 
 static bool cpu_copy_in(struct device *d, void *to, const void *from, size_t size, void *stream, struct diags *diags)

@@ -216,7 +216,7 @@ static bool make_buffers(struct run *r, const struct exec_array *outputs, bool a
     const struct loop_plan *p = r->code->plan;
     for (uint32_t b = 0; b < p->buffers.n; b++) {
         int64_t size = buffer_layout(r, b);
-        if (p->buffers.at[b].role == BUFFER_OUTPUT) {
+        if (p->buffers.at[b].role != BUFFER_TEMPORARY) {
             const struct exec_array *o = &outputs[p->buffers.at[b].output];
             r->buffers[b].data = o->data;
             if (o->stride)

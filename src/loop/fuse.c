@@ -6,6 +6,8 @@
  * shape of elementwise outputs that no reducing nest can store on its way:
  *   - in its main body, when the output has the shape of what is reduced and is ready before the reduction;
  *   - in its epilogue, when it has the shape of what is kept and needs this nest's reductions only.
+ * One exception: what is costly, is reduced along its last axes, and is met again by an output of the same shape and type (the exponentials
+ * of softmax) is laid down in that output's memory on the way, and read there. It costs no memory, and where rows are short no traffic.
  * The level of a value is the number of reductions one after another that it waits for; nests run level by level.
  */
 #include <string.h>
@@ -25,6 +27,12 @@ struct visit {
     uint32_t next; /* argument to meet */
 };
 
+/* A value laid down in an output's memory. */
+struct lent {
+    ir_id value;
+    uint32_t buffer, writer, reader; /* nests */
+};
+
 struct fuse {
     struct arena *arena;
     const struct ir *ir;
@@ -35,6 +43,8 @@ struct fuse {
     uint32_t *nest_of;   /* per REDUCE node: 1 + its nest */
     uint32_t *home;      /* per node: 1 + the nest it can be computed after, HOME_NONE, or 0 when it waits for none */
     uint32_t *buffer_of; /* per node: 1 + the buffer that holds it */
+    VEC(struct lent) lent;
+    uint32_t reader; /* the nest whose main body is collected, plus 1 */
     uint8_t *seen;
     struct visit *stack; /* of collect; every node is on it once at most */
     uint32_t depth;
@@ -236,6 +246,19 @@ static void add_load(struct fuse *f, struct loop_body *body, ir_id id, const str
     vec_push(f->arena, &body->loads, a);
 }
 
+static bool load_lent(struct fuse *f, struct loop_body *body, ir_id id, const struct space *s)
+{
+    for (uint32_t i = 0; i < f->lent.n; i++)
+        if (f->lent.at[i].value == id && f->lent.at[i].reader + 1 == f->reader) {
+            struct loop_access a = access_of(f, id, s);
+            a.source = SOURCE_BUFFER;
+            a.index = f->lent.at[i].buffer;
+            vec_push(f->arena, &body->loads, a);
+            return true;
+        }
+    return false;
+}
+
 enum { SEEN = 1, COMPUTED = 2 };
 
 /* A value is met: what is in memory is loaded, what must be computed goes on the stack. */
@@ -251,6 +274,8 @@ static void meet(struct fuse *f, struct loop_body *body, ir_id id, const struct 
         add_load(f, body, id, s);
         return;
     }
+    if (load_lent(f, body, id, s))
+        return;
     f->stack[f->depth++] = (struct visit){.id = id};
 }
 
@@ -416,6 +441,7 @@ static void build_main(struct fuse *f, struct loop_nest *nest, const struct plac
     uint32_t index = (uint32_t)(nest - f->plan->nests.at);
     struct space s;
     memset(f->seen, 0, f->ir->nodes.n);
+    f->reader = index + 1;
     for (uint32_t i = 0; i < nest->reduces.n; i++) {
         main_space(f, nest, 0, &s);
         collect(f, &nest->main, nest->reduces.at[i].operand, &s, 0);
@@ -428,7 +454,83 @@ static void build_main(struct fuse *f, struct loop_nest *nest, const struct plac
             if (nest->level < f->level[p[i].id])
                 nest->level = f->level[p[i].id];
         }
+    for (uint32_t i = 0; i < f->lent.n; i++)
+        if (f->lent.at[i].writer == index) {
+            main_space(f, nest, 0, &s);
+            add_store(f, &nest->main, f->lent.at[i].value, f->lent.at[i].buffer, &s);
+        }
+    f->reader = 0;
     set_order(f, &nest->main);
+}
+
+/* ---- values laid down in an output's memory ---- */
+
+enum { COSTLY = 12 }; /* operations, from which on reading a value is quicker than computing it */
+
+/* Is `id` met on the way to `root`, and how much does it take? Leaves `seen` as it finds it. */
+static unsigned cost_below(struct fuse *f, ir_id root, ir_id id)
+{
+    struct loop_body met = {0}, below = {0};
+    struct space s = whole_space(f, id);
+    memset(f->seen, 0, f->ir->nodes.n);
+    collect(f, &met, root, &s, 0);
+    if (f->seen[id] != COMPUTED)
+        return 0;
+    memset(f->seen, 0, f->ir->nodes.n);
+    collect(f, &below, id, &s, 0);
+    set_order(f, &below);
+    return below.order.n;
+}
+
+static bool may_lend(struct fuse *f, const struct placing *p, const struct loop_nest *writer, ir_id value)
+{
+    const struct ir_node *v = ir_at(f->ir, value), *o = ir_at(f->ir, p->id);
+    return value != p->id && v->shape == o->shape && v->dtype == o->dtype && v->region == 0 && !loop_is_loaded(f->ir, value) &&
+           loop_same_space(f->plan, writer, &f->plan->nests.at[p->nest]) && cost_below(f, p->id, value) >= COSTLY;
+}
+
+static bool is_lent(const struct fuse *f, ir_id value, uint32_t output)
+{
+    for (uint32_t i = 0; i < f->lent.n; i++)
+        if (f->lent.at[i].value == value || f->plan->buffers.at[f->lent.at[i].buffer].output == output)
+            return true;
+    return false;
+}
+
+/* The memory of `output`, or of the output that the value is itself. */
+static struct lent lend(struct fuse *f, const struct placing *placed, ir_id value, uint32_t output, uint32_t writer)
+{
+    const struct ir_node *n = ir_at(f->ir, value);
+    struct lent lent = {value, f->plan->buffers.n, writer, placed[output].nest};
+    struct loop_buffer b = {.role = BUFFER_LENT, .output = output, .value = value, .dtype = n->dtype, .shape = n->shape};
+    for (uint32_t i = 0; i < f->ir->outputs.n; i++)
+        if (placed[i].id == value && placed[i].where == IN_MAIN && placed[i].nest == writer) {
+            lent.buffer = placed[i].buffer;
+            lent.writer = f->plan->nests.n; /* stored already */
+            return lent;
+        }
+    vec_push(f->arena, &f->plan->buffers, b);
+    return lent;
+}
+
+static void lend_to(struct fuse *f, const struct placing *placed, uint32_t output, uint32_t writer)
+{
+    const struct loop_nest *nest = &f->plan->nests.at[writer];
+    for (uint32_t r = 0; r < nest->reduces.n; r++) {
+        ir_id value = nest->reduces.at[r].operand;
+        if (is_lent(f, value, output) || !may_lend(f, &placed[output], nest, value))
+            continue;
+        struct lent lent = lend(f, placed, value, output, writer);
+        vec_push(f->arena, &f->lent, lent);
+    }
+}
+
+static void find_lent(struct fuse *f, const struct placing *placed)
+{
+    for (uint32_t i = 0; i < f->ir->outputs.n; i++)
+        for (uint32_t k = 0; placed[i].where == IN_MAP && k < f->plan->nests.n; k++)
+            if (f->plan->nests.at[k].kind == NEST_LANES)
+                lend_to(f, placed, i, k);
 }
 
 static void build_epilogue(struct fuse *f, struct loop_nest *nest, const struct placing *p, uint32_t n)
@@ -450,6 +552,8 @@ static void store_temporaries(struct fuse *f)
 {
     for (uint32_t b = f->ir->outputs.n; b < f->plan->buffers.n; b++) {
         ir_id id = f->plan->buffers.at[b].value;
+        if (f->plan->buffers.at[b].role == BUFFER_LENT)
+            continue;
         struct loop_nest *nest = &f->plan->nests.at[f->nest_of[id] - 1];
         struct space s = whole_space(f, id);
         space_fill(&s, 1);
@@ -551,6 +655,7 @@ struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const str
         if (too_many_nests(&f, f.plan->nests.n))
             return NULL;
     }
+    find_lent(&f, placed);
     build_bodies(&f, placed);
     store_temporaries(&f);
     find_lifetimes(f.plan);

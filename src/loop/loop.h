@@ -58,11 +58,15 @@ struct loop_nest {
     uint32_t level; /* longest chain of reductions before it */
 };
 
-enum loop_role { BUFFER_OUTPUT, BUFFER_TEMPORARY };
+enum loop_role {
+    BUFFER_OUTPUT,
+    BUFFER_TEMPORARY,
+    BUFFER_LENT, /* an output's memory, for a value that the output is made from: until the nest that stores the output has read it */
+};
 
 struct loop_buffer {
     enum loop_role role;
-    uint32_t output; /* BUFFER_OUTPUT: which */
+    uint32_t output; /* BUFFER_OUTPUT, BUFFER_LENT: which */
     ir_id value;
     uint8_t dtype;
     uint32_t shape;
@@ -90,6 +94,7 @@ struct loop_limits {
 /* NULL, with a diagnostic, when a limit is passed. */
 struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits, struct diags *diags);
 void loop_find_rows(struct arena *arena, struct loop_plan *plan);
+bool loop_same_space(const struct loop_plan *plan, const struct loop_nest *lanes, const struct loop_nest *nest); /* the first reduces its last axes */
 bool loop_same_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest); /* may it be done with the LANES nest `first`? */
 const char *loop_verify(struct arena *arena, const struct loop_plan *plan);
 void loop_print(const struct loop_plan *plan, struct strbuf *out);      /* stage `loop` */

@@ -80,6 +80,8 @@ static uint32_t temporaries(const struct loop_plan *plan)
     return n;
 }
 
+static const char *const role_names[] = {[BUFFER_OUTPUT] = "output", [BUFFER_TEMPORARY] = "temporary", [BUFFER_LENT] = "in an output's memory,"};
+
 void loop_print_plan(const struct loop_plan *plan, struct strbuf *out)
 {
     strbuf_printf(out, "kernels=%u temporaries=%u\n", plan->nests.n, temporaries(plan));
@@ -94,7 +96,7 @@ void loop_print_plan(const struct loop_plan *plan, struct strbuf *out)
     for (uint32_t b = 0; b < plan->buffers.n; b++) {
         const struct loop_buffer *f = &plan->buffers.at[b];
         const struct ir_shape *s = &plan->ir->shapes.at[f->shape];
-        strbuf_printf(out, "buffer b%u: %s %s[", b, f->role == BUFFER_OUTPUT ? "output" : "temporary", type_table[f->dtype].name);
+        strbuf_printf(out, "buffer b%u: %s %s[", b, role_names[f->role], type_table[f->dtype].name);
         for (unsigned d = 0; d < s->rank; d++) {
             strbuf_puts(out, d ? ", " : "");
             ir_print_dim(plan->ir, s->dim[d], out);

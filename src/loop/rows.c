@@ -20,13 +20,18 @@ static bool reduces_last(const struct loop_plan *plan, const struct loop_nest *n
     return kept;
 }
 
-static bool same_space(const struct loop_nest *a, const struct loop_nest *b)
+bool loop_same_space(const struct loop_plan *plan, const struct loop_nest *a, const struct loop_nest *b)
 {
-    return a->rank == b->rank && memcmp(a->dim, b->dim, a->rank * sizeof *a->dim) == 0 && (b->kind == NEST_MAP || a->n_kept == b->n_kept);
+    return a->kind == NEST_LANES && reduces_last(plan, a) && a->rank == b->rank && memcmp(a->dim, b->dim, a->rank * sizeof *a->dim) == 0 &&
+           (b->kind == NEST_MAP || a->n_kept == b->n_kept);
 }
 
-static const struct loop_access *store_of(const struct loop_nest *n, uint32_t buffer)
+/* Results of a reduction, and what its nest lays down of the elements themselves. */
+static const struct loop_access *store_of(const struct loop_nest *n, uint32_t buffer, bool *whole)
 {
+    for (uint32_t i = 0; i < n->main.stores.n; i++)
+        if ((*whole = n->main.stores.at[i].index == buffer))
+            return &n->main.stores.at[i];
     for (uint32_t i = 0; i < n->epilogue.stores.n; i++)
         if (n->epilogue.stores.at[i].index == buffer)
             return &n->epilogue.stores.at[i];
@@ -36,9 +41,10 @@ static const struct loop_access *store_of(const struct loop_nest *n, uint32_t bu
 /* Does each row read what that very row has stored? */
 static bool meets_own_row(const struct loop_nest *from, const struct loop_access *a, unsigned n_dims)
 {
-    const struct loop_access *store = a->view || a->layout ? NULL : store_of(from, a->index);
+    bool whole = false;
+    const struct loop_access *store = a->view || a->layout ? NULL : store_of(from, a->index, &whole);
     for (unsigned d = 0; store && d < n_dims; d++)
-        if (a->axis[d] != (d < from->n_kept ? store->axis[d] : -1))
+        if (a->axis[d] != (whole || d < from->n_kept ? store->axis[d] : -1))
             return false;
     return store != NULL;
 }
@@ -57,7 +63,7 @@ static bool reads_own_rows(const struct loop_plan *plan, uint32_t first, uint32_
 bool loop_same_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest)
 {
     const struct loop_nest *a = &plan->nests.at[first], *b = &plan->nests.at[nest];
-    if (a->kind != NEST_LANES || !reduces_last(plan, a) || b->kind == NEST_COLUMNS || b->updates || !same_space(a, b))
+    if (b->kind == NEST_COLUMNS || b->updates || !loop_same_space(plan, a, b))
         return false;
     if (b->kind == NEST_LANES && !reduces_last(plan, b))
         return false;

@@ -232,6 +232,8 @@ static const char *check_buffer(struct verify *v, uint32_t i)
     if (b->role == BUFFER_OUTPUT &&
         (b->output >= v->plan->n_outputs || v->plan->output_buffer[b->output] != i))
         return arena_printf(v->arena, "buffer %u is not the output it says", i);
+    if (b->role == BUFFER_LENT && (b->output >= v->plan->n_outputs || v->plan->buffers.at[v->plan->output_buffer[b->output]].first < b->last))
+        return arena_printf(v->arena, "buffer %u lies in an output that is stored before it is read", i);
     if (b->role == BUFFER_OUTPUT && b->last != v->plan->nests.n)
         return arena_printf(v->arena, "buffer %u, an output, does not live to the end", i);
     return NULL;

@@ -34,8 +34,14 @@ static const struct {
     {"2.0", "M", 0, 1, 0},
     {"x, x", "M", 1, 2, 0},
     {"sum(m, 0), sum(m, 1)", "CL", 2, 2, 0},
-    {"exp(m - max(m, 1, keepdims=True))/sum(exp(m - max(m, 1, keepdims=True)), 1, keepdims=True)", "LLM", 6,
-     3, 2},                                         /* softmax */
+    {"exp(m - max(m, 1, keepdims=True))/sum(exp(m - max(m, 1, keepdims=True)), 1, keepdims=True)", "LLM", 5,
+     4, 2},                                         /* softmax: its exponentials are laid down in the output's memory */
+    {"e = exp(m); e/sum(e, 1, keepdims=True), e*2", "LM", 3, 4, 1},            /* in that of one output */
+    {"e = exp(m); e/sum(e, 1, keepdims=True), e", "LM", 3, 3, 1},              /* an output itself */
+    {"e = exp(m); float32(e/sum(e, 1, keepdims=True))", "LM", 3, 2, 1},        /* another type */
+    {"e = exp(m); (e/sum(e, 1, keepdims=True)).T", "LM", 3, 2, 1},             /* another shape */
+    {"e = m*m + 1; e/sum(e, 1, keepdims=True)", "LM", 3, 2, 1},                /* quick to compute */
+    {"e = exp(m); m/sum(e, 1, keepdims=True)", "LM", 3, 2, 1},                 /* not needed again */
     {"(m - mean(m, 0))/std(m, 0)", "CCM", 6, 4, 3}, /* standard score of columns */
     {"v = x*x + y; return v, sum(v), max(v), mean(v)", "L", 2, 4, 0},
     {"sum(x*y) + sum(x*y), x*y", "L", 2, 2, 0},
@@ -465,6 +471,14 @@ static void test_verifier(void **state)
     BREAK(set->first, 1, "that are not there");
     BREAK(set->first, 1u << 30, "that are not there");
     BREAK(last->updates, true, "cannot be done row by row");
+    plan_fini(&p);
+
+    assert_true(plan_make(&p, "e = exp(m); e/sum(e, 1, keepdims=True)", DT_float64));
+    struct loop_buffer *lent = p.plan->buffers.at;
+    while (lent->role != BUFFER_LENT)
+        lent++;
+    BREAK(lent->output, 1, "lies in an output");
+    BREAK(lent->last, 2, "lies in an output");
     plan_fini(&p);
 
     assert_true(plan_make(&p, "x, x*2, x", DT_float64));
