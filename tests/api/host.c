@@ -89,6 +89,7 @@ static const struct {
     {"AX0505", "a fault of the compiler: the verifiers' tests"},
     {"AX0507", "a libNVVM that goes wrong: tests/backend"},
     {"AX0508", "a fault of the compiler: tests/backend gives the printer what it has no words for"},
+    {"AX0509", "a processor that lacks a level: tests/python/test_arch.py, where there is one"},
     {"AX0607", "the system refuses memory for code: tests/runtime"},
     {"AX0703", "the library opens no files of arrays: the command does, tests/python/test_cli.py"},
 };
