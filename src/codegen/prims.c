@@ -183,14 +183,37 @@ static val extreme(struct prim_args *p, LLVMRealPredicate first, LLVMOpcode zero
     return pick(p, fcmp(p, LLVMRealUNO, p->a, p->b), sum, r);
 }
 
+/* A constant that is no zero and no nan, the same in all lanes as constants are. */
+static bool is_plain(val v)
+{
+    LLVMBool inexact;
+    val one = ll_width(v) == 1 || !LLVMIsConstant(v) ? v : LLVMGetAggregateElement(v, 0);
+    double d = one && LLVMIsAConstantFP(one) ? LLVMConstRealGetDouble(one, &inexact) : 0;
+    return d < 0 || d > 0;
+}
+
+/* With such a limit equal values have equal bits and a nan can only be the other one, so it is a comparison: one instruction
+ * of x86. Most extremes are limits of this kind. */
+static val limited(struct prim_args *p, LLVMRealPredicate first, val limit, val v)
+{
+    return pick(p, fcmp(p, first, limit, v), limit, v);
+}
+
+static val extreme_of(struct prim_args *p, LLVMRealPredicate first, LLVMOpcode zeros)
+{
+    if (is_plain(p->b))
+        return limited(p, first, p->b, p->a);
+    return is_plain(p->a) ? limited(p, first, p->a, p->b) : extreme(p, first, zeros);
+}
+
 static val emit_fminimum(struct prim_args *p)
 {
-    return extreme(p, LLVMRealOLT, LLVMOr);
+    return extreme_of(p, LLVMRealOLT, LLVMOr);
 }
 
 static val emit_fmaximum(struct prim_args *p)
 {
-    return extreme(p, LLVMRealOGT, LLVMAnd);
+    return extreme_of(p, LLVMRealOGT, LLVMAnd);
 }
 
 /* x mod m for 0 <= x < inf, m normal: subtract m scaled to the exponent of x until x < m. Each step is exact. */

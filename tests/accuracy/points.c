@@ -116,6 +116,8 @@ bool point_counts(const struct function *f, enum mode mode, double x, double y)
 {
     if (f->near == near_quotient && mode == FAST)
         return y == 0 || !isfinite(y) || (fabs(y) >= 0x1p-126 && fabs(y) <= 0x1p126);
+    if (f->near == near_zero && mode == FAST)
+        return x == 0 || !isfinite(x) || fabs(x) >= 0x1p-126;
     bool cancels = f->near == near_logadd && isfinite(x) && isfinite(y);
     return !cancels || (x > 0 && y > 0);
 }
