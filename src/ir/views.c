@@ -213,17 +213,59 @@ static uint32_t view_number(struct ir *ir, const struct ir_view *v)
     return ir->views.n - 1;
 }
 
+/* a[s:-t] in one form, of how many elements go on either side. */
+static struct ir_slice trimmed(int64_t front, int64_t back)
+{
+    return (struct ir_slice){.start = front, .stop = -back, .step = 1, .flags = (front ? SLICE_HAS_START : 0) | (back ? SLICE_HAS_STOP : 0)};
+}
+
+static int64_t trimmed_front(const struct ir_slice *s)
+{
+    return s->flags & SLICE_HAS_START ? s->start : 0;
+}
+
+static int64_t trimmed_back(const struct ir_slice *s)
+{
+    return !(s->flags & SLICE_HAS_STOP) ? 0 : s->stop < -INT64_MAX ? INT64_MAX : -s->stop;
+}
+
+/*
+ * Steps that come to the same are written the same, so that views of a stencil's steps one after another are few: slices of
+ * different axes stand in the order of axes, and a[s:-t][u:-v] is a[s + u:-(t + v)].
+ */
+static void add_step(struct ir_view *v, struct ir_step step)
+{
+    uint32_t at = v->n;
+    if (step.kind == STEP_SLICE) {
+        while (at > 0 && v->steps[at - 1].kind == STEP_SLICE && v->steps[at - 1].axis > step.axis)
+            at--;
+        if (from_the_front(&step.slice)) {
+            struct ir_step *last = at > 0 ? &v->steps[at - 1] : NULL;
+            bool joins = last && last->kind == STEP_SLICE && last->axis == step.axis && from_the_front(&last->slice);
+            int64_t front = trimmed_front(&step.slice), back = trimmed_back(&step.slice);
+            if (joins) {
+                last->slice = trimmed(added(trimmed_front(&last->slice), front), added(trimmed_back(&last->slice), back));
+                return;
+            }
+            step.slice = trimmed(front, back);
+        }
+    }
+    memmove(v->steps + at + 1, v->steps + at, (v->n - at) * sizeof *v->steps);
+    v->steps[at] = step;
+    v->n++;
+}
+
 /* One more step on an input, a reduction, a place, or a view of one. */
 static ir_id step_leaf(struct rebuild *r, ir_id id, struct ir_step step)
 {
     struct ir *ir = r->ir;
     struct ir_node n = *ir_at(ir, id);
     const struct ir_view *before = n.op == OP_view ? &ir->views.at[n.attr] : NULL;
-    struct ir_view v = {.n = (before ? before->n : 0) + 1};
-    v.steps = arena_array(ir->arena, struct ir_step, v.n);
+    struct ir_view v = {.n = before ? before->n : 0};
+    v.steps = arena_array(ir->arena, struct ir_step, v.n + 1);
     if (before)
         memcpy(v.steps, before->steps, before->n * sizeof *v.steps);
-    v.steps[v.n - 1] = step;
+    add_step(&v, step);
     struct ir_shape shape = stepped_shape(ir, ir->shapes.at[n.shape], &step);
     struct ir_node view = {.op = OP_view,
                            .dtype = n.dtype,

@@ -60,6 +60,10 @@ static const struct {
     {"s*sum(x) + max(x)", "L", 2, 1, 0},
     {"a = sum(m, 1); b = sum(m, 0); return a*2, b*2", "LC", 2, 2, 0},
     {"y[1:] - y[:-1]", "M", 2, 1, 0},
+    {"a = y[1:] + y[:-1]; a[1:] + a[:-1]", "M", 3, 1, 0},             /* one view for either way to the middle */
+    {"m[1:, 1:] + m[:, 1:][1:] + m[1:][:, 1:]", "M", 1, 1, 0},         /* the order of axes does not matter */
+    {"y[1:-1] + y[:-1][1:] + y[1:][:-1] + y[0:-1][1:]", "M", 1, 1, 0},
+    {"y[::2][1:] + y[1:][::2]", "M", 2, 1, 0},
     {"m + m.T", "M", 2, 1, 0},
     {"sum(m, 0)[1:]", "CM", 2, 2, 1}, /* stored, then seen through the view */
     {"f = sum(x) > 0; x if f else y", "LM", 4, 2, 0},

@@ -116,3 +116,31 @@ def test_errors(text, code):
                                   "(v + v[0])[9223372036854775807:-9223372036854775807]"])
 def test_bounds_past_all_numbers(text, targets):
     assert everywhere(text, ARRAYS, targets).shape == (0,)
+
+
+HEAT = "a[1:-1, 1:-1] + 0.1*(a[2:, 1:-1] + a[:-2, 1:-1] + a[1:-1, 2:] + a[1:-1, :-2] - 4*a[1:-1, 1:-1])"
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (9, 9), (8, 9), (9, 8), (8, 8), (5, 5), (3, 20), (1, 1), (0, 3)])
+def test_steps_of_a_stencil(shape, targets):
+    """Four at once: few views of one array, down to the sizes where nothing is left."""
+    u = np.random.default_rng(1).random(shape)
+    a = u
+    for _ in range(4):
+        a = eval(HEAT, {"a": a})
+    program = "param u: float64[n, m]\na = u\n" + f"a = {HEAT}\n" * 4 + "return a"
+    for target in targets:
+        got = arex.compile(program, target=target)(u)
+        assert got.shape == a.shape and np.array_equal(got, a)
+
+
+@pytest.mark.parametrize("program", ["((x + y)[1:])[1:]", "((x + y)[1:-1])[:-1]", "((x + y)[:-1])[1:]", "((x + y)[1:])[::2][1:]", "(x + y)[-3:][1:]", "(x + y)[:2][:-1]"])
+def test_slices_of_slices(program, targets):
+    """Also where one of the arrays is stretched along the axis."""
+    rng = np.random.default_rng(2)
+    for n, m in [(5, 5), (5, 1), (2, 1), (1, 1), (1, 5), (3, 1), (1, 2)]:
+        x, y = rng.random(n), rng.random(m)
+        want = eval(program)
+        for target in targets:
+            got = arex.compile(program, target=target)(x=x, y=y)
+            assert got.shape == want.shape and np.array_equal(got, want), (n, m)
