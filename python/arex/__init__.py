@@ -5,6 +5,7 @@
     f = arex.compile("a*x + y")        # f(a, x, y), f(a=..., x=..., y=..., out=...)
 """
 import json as _json
+from typing import Any as _Any
 
 from ._lib import ffi as _ffi, lib as _lib, library_path as _library_path
 from .errors import (ArexError, ArexWarning, CompilerError, DeviceError, Diagnostic, LimitError, MemoryError_, NameError_, ShapeError,
@@ -22,14 +23,15 @@ __all__ = ["Array", "ArexError", "ArexWarning", "CompilerError", "DeviceError", 
            "cuda", "jit", "list", "njit", "prange", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
 
 
-def compile(expr, *, target="auto", threads=0, device=0, fast=False, codegen="auto", arch="native", max_rounds=0, name="<string>"):
+def compile(expr: str, *, target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native", max_rounds: int = 0,
+            name: str = "<string>") -> Program:
     """A callable for a program; code is made for each new combination of dtypes and ranks, once. codegen: who makes a GPU's
     code, "nvptx" (LLVM's, always there), "nvvm" (NVIDIA's libNVVM) or "auto" (nvptx). arch: what a CPU's code is made for, "native" or a level from "x86-64" to "x86-64-v4". max_rounds: after which a loop of a
     function is given up with an error; 0 for 2**30."""
     return Program(expr, target=target, threads=threads, device=device, fast=fast, codegen=codegen, arch=arch, max_rounds=max_rounds, name=name)
 
 
-def list(what="ops"):
+def list(what: str = "ops") -> _Any:
     """A table of the language (ops, accuracy, aliases, types, stages, errors) as Python data."""
     text = _ffi.new("char **")
     if _lib.arex_list(what.encode(), 1, text):
@@ -38,14 +40,14 @@ def list(what="ops"):
     return _json.loads(_take(text))
 
 
-def device_count():
+def device_count() -> int:
     """Number of CUDA devices; 0 without a driver."""
     count, slot = _ffi.new("int *"), _ffi.new("arex_diagnostics **")
     _check(_lib.arex_device_count(_context(), count, slot), slot)
     return count[0]
 
 
-def show_config():
+def show_config() -> None:
     """Prints the version, the library and what this machine offers."""
     text = _ffi.new("char **")
     _lib.arex_doctor(_context(), 0, text)
@@ -58,7 +60,7 @@ def load_ipython_extension(shell):
     shell.register_magics(ArexMagics)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> _Any:
     """Every function of the language: arex.sin(x), arex.sum(x, axis=0); and what makes arrays."""
     if name in _array.MADE:
         return _array.MADE[name]

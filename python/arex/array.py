@@ -4,6 +4,7 @@ import collections
 import threading
 import warnings
 import weakref
+from typing import Any
 
 import numpy as np
 
@@ -153,35 +154,35 @@ class Array:
     # ---- what it is ----
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         return self._typed()[0]
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         return self._typed()[1]
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.shape)
 
     @property
-    def size(self):
+    def size(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
-    def itemsize(self):
+    def itemsize(self) -> int:
         return self.dtype.itemsize
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         return self.size * self.itemsize
 
     @property
-    def strides(self):
+    def strides(self) -> tuple[int, ...]:
         return self._run().strides
 
     @property
-    def device(self):
+    def device(self) -> str:
         """"cuda:0", or "cpu"."""
         if self._memory is not None:
             number = self._memory.struct.device
@@ -203,7 +204,7 @@ class Array:
 
     # ---- values out ----
 
-    def get(self, out=None):
+    def get(self, out: np.ndarray | None = None) -> np.ndarray:
         """The elements as a NumPy array: a copy, or into `out`."""
         memory = self._run()
         if out is None:
@@ -218,6 +219,18 @@ class Array:
             name = ffi.new("arex_array *", memory.struct[0])
             _cached("x + 0" if memory.dtype.kind != "b" else "x | False").into([_Foreign(name, memory)], out)
         return out
+
+    def _take(self, result):
+        """The elements of a result that has run, as these of this array."""
+        if result.dtype != self.dtype or result.shape != self.shape:
+            fail("AX0309", f"out has {self.dtype} {self.shape}; the result has {result.dtype} {result.shape}")
+        memory, source = self._run(), result._run()
+        memory.settle()
+        if memory.host is not None:
+            memory.host[...] = result.get()
+        else:
+            _copy(memory.struct, source.struct)
+        return self
 
     def item(self):
         return self.get().item()
@@ -279,10 +292,10 @@ class Array:
         return Array(pending=_Pending(f"{{}}[{', '.join(texts)}]", operands))
 
     @property
-    def T(self):
+    def T(self) -> "Array":
         return Array(pending=_Pending("{}.T", [self]))
 
-    def astype(self, dtype):
+    def astype(self, dtype: Any) -> "Array":
         name = np.dtype(dtype).name
         return Array(pending=_Pending(f"{name}({{}})", [self]))
 
@@ -324,21 +337,6 @@ def _out(result, out):
     return target
 
 
-def _take(self, result):
-    if result.dtype != self.dtype or result.shape != self.shape:
-        fail("AX0309", f"out has {self.dtype} {self.shape}; the result has {result.dtype} {result.shape}")
-    memory, source = self._run(), result._run()
-    memory.settle()
-    if memory.host is not None:
-        memory.host[...] = result.get()
-    else:
-        _copy(memory.struct, source.struct)
-    return self
-
-
-Array._take = _take
-
-
 def _is_contiguous(memory):
     step = memory.dtype.itemsize
     for extent, stride in zip(reversed(memory.shape), reversed(memory.strides)):
@@ -372,7 +370,8 @@ def _index_text(i, operands):
 
 # ---- functions of the language, by name ----
 
-_elementwise, _names = {}, set()
+_elementwise: dict[str, bool] = {}
+_names: set[str] = set()
 _OPERANDS = {"clip", "isclose", "dot", "ldexp", "vecdot"}  # written in the language, and their numbers are values
 _JOINS = {"concatenate", "concat", "stack"}  # what comes first is a tuple of arrays
 
@@ -489,7 +488,7 @@ def _foreign(x):
     return Array(_Memory(struct, x))
 
 
-def asarray(x, dtype=None):
+def asarray(x: Any, dtype: Any = None) -> Array:
     """An arex.Array of x: on the GPU where there is one. Arrays of CuPy, Numba and PyTorch on a GPU are taken in place; what has
     been queued on their streams must be done (their own synchronisation)."""
     if isinstance(x, Array):
@@ -508,7 +507,7 @@ def asarray(x, dtype=None):
 array = asarray
 
 
-def asnumpy(x):
+def asnumpy(x: Any) -> np.ndarray:
     """The elements of an array as NumPy has them."""
     return x.get() if isinstance(x, Array) else np.asarray(x)
 

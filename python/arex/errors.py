@@ -1,5 +1,5 @@
 """Exceptions that carry what the compiler had to say."""
-from typing import NamedTuple
+from typing import Any, Iterable, NamedTuple, NoReturn
 
 from ._lib import ffi, lib
 
@@ -17,7 +17,9 @@ class Diagnostic(NamedTuple):
 class ArexError(Exception):
     """Base of all errors. code, span, line, column and text (with carets) are those of the first error."""
 
-    def __init__(self, message, code="", diagnostics=()):
+    text: Any  # a str; one of them is Python's SyntaxError too, whose text may be None
+
+    def __init__(self, message: str, code: str = "", diagnostics: Iterable[Diagnostic] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.diagnostics = list(diagnostics)
@@ -115,6 +117,6 @@ def check(status, slot):
     raise class_of(first.code)(f"{first.code}: {first.message}\n{first.text}".rstrip(), first.code, found)
 
 
-def fail(code, message):
+def fail(code: str, message: str) -> NoReturn:
     raise class_of(code)(f"{code}: {message}", code,
                          [Diagnostic(code, "error", message, (0, 0), 0, 0, f"error[{code}]: {message}")])

@@ -2,6 +2,7 @@
 import collections
 import sys
 import threading
+from typing import Any, Mapping
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from .errors import ArexError, fail
 from .program import Program
 
 _CACHE = 256
-_programs = collections.OrderedDict()
+_programs: collections.OrderedDict[tuple, Program] = collections.OrderedDict()
 _lock = threading.Lock()
 _threads = 0
 _last = threading.local()
@@ -86,7 +87,8 @@ def _with(program, here, there, out, order, casting, threads):
     return _run(program, _look_up(program.inputs, here, there), out, order, casting, threads)
 
 
-def evaluate(expr, local_dict=None, global_dict=None, out=None, order="K", casting="safe", *, target="auto", threads=0, device=0, fast=False, codegen="auto", arch="native"):
+def evaluate(expr: str, local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None, out: Any = None, order: str = "K", casting: Any = "safe", *,
+             target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native") -> Any:
     """Evaluates a program once; its names are looked up in local_dict, global_dict, or where evaluate is called.
 
     out: an array for the result; one of another dtype takes it under NumPy's `casting` rule. order: layout of a new result.
@@ -100,7 +102,7 @@ def evaluate(expr, local_dict=None, global_dict=None, out=None, order="K", casti
     return _with(program, here, there, out, order, casting, threads or _threads)
 
 
-def re_evaluate(local_dict=None, global_dict=None):
+def re_evaluate(local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None) -> Any:
     """The last evaluate of this thread again, with the values its names have now."""
     call = getattr(_last, "call", None)
     if call is None:
@@ -110,7 +112,8 @@ def re_evaluate(local_dict=None, global_dict=None):
     return _with(program, here, there, out, order, casting, threads or _threads)
 
 
-def validate(expr, local_dict=None, global_dict=None, out=None, order="K", casting="safe", *, target="auto", device=0, fast=False, codegen="auto", arch="native"):
+def validate(expr: str, local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None, out: Any = None, order: str = "K", casting: Any = "safe", *,
+             target: str = "auto", device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native") -> Exception | None:
     """Checks what evaluate would, without computing: None when it would work, else the exception it would raise."""
     try:
         program = _cached(expr, target, device, fast, codegen, arch)
@@ -125,7 +128,7 @@ def validate(expr, local_dict=None, global_dict=None, out=None, order="K", casti
     return None
 
 
-def set_num_threads(n):
+def set_num_threads(n: int) -> int:
     """CPU threads of evaluate from now on, 0 for all; returns the number before. Results do not depend on it."""
     global _threads
     if not isinstance(n, int) or n < 0:

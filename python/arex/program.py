@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _NAMES = ["", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uin
 _BFLOAT16 = _NAMES.index("bfloat16")
 _CODES = {np.dtype(name): i for i, name in enumerate(_NAMES) if name and i != _BFLOAT16}
 _DTYPES = {i: d for d, i in _CODES.items()}
-_contexts = {}
+_contexts: dict[tuple[int, int], Any] = {}
 _lock = threading.Lock()
 
 
@@ -181,14 +182,22 @@ def _caller():
     return extension.Caller
 
 
-_Caller = _caller()
+if TYPE_CHECKING:
+    from ._fast import Caller as _Caller
+else:
+    _Caller = _caller()
 
 
 class Program(_Caller):
     """A compiled program. Call it with its inputs by position or by name: f(x, y), f(x=x, y=y); out: an array for the result (several: a tuple);
     target, threads: as for compile, of this call."""
 
-    def __init__(self, expr, *, target="auto", threads=0, device=0, fast=False, codegen="auto", arch="native", max_rounds=0, name="<string>"):
+    source: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def __init__(self, expr: str, *, target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native",
+                 max_rounds: int = 0, name: str = "<string>") -> None:
         if not isinstance(expr, str):
             raise TypeError(f"a program is text, not {type(expr).__name__}")
         self._target, self._threads = _target(target), threads
@@ -202,13 +211,15 @@ class Program(_Caller):
         for d in check(lib.arex_program_new(self._context, source, len(source), name.encode(), options, out, slot), slot):
             warnings.warn(d.text.rstrip(), ArexWarning, stacklevel=3)
         self._program = ffi.gc(out[0], lib.arex_program_free)
-        self._calls, self._known = threading.local(), {}
+        self._calls = threading.local()
+        self._known: dict[tuple, Any] = {}
         self.source = expr
         self.inputs = self._names(lib.arex_program_inputs, lib.arex_program_input)
         self.outputs = self._names(lib.arex_program_outputs, lib.arex_program_output)
-        self._tuple, self._made = None, dict(target=target, threads=threads, device=device, fast=fast, codegen=codegen, arch=arch, max_rounds=max_rounds, name=name)
+        self._tuple: Any = None
+        self._made = dict(target=target, threads=threads, device=device, fast=fast, codegen=codegen, arch=arch, max_rounds=max_rounds, name=name)
         if len(self.outputs) > 1 and all(self.outputs) and len(set(self.outputs)) == len(self.outputs):
-            self._tuple = collections.namedtuple("Outputs", self.outputs, rename=True)
+            self._tuple = _tuple_of(self.outputs)
         if _Caller is not _Interpreted:
             changed = sum(1 << i for i, name in enumerate(self.inputs) if name in self.outputs)
             extension.attach(self, (_address(self._program), _address(self._context)), self._target, self._threads, self.inputs, len(self.outputs),
@@ -226,7 +237,7 @@ class Program(_Caller):
     def _names(self, count, name):
         return tuple(ffi.string(name(self._program, i)).decode() for i in range(count(self._program)))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<arex.Program ({', '.join(self.inputs)}) -> {len(self.outputs)} output(s)>"
 
     def _bind(self, args, named):
@@ -296,7 +307,7 @@ class Program(_Caller):
         if status or call.slot[0]:
             check(status, call.slot)
 
-    def launch(self, grid, block, *args, target=None, threads=None):
+    def launch(self, grid: int | tuple[int, ...], block: int | tuple[int, ...], *args: Any, target: str | None = None, threads: int | None = None) -> None:
         """Runs a kernel over grid blocks of block threads (numbers, or tuples of up to 3: x, y, z). Arrays that the kernel changes are
         changed in place."""
         if target is None and threads is None and self._launch(grid, block, args):
@@ -319,7 +330,7 @@ class Program(_Caller):
         if status or call.slot[0]:
             check(status, call.slot)
 
-    def result_type(self, *args, **named):
+    def result_type(self, *args: Any, **named: Any) -> list[tuple[np.dtype, tuple[int, ...]]]:
         """[(dtype, shape)] of the outputs for these inputs; compiles no code."""
         call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
         arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, self._bind(args, named), self.inputs)]
@@ -346,7 +357,7 @@ class Program(_Caller):
                 fail("AX0309", f"out has {g.dtype} {g.shape}; the result has {dtype} {shape}")
         return given
 
-    def stats(self):
+    def stats(self) -> dict[str, int]:
         """What compiling cost and gave: a dict of the fields of arex_stats."""
         stats, fields = ffi.new("arex_stats *"), dict(ffi.typeof("arex_stats").fields)
         stats.size = ffi.sizeof("arex_stats")
@@ -354,13 +365,17 @@ class Program(_Caller):
         check(lib.arex_program_stats(self._program, stats), slot)
         return {name: int(getattr(stats, name)) for name in fields if name != "size"}
 
-    def emit(self, stage, *, target="auto", arch=None, types=None):
+    def emit(self, stage: str, *, target: str = "auto", arch: str | None = None, types: str | None = None) -> str:
         """The text of a stage of compilation: see arex.list("stages")."""
         number = _target(target) or (TARGETS["cuda"] if stage in ("nvvm", "ptx") else TARGETS["cpu"])
         text, slot = ffi.new("char **"), ffi.new("arex_diagnostics **")
         check(lib.arex_emit(self._program, stage.encode(), number, arch.encode() if arch else ffi.NULL,
                             types.encode() if types else ffi.NULL, text, slot), slot)
         return take(text)
+
+
+def _tuple_of(names):
+    return collections.namedtuple("Outputs", names, rename=True)
 
 
 def _again(source, options):

@@ -1,0 +1,80 @@
+"""What is packed: lists that must agree, types that must hold, and the wheel where `./dev wheel` has made one."""
+import ast
+import importlib.util
+import pathlib
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import arex
+import arex.program
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "python/arex"
+needs_sources = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists() or not (PACKAGE / "meson.build").exists(), reason="no sources here")
+
+
+def found(pattern, path):
+    return re.search(pattern, (ROOT / path).read_text(), re.M).group(1)
+
+
+@needs_sources
+def test_one_version():
+    versions = {found(r"^\s*version: '([\d.]+)'", "meson.build"), found(r'^version = "([\d.]+)"', "pyproject.toml"), found(r'^  version: "([\d.]+)"', "conda/recipe.yaml"), arex.__version__}
+    assert len(versions) == 1, versions
+
+
+@needs_sources
+def test_every_module_is_packed():
+    listed = set(re.findall(r"'([\w.]+\.py[ied]?|py\.typed)'", (PACKAGE / "meson.build").read_text()))
+    assert {p.name for p in PACKAGE.iterdir() if p.suffix in (".py", ".pyi") or p.name == "py.typed"} == listed
+
+
+@needs_sources
+def test_requirements_agree():
+    project = (ROOT / "pyproject.toml").read_text()
+    for name in re.findall(r'"(\w+)>=', re.search(r"^dependencies = (.*)$", project, re.M).group(1)):
+        need = re.search(rf'"{name}>=([\d.]+)"', project).group(1)
+        assert f"    - {name} >={need}\n" in (ROOT / "conda/recipe.yaml").read_text().split("  run:")[1]
+    pythons = re.findall(r"Python :: (3\.\d+)", project)
+    assert pythons[0] == re.search(r'requires-python = ">=([\d.]+)"', project).group(1) and pythons == [f"3.{n}" for n in range(10, 15)]
+
+
+@needs_sources
+@pytest.mark.skipif(arex.program.extension is None, reason="the extension is not built")
+def test_stub_of_the_extension():
+    stub = ast.parse((PACKAGE / "_fast.pyi").read_text())
+    names = {n.name for n in stub.body if isinstance(n, (ast.ClassDef, ast.FunctionDef))}
+    assert names == {n for n in vars(arex.program.extension) if not n.startswith("__")}
+    caller = next(n for n in stub.body if isinstance(n, ast.ClassDef))
+    assert {n.name for n in caller.body if isinstance(n, ast.FunctionDef)} == {n for n in vars(arex.program.extension.Caller) if n not in ("__new__", "__doc__", "__module__")}
+
+
+@needs_sources
+@pytest.mark.skipif(not importlib.util.find_spec("mypy"), reason="mypy is not installed")
+def test_types_hold(tmp_path):
+    def mypy(*args):
+        return subprocess.run([sys.executable, "-m", "mypy", "--cache-dir", str(ROOT / "build/mypy"), *args], cwd=ROOT, capture_output=True, text=True)
+    done = mypy()
+    assert done.returncode == 0, done.stdout
+    user = tmp_path / "user.py"
+    user.write_text("import arex\nprogram: arex.Program = arex.compile('x + 1')\nn: int = arex.compile('x').stats()['calls']\narex.compile(3)\nshape: str = arex.zeros(3)\nx: str = arex.asarray(1).shape\n")
+    done = mypy(str(user))
+    assert re.findall(r"user.py:(\d+): error", done.stdout) == ["4", "6"], done.stdout  # and the right lines are right
+
+
+WHEELS = sorted((ROOT / "build/dist").glob("*.whl"))
+
+
+@pytest.mark.skipif(not WHEELS, reason="`./dev wheel` has not been run")
+def test_the_wheel():
+    (path,) = WHEELS
+    assert re.fullmatch(r"arex-[\d.]+-cp310-abi3-manylinux_2_\d+_x86_64\.whl", path.name) and path.stat().st_size <= 20_000_000
+    with zipfile.ZipFile(path) as wheel:
+        names = set(wheel.namelist())
+        assert {"arex/libarex.so", "arex/libarex-llvm.so", "arex/_fast.abi3.so", "arex/api.h", "arex/py.typed"} <= names
+        assert not [n for n in names if not n.startswith(("arex/", "arex-"))]
+        assert b"Requires-Python: >=3.10" in wheel.read(next(n for n in names if n.endswith("METADATA")))
