@@ -546,6 +546,20 @@ static struct span span_of_only(const struct ir *ir, bool (*is)(const struct ir_
     return n == 1 ? found : NO_SPAN;
 }
 
+/* What an index is held against: an extent of an argument, or one that the text gives. */
+static int64_t extent_value(const struct call *c, ir_id extent)
+{
+    const struct ir *ir = c->signature->ir;
+    const struct ir_node *n = ir_at(ir, extent);
+    int64_t count = 1;
+    if (n->op == OP_const)
+        return (int64_t)n->attr;
+    const struct ir_shape *s = &ir->shapes.at[ir_at(ir, n->args[0])->shape];
+    for (unsigned a = 0; a < s->rank; a++)
+        count *= n->attr >> a & 1 ? c->dims[s->dim[a]] : 1;
+    return count;
+}
+
 static void report_index(struct call *c)
 {
     const struct ir *ir = c->signature->ir;
@@ -554,10 +568,9 @@ static void report_index(struct call *c)
         diag_add(c->diags, AX_index_range, NO_SPAN, "an index is out of range");
         return;
     }
-    const struct ir_node *n = ir_at(ir, check), *extent = ir_at(ir, n->args[1]);
-    const struct ir_shape *s = &ir->shapes.at[ir_at(ir, extent->args[0])->shape];
+    const struct ir_node *n = ir_at(ir, check);
     diag_add(c->diags, AX_index_range, n->span, "index %lld is out of range for axis %u with %lld elements", (long long)ir_fault_index(c->faults.index),
-             (unsigned)n->attr, (long long)c->dims[s->dim[n->attr]]);
+             (unsigned)n->attr, (long long)extent_value(c, n->args[1]));
 }
 
 static bool finish(struct call *c)

@@ -455,6 +455,39 @@ static void grid_of_rows(struct device_launch *l, int64_t inner, int64_t rows, u
     l->grid[1] = at_most(up(rows, l->block[1]), GRID_HEIGHT);
 }
 
+/* As it was asked for: x is the last dim. */
+static void shape_blocks(const struct geometry *geo, struct device_launch *l)
+{
+    int64_t threads = 1;
+    unsigned rank = geo->nest->rank;
+    l->items = 1;
+    for (unsigned d = 0; d < rank; d++) {
+        int64_t blocks = geo->extent[d] / geo->block[d];
+        l->items *= blocks;
+        threads *= geo->block[d];
+        l->grid[rank - 1 - d] = (unsigned)blocks;
+        l->block[rank - 1 - d] = (unsigned)geo->block[d];
+    }
+    l->grain = up(4096, threads);
+}
+
+/* What CUDA sets a launch (CUDA C++ Programming Guide, Compute Capabilities), on all devices alike. */
+static bool blocks_fit(const struct geometry *geo, struct diags *diags)
+{
+    static const int64_t most[] = {INT32_MAX, 65535, 65535};
+    static const int64_t most_threads = 64; /* along z */
+    unsigned rank = geo->nest->rank;
+    for (unsigned a = 0; a < rank; a++)
+        if (geo->extent[rank - 1 - a] / geo->block[rank - 1 - a] > most[a]) {
+            diag_add(diags, AX_usage, (struct span){0, 0}, "a kernel with shared arrays or syncthreads is launched over at most %lld blocks along %c", (long long)most[a], "xyz"[a]);
+            return false;
+        }
+    if (geo->block[0] <= most_threads)
+        return true;
+    diag_add(diags, AX_usage, (struct span){0, 0}, "a kernel with shared arrays or syncthreads has at most %lld threads of a block along z", (long long)most_threads);
+    return false;
+}
+
 static void shape_main(const struct ir *ir, const struct geometry *geo, struct device_launch *l)
 {
     const struct loop_nest *n = geo->nest;
@@ -462,6 +495,10 @@ static void shape_main(const struct ir *ir, const struct geometry *geo, struct d
     int64_t inner = geo->extent[n->n_kept - 1], rows = inner ? geo->kept / inner : 0;
     switch (n->kind) {
     case NEST_MAP:
+        if (n->blocks) {
+            shape_blocks(geo, l);
+            break;
+        }
         l->items = geo->kept;
         l->grain = 16384;
         grid_of_rows(l, inner, rows, width);
@@ -551,6 +588,8 @@ static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
     int64_t slots[LOOP_MAX_SLOTS];
     if (copies_onto_itself(r->code->plan->ir, geo))
         return true;
+    if (geo->nest->blocks && !blocks_fit(geo, r->diags))
+        return false;
     return fill_slots(r, geo, slots) && launch(r, v, v->main_entry[i], geo, slots, false) &&
            (geo->nest->kind == NEST_MAP || launch(r, v, v->join_entry[i], geo, slots, true));
 }

@@ -209,9 +209,11 @@ void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struc
     geo->length = product(geo->extent, nest->n_kept, nest->rank);
     int64_t block = nest->kind == NEST_COLUMNS ? TREE_CHUNK : TREE_BLOCK;
     geo->blocks = geo->length > block ? (geo->length + block - 1) / block : 1;
+    for (unsigned d = 0; nest->blocks && d < nest->rank; d++)
+        geo->block[d] = dim_values[nest->block[d]];
     if (nest->kind == NEST_MAP)
         sort_dims(geo);
-    if (geo->kept > 0 && geo->length > 0) {
+    if (!nest->blocks && geo->kept > 0 && geo->length > 0) {
         merge(geo, 0, nest->n_kept);
         if (nest->kind != NEST_MAP)
             merge(geo, nest->n_kept, nest->rank);
@@ -270,6 +272,8 @@ void geometry_slots(const struct geometry *geo, int64_t *slots)
     slots[s.length] = geo->length;
     slots[s.blocks] = geo->blocks;
     slots[s.kept] = geo->kept;
+    for (unsigned d = 0; geo->nest->blocks && d < geo->nest->rank; d++)
+        slots[s.block + d] = geo->block[d];
     uint32_t at = s.main_loads;
     for (uint32_t i = 0; i < geo->n; i++) {
         slots[at++] = (int64_t)geo->access[i].pointer;

@@ -17,6 +17,7 @@ struct geometry {
     const struct loop_nest *nest;
     int64_t extent[LOOP_MAX_RANK]; /* merged: extents of 1 in front of the kept and of the reduced dims */
     int64_t kept, length, blocks;
+    int64_t block[LOOP_MAX_RANK]; /* of a kernel in blocks: extents of a block of threads */
     uint32_t n; /* accesses: main loads, main stores, epilogue loads, epilogue stores */
     struct geometry_access *access;
     uint8_t flags;

@@ -269,8 +269,8 @@ static const struct intrinsic allowed[] = {
     {"llvm.vector.reduce.umax", NULL, NULL, reduce_umax},
     {"llvm.nvvm.barrier.cta.sync.aligned.all", "llvm.nvvm.barrier0", NULL, barrier},
     {"llvm.nvvm.shfl.sync.bfly.i32", "llvm.nvvm.shfl.sync.bfly.i32", NULL, of_words},
-    REGISTER("tid.x"), REGISTER("tid.y"), REGISTER("ctaid.x"), REGISTER("ctaid.y"),
-    REGISTER("ntid.x"), REGISTER("ntid.y"), REGISTER("nctaid.x"), REGISTER("nctaid.y"),
+    REGISTER("tid.x"), REGISTER("tid.y"), REGISTER("tid.z"), REGISTER("ctaid.x"), REGISTER("ctaid.y"), REGISTER("ctaid.z"),
+    REGISTER("ntid.x"), REGISTER("ntid.y"), REGISTER("ntid.z"), REGISTER("nctaid.x"), REGISTER("nctaid.y"),
 };
 
 void nvvm_call(struct nvvm_printer *p, LLVMValueRef call)

@@ -47,11 +47,21 @@ static enum level level_of_class(struct gen *g, enum loop_class c)
     case CLASS_VALUE:
     case CLASS_UNIFORM:
         return LEVEL_UNIFORM;
-    case CLASS_ROW: /* a reduced sequence that runs over several rows meets new rows inside a vector */
+    case CLASS_ROW:
+        if (g->nest->blocks) /* there are no rows, only threads */
+            return LEVEL_LANE;
+        /* a reduced sequence that runs over several rows meets new rows inside a vector */
         return g->nest->kind == NEST_LANES && !(g->variant->flags & VARIANT_FLAT) ? LEVEL_LANE : LEVEL_ROW;
     default:
         return LEVEL_LANE;
     }
+}
+
+/* Threads and blocks know where they are: nothing is divided. */
+static bool stands(struct gen *g, ir_id id)
+{
+    unsigned axis;
+    return ir_stands(g->ir, id, &axis) != STANDS_NOT;
 }
 
 void body_plan_levels(struct gen *g, struct body *b)
@@ -65,7 +75,7 @@ void body_plan_levels(struct gen *g, struct body *b)
         for (unsigned k = 0; k < n->n_args; k++)
             if (b->level[id] < b->level[n->args[k]])
                 b->level[id] = b->level[n->args[k]];
-        if (n->op == OP_update || (n->op == OP_gather && n->attr)) /* each thread its own, in their order */
+        if (n->op == OP_update || n->op == OP_barrier || (n->op == OP_gather && n->attr) || (g->nest->blocks && stands(g, id))) /* each thread its own, in their order */
             b->level[id] = LEVEL_LANE;
         if (n->op == OP_loop)
             loop_raise_levels(g, b, id);
@@ -287,6 +297,11 @@ void body_rows(struct gen *g, struct body *b, val position, unsigned from, unsig
     val index[LOOP_MAX_RANK] = {NULL};
     if (to > from)
         unravel(g, position, from, to, index);
+    body_rows_at(g, b, index, from, to, first);
+}
+
+void body_rows_at(struct gen *g, struct body *b, const val *index, unsigned from, unsigned to, bool first)
+{
     for (uint32_t i = 0; i < b->n_loads; i++)
         view_row(g, &b->loads[i], index, from, to, first);
     for (uint32_t i = 0; i < b->n_stores; i++)
@@ -358,14 +373,31 @@ static void emit_prim(struct gen *g, struct body *b, ir_id id, enum level level)
     body_set(b, id, level, v, fault);
 }
 
-static void emit_node(struct gen *g, struct body *b, ir_id id, enum level level)
+static bool emit_standing(struct gen *g, struct body *b, ir_id id, enum level level)
+{
+    unsigned axis;
+    enum ir_standing where = g->nest->blocks ? ir_stands(g->ir, id, &axis) : STANDS_NOT;
+    if (where != STANDS_NOT)
+        body_set(b, id, level, where == STANDS_THREAD ? b->thread[axis] : b->block[axis], NULL);
+    return where != STANDS_NOT;
+}
+
+void body_node(struct gen *g, struct body *b, ir_id id, enum level level)
 {
     const struct ir_node *n = ir_at(g->ir, id);
+    if (emit_standing(g, b, id, level))
+        return;
     enum dtype from = n->n_args ? ir_at(g->ir, n->args[0])->dtype : DT_none;
     switch (n->op) {
     case OP_const:
     case OP_carry:
     case OP_tie:
+    case OP_shared: /* made before any thread runs */
+        break;
+    case OP_layout: /* of a shared array: gather.c knows where that is */
+        break;
+    case OP_barrier:
+        gpu_barrier(g);
         break;
     case OP_within:
         within_emit(g, b, id, level);
@@ -404,7 +436,7 @@ void body_region(struct gen *g, struct body *b, uint32_t region, enum level leve
     for (uint32_t i = 0; i < b->source->order.n; i++) {
         ir_id id = b->source->order.at[i];
         if (b->level[id] == level && ir_at(g->ir, id)->region == region)
-            emit_node(g, b, id, level);
+            body_node(g, b, id, level);
     }
 }
 
@@ -498,11 +530,29 @@ static void load_sequence(struct gen *g, struct body *b, const struct where *at)
     }
 }
 
-void body_lanes(struct gen *g, struct body *b, const struct where *at, unsigned w)
+static void forget_lanes(struct gen *g, struct body *b, unsigned w)
 {
     b->w = w;
     memset(b->lane, 0, g->ir->nodes.n * sizeof *b->lane);
     memset(b->lane_fault, 0, g->ir->nodes.n * sizeof *b->lane_fault);
+}
+
+static void load_lanes(struct gen *g, struct body *b, const struct where *at, unsigned w)
+{
+    for (uint32_t i = 0; i < b->n_loads; i++)
+        if (b->level[b->loads[i].access->value] == LEVEL_LANE)
+            b->lane[b->loads[i].access->value] = load_vector(g, b, &b->loads[i], at, w);
+}
+
+void body_lane_loads(struct gen *g, struct body *b, const struct where *at, unsigned w)
+{
+    forget_lanes(g, b, w);
+    load_lanes(g, b, at, w);
+}
+
+void body_lanes(struct gen *g, struct body *b, const struct where *at, unsigned w)
+{
+    forget_lanes(g, b, w);
     if (at->sequence) {
         if (w > 1)
             load_sequence(g, b, at);
@@ -511,9 +561,7 @@ void body_lanes(struct gen *g, struct body *b, const struct where *at, unsigned 
                 if (b->level[b->loads[i].access->value] == LEVEL_LANE)
                     b->lane[b->loads[i].access->value] = gather(g, &b->loads[i], at->sequence, 1);
     } else {
-        for (uint32_t i = 0; i < b->n_loads; i++)
-            if (b->level[b->loads[i].access->value] == LEVEL_LANE)
-                b->lane[b->loads[i].access->value] = load_vector(g, b, &b->loads[i], at, w);
+        load_lanes(g, b, at, w);
     }
     body_region(g, b, 0, LEVEL_LANE);
 }

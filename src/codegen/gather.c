@@ -44,15 +44,24 @@ void within_emit(struct gen *g, struct body *b, ir_id id, enum level level)
     body_set(b, id, level, v, prim_or_fault(g, fault, body_fault_of(g, b, n->args[0])));
 }
 
+/* The element, for lane i, at the offset in bytes in the array whose OP_layout `address` is. */
+static val element_at(struct gen *g, struct body *b, ir_id address, ir_id offset, unsigned i)
+{
+    ir_id memory = ir_at(g->ir, address)->args[0];
+    val bytes = body_value(g, b, offset);
+    if (ir_at(g->ir, memory)->op == OP_shared)
+        return ll_offset(&g->l, b->shared[memory], ll_extract(&g->l, bytes, i));
+    return gen_ptr(g, ll_extract(&g->l, ll_add(&g->l, body_value(g, b, address), bytes), i));
+}
+
 void gather_emit(struct gen *g, struct body *b, ir_id id, enum level level)
 {
     struct ll *l = &g->l;
     const struct ir_node *n = ir_at(g->ir, id);
     enum dtype t = (enum dtype)n->dtype;
     val out = b->w == 1 ? NULL : LLVMGetPoison(ll_vec(gen_memory_type(g, t), b->w));
-    val at = ll_add(l, body_value(g, b, n->args[0]), body_value(g, b, n->args[1]));
     for (unsigned i = 0; i < b->w; i++) {
-        val x = LLVMBuildLoad2(l->b, gen_memory_type(g, t), gen_ptr(g, ll_extract(l, at, i)), "");
+        val x = LLVMBuildLoad2(l->b, gen_memory_type(g, t), element_at(g, b, n->args[0], n->args[1], i), "");
         LLVMSetAlignment(x, type_table[t].size);
         out = b->w == 1 ? x : ll_insert(l, out, x, i);
     }
@@ -141,7 +150,7 @@ void update_emit(struct gen *g, struct body *b, ir_id id, enum level level)
     struct branch comes = gen_if(g, body_value(g, b, tied[2]));
     gen_raise(g, fault);
     struct branch does = gen_if(g, fault ? is_clear(g, fault) : LLVMConstInt(l->i1, 1, 0));
-    val at = gen_ptr(g, ll_add(l, body_value(g, b, n->args[0]), body_value(g, b, tied[0])));
+    val at = element_at(g, b, n->args[0], tied[0], 0);
     was = change(g, kind, t, at, gen_to_memory(g, value, t), tied[3] ? gen_to_memory(g, body_value(g, b, tied[3]), t) : NULL);
     if (room)
         LLVMBuildStore(l->b, was, room);

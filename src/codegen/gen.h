@@ -33,6 +33,8 @@ struct body {
     val *lane;        /* values at the current width */
     val *lane_fault;
     unsigned w;       /* the current width */
+    val *shared;      /* per OP_shared node: where the block's array is (blocks.c) */
+    const val *thread, *block; /* of a kernel in blocks: indices of the thread and of its block, per dim */
 };
 
 struct gen {
@@ -53,6 +55,7 @@ struct gen {
     uint32_t first_slot;       /* where the arguments of its current nest start */
     val scratch;               /* memory that its block shares: 8 bytes a thread */
     bool gpu;
+    bool refused; /* with a diagnostic: what is emitted is thrown away */
 };
 
 /* How many elements a step of a lane-level body takes, and where: everything a load or store needs. */
@@ -129,6 +132,10 @@ void body_rows(struct gen *g, struct body *b, val index, unsigned from, unsigned
 void body_row_values(struct gen *g, struct body *b);
 void body_lanes(struct gen *g, struct body *b, const struct where *at, unsigned w); /* computes all lane values */
 void body_stores(struct gen *g, struct body *b, const struct where *at);
+/* The same for indices at hand; and the loads of this level. */
+void body_rows_at(struct gen *g, struct body *b, const val *index, unsigned from, unsigned to, bool first);
+void body_lane_loads(struct gen *g, struct body *b, const struct where *at, unsigned w); /* forgets what lanes were computed before */
+void body_node(struct gen *g, struct body *b, ir_id id, enum level level);
 val body_value(struct gen *g, struct body *b, ir_id id); /* at the current width */
 val body_fault_of(struct gen *g, struct body *b, ir_id id);
 void body_set(struct body *b, ir_id id, enum level level, val v, val fault);
@@ -188,8 +195,11 @@ void join_emit(struct gen *g, unsigned index); /* the second step of the last tw
 /* ---- rows.c ---- */
 void rows_emit(struct gen *g, const struct loop_rows *rows);
 
+/* ---- blocks.c: kernels whose threads share memory or wait for each other ---- */
+void blocks_emit(struct gen *g, unsigned index);
+
 /* ---- gpu.c ---- */
-enum axis { AXIS_X, AXIS_Y };
+enum axis { AXIS_X, AXIS_Y, AXIS_Z };
 val gpu_thread(struct gen *g, enum axis a); /* i64 */
 val gpu_block(struct gen *g, enum axis a);
 val gpu_block_size(struct gen *g, enum axis a);

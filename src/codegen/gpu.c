@@ -10,8 +10,9 @@ static val special_register(struct gen *g, const char *name)
 #define REGISTER(fn, sreg)                                                                                   \
     val fn(struct gen *g, enum axis a)                                                                       \
     {                                                                                                        \
-        return special_register(g, a == AXIS_X ? "llvm.nvvm.read.ptx.sreg." sreg ".x"                        \
-                                               : "llvm.nvvm.read.ptx.sreg." sreg ".y");                      \
+        return special_register(g, a == AXIS_X   ? "llvm.nvvm.read.ptx.sreg." sreg ".x"                      \
+                                   : a == AXIS_Y ? "llvm.nvvm.read.ptx.sreg." sreg ".y"                      \
+                                                 : "llvm.nvvm.read.ptx.sreg." sreg ".z");                    \
     }
 
 REGISTER(gpu_thread, "tid")

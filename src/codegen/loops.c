@@ -90,6 +90,8 @@ void loop_emit(struct gen *g, struct body *b, ir_id id, enum level level)
     ll_at(l, done); /* reached from the last block of the head: what it computed is at hand */
     val endless = ll_select(l, go_on, ll_splat(l, LLVMConstInt(l->i8, FAULT_ENDLESS, 0), b->w), LLVMConstNull(LLVMTypeOf(fault)));
     fault = prim_or_fault(g, fault, ll_select(l, given_up, endless, LLVMConstNull(LLVMTypeOf(fault))));
+    if (n->flags & IR_EFFECT)
+        gen_raise(g, LLVMBuildAnd(l->b, fault, ll_splat(l, LLVMConstInt(l->i8, FAULT_ENDLESS, 0), b->w), ""));
     body_set(b, id, level, LLVMGetPoison(ll_vec(l->i1, b->w)), fault);
 }
 

@@ -187,6 +187,10 @@ static void map_gpu(struct map *m)
 
 void map_emit(struct gen *g, unsigned index)
 {
+    if (g->nest->blocks) {
+        blocks_emit(g, index);
+        return;
+    }
     struct map m = {.g = g, .inner = g->nest->rank - 1u};
     body_init(g, &m.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
     body_plan_levels(g, &m.body);

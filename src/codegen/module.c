@@ -32,7 +32,8 @@ void gen_function(struct gen *g, unsigned nest, const char *step, uint32_t n_slo
     g->uniform = ll_block(&g->l, "uniform");
     if (g->gpu) {
         LLVMSetFunctionCallConv(g->l.fn, PTX_KERNEL);
-        add_attribute(g, "nvvm.maxntid", strcmp(step, "join") == 0 ? "1024" : strcmp(step, "rows") == 0 ? "512" : "256");
+        bool large = strcmp(step, "join") == 0 || (strcmp(step, "main") == 0 && g->nest->blocks);
+        add_attribute(g, "nvvm.maxntid", large ? "1024" : strcmp(step, "rows") == 0 ? "512" : "256");
     } else {
         g->slots_arg = LLVMGetParam(g->l.fn, 0);
         g->begin = LLVMGetParam(g->l.fn, 1);
@@ -194,6 +195,10 @@ LLVMModuleRef codegen_emit(LLVMContextRef ctx, const struct codegen_job *job, co
     LLVMModuleRef mod = g->l.mod;
     if (setjmp(out_of_memory) == 0) {
         emit_all(g);
+        if (g->refused) {
+            LLVMDisposeModule(g->l.mod);
+            mod = NULL;
+        }
     } else {
         diag_add(diags, AX_out_of_memory, (struct span){0, 0}, "out of memory while generating code");
         LLVMDisposeModule(g->l.mod);

@@ -378,8 +378,27 @@ ir_id ir_place(struct ir *ir, uint32_t shape, unsigned axes, struct span span)
     return ir_intern(ir, n);
 }
 
+/* Extents of shared arrays are known, and so their strides. */
+static int64_t shared_elements(const struct ir *ir, ir_id shared, unsigned axes)
+{
+    const struct ir_shape *s = &ir->shapes.at[ir_at(ir, shared)->shape];
+    int64_t n = 1;
+    for (unsigned d = 0; d < s->rank; d++)
+        n *= axes >> d & 1 ? ir->dims.at[s->dim[d]].extent : 1;
+    return n;
+}
+
+int64_t ir_shared_size(const struct ir *ir, ir_id shared)
+{
+    return shared_elements(ir, shared, ~0u) * type_table[ir_at(ir, shared)->dtype].size;
+}
+
 ir_id ir_layout_of(struct ir *ir, ir_id x, uint64_t what, struct span span)
 {
+    if (ir_at(ir, x)->op == OP_shared && what != LAYOUT_ADDRESS) {
+        int64_t stride = shared_elements(ir, x, ~0u << (what - LAYOUT_STRIDE + 1)) * type_table[ir_at(ir, x)->dtype].size;
+        return ir_const(ir, DT_int64, (uint64_t)stride, 0, span);
+    }
     struct ir_node n = {.op = OP_layout, .dtype = DT_int64, .n_args = 1, .args = {x}, .attr = what, .span = span};
     return ir_intern(ir, n);
 }
@@ -393,11 +412,15 @@ ir_id ir_within(struct ir *ir, ir_id index, ir_id extent, unsigned axis, struct 
 ir_id ir_gather(struct ir *ir, enum dtype dtype, const ir_id *args, uint64_t moment, struct span span)
 {
     struct ir_node n = {.op = OP_gather, .dtype = (uint8_t)dtype, .n_args = 2, .args = {args[0], args[1]}, .shape = ir_at(ir, args[1])->shape, .attr = moment, .span = span};
+    if (ir_at(ir, args[0])->op == OP_layout && ir_at(ir, ir_at(ir, args[0])->args[0])->op == OP_shared)
+        n.shape = ir->launch; /* each block has its own */
     return ir_intern(ir, n);
 }
 
 ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span)
 {
+    if (ir_at(ir, x)->op == OP_shared)
+        return ir_const(ir, DT_int64, (uint64_t)shared_elements(ir, x, axes), 0, span);
     struct ir_node n = {.op = OP_count, .dtype = DT_int64, .n_args = 1, .args = {x}, .attr = axes, .span = span};
     return x ? ir_intern(ir, n) : 0;
 }

@@ -419,6 +419,36 @@ static void within(struct evaluation *e, ir_id id)
     value_free(&index);
 }
 
+static int64_t launch_extent(const struct evaluation *e, uint32_t shape, unsigned axis)
+{
+    return e->dims[e->ir->shapes.at[shape].dim[axis]];
+}
+
+/* Every block has its own copy of a shared array: where that of a thread's block begins. */
+static int64_t copy_of(const struct evaluation *e, ir_id address, int64_t thread)
+{
+    const struct ir *ir = e->ir;
+    ir_id memory = ir_at(ir, address)->args[0];
+    int64_t at = 0, step = 1;
+    if (ir_at(ir, memory)->op != OP_shared)
+        return 0;
+    for (unsigned d = ir->shapes.at[ir->launch].rank; d-- > 0;) {
+        int64_t n = launch_extent(e, ir->launch, d), blocks = launch_extent(e, ir_at(ir, ir->blocks)->shape, d);
+        at += thread % n / launch_extent(e, ir_at(ir, ir->block)->shape, d) * step;
+        thread /= n;
+        step *= blocks;
+    }
+    return at * ir_shared_size(ir, memory);
+}
+
+static void shared(struct evaluation *e, ir_id id)
+{
+    size_t size = (size_t)(elements(e, ir_at(e->ir, e->ir->blocks)->shape) * ir_shared_size(e->ir, id));
+    void *out = e->values[id].data = get(e, size);
+    if (out)
+        memset(out, 0, size);
+}
+
 static void gather(struct evaluation *e, ir_id id)
 {
     const struct ir_node *n = ir_at(e->ir, id);
@@ -429,7 +459,7 @@ static void gather(struct evaluation *e, ir_id id)
     if (!e->failed) {
         const char *from = (const char *)(uintptr_t)*(int64_t *)e->values[n->args[0]].data;
         for (int64_t i = 0; i < count; i++)
-            memcpy((char *)out->data + (size_t)i * size, from + ((int64_t *)offset.data)[i], size);
+            memcpy((char *)out->data + (size_t)i * size, from + copy_of(e, n->args[0], i) + ((int64_t *)offset.data)[i], size);
         out->faults = offset.faults;
         offset.faults = NULL;
     }
@@ -468,7 +498,7 @@ static void update(struct evaluation *e, ir_id id)
     out->data = get(e, (size_t)count * size);
     for (int64_t i = 0; !e->failed && i < count; i++) {
         unsigned raised = 0;
-        char *at = (char *)(uintptr_t)*(int64_t *)e->values[n->args[0]].data + ((int64_t *)item[0].data)[i], *was = (char *)out->data + (size_t)i * size;
+        char *at = (char *)(uintptr_t)*(int64_t *)e->values[n->args[0]].data + copy_of(e, n->args[0], i) + ((int64_t *)item[0].data)[i], *was = (char *)out->data + (size_t)i * size;
         memset(was, 0, size);
         if (e->faults && item[2].faults) /* of the conditions that lead here */
             e->faults->bits |= item[2].faults[i];
@@ -493,7 +523,7 @@ static void result(struct evaluation *e, ir_id id);
 static void node(struct evaluation *e, ir_id id)
 {
     const struct ir_node *n = ir_at(e->ir, id);
-    if (n->op == OP_tie)
+    if (n->op == OP_tie || n->op == OP_barrier) /* threads go side by side: what one does is done before the next node */
         return;
     if (n->op == OP_layout)
         layout(e, id);
@@ -513,6 +543,8 @@ static void node(struct evaluation *e, ir_id id)
         view(e, id);
     else if (n->op == OP_memory)
         e->values[id] = expand(e, n->args[0], n->shape);
+    else if (n->op == OP_shared)
+        shared(e, id);
     else if (n->op == OP_update)
         update(e, id);
     else if (n->op == OP_cast || n->op == OP_bitcast)
@@ -617,6 +649,8 @@ static void run_loop(struct evaluation *e, ir_id id)
             raise_from(e, &l, ir_tied(e->ir, n->args[2], k));
         step_variables(e, &l, n->args[2]);
     }
+    for (int64_t i = 0; !e->failed && (n->flags & IR_EFFECT) && e->faults && i < l.count; i++)
+        e->faults->bits |= l.faults[i] & FAULT_ENDLESS;
     free(l.active);
     e->values[id].faults = l.faults;
     e->values[id].data = get(e, 1);

@@ -72,7 +72,10 @@ struct ir_shape {
     uint32_t dim[IR_MAX_RANK]; /* indices into ir.dims; dim 0 is DIM_ONE */
 };
 
-enum { IR_WEAK = 1 }; /* a literal or Python scalar: takes the dtype of what it meets (NEP 50) */
+enum {
+    IR_WEAK = 1,  /* a literal or Python scalar: takes the dtype of what it meets (NEP 50) */
+    IR_EFFECT = 2 /* a loop that changes memory: one that is given up is told of, though nobody reads its results */
+};
 
 enum { IR_AXES_MASK = 0xff, IR_KEEPDIMS = 0x100 }; /* attr of a reduction (and of count): bit i is axis i of the argument */
 
@@ -149,6 +152,8 @@ struct ir {
     VEC(struct ir_output) outputs;
     VEC(ir_id) effects;         /* of a kernel: what it does to memory, and the loops in which it does so */
     uint32_t launch;            /* of a kernel: the shape of its threads */
+    ir_id block;                /* of a kernel: the input whose shape is that of the threads of a block */
+    ir_id blocks;               /* and of the blocks */
     uint32_t n_moments;         /* reads and writes of what a kernel changes so far: each is a node of its own */
     struct ir_builder *builder; /* hash tables and the like; private to src/ir */
     uint32_t region;            /* where new nodes go */
@@ -183,6 +188,9 @@ struct ir_update {
     const ir_id *indices;               /* one an axis */
 };
 ir_id ir_update(struct ir *ir, const struct ir_update *u, struct span span, struct diags *diags);
+/* An array of a block of threads: an axis an extent; and where its threads meet. */
+ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigned rank, struct span span);
+ir_id ir_barrier(struct ir *ir, ir_id mask, struct span span);
 /* Elements of x by index: one int64 value an axis of x, all broadcast; those of `checked` axes must lie within the extent. */
 ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, struct span span, struct diags *diags);
 uint32_t ir_region_begin(struct ir *ir);
@@ -211,6 +219,13 @@ uint32_t ir_looping_region(const struct ir *ir, uint32_t region);
 
 enum dtype ir_arg_dtype(const struct ir *ir, ir_id id); /* of args[0], or of args[1] for where: what picks the primitive */
 enum prim ir_prim(const struct ir *ir, ir_id id);       /* the primitive of an ELEM node */
+/* What a node of a kernel says about where a thread is, along an axis of the launch. */
+enum ir_standing { STANDS_NOT, STANDS_THREAD, STANDS_BLOCK }; /* its index in the block; that of its block */
+enum ir_standing ir_stands(const struct ir *ir, ir_id id, unsigned *axis);
+/* uniform[id] = 1 for every node that has one value for all threads of a block, as far as the IR tells. uniform has nodes.n entries. */
+void ir_uniform(const struct ir *ir, uint8_t *uniform);
+/* Bytes of an OP_shared. */
+int64_t ir_shared_size(const struct ir *ir, ir_id shared);
 /* live[id] = 1 for every node that some output, or some slow side of a live rarely, needs. live has nodes.n entries. */
 void ir_live(const struct ir *ir, uint8_t *live);
 /* NULL when sound, else a sentence about the first fault found (in the arena). */

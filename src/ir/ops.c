@@ -47,6 +47,8 @@ const struct op_info op_table[OP_COUNT] = {
     [OP_gather] = {.name = "gather", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 2},
     [OP_memory] = {.name = "memory", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
     [OP_update] = {.name = "update", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 2},
+    [OP_shared] = {.name = "shared", .symbol = "", .doc = "", .kind = OPK_INTERNAL},
+    [OP_barrier] = {.name = "barrier", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
     [OP_loop] = {.name = "loop", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 3},
     [OP_carry] = {.name = "carry", .symbol = "", .doc = "", .kind = OPK_INTERNAL},
     [OP_result] = {.name = "result", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},

@@ -97,6 +97,8 @@ enum op {
     OP_gather, /* address, offset in bytes: the element; attr: when, of what a kernel changes */
     OP_memory, /* an input as a kernel finds and changes it: the input's elements in memory of an output */
     OP_update, /* address, tied: offset, value, mask, and what is compared: what was there; attr: enum update, its place among them */
+    OP_shared, /* of a kernel: an array of constant extents that the threads of a block have together, 0 at first; attr: which */
+    OP_barrier, /* the threads of a block wait for each other; its argument says which come here: all or none of a block; attr: when */
     OP_loop,   /* attr: index into ir.loops */
     OP_carry,  /* a variable of a loop, inside it */
     OP_result, /* a variable of a loop, after it; attr: the carry */

@@ -146,7 +146,7 @@ static const char *check_rarely(const struct ir *ir, ir_id id)
 
 static bool in_memory(const struct ir_node *n)
 {
-    return n->op == OP_input || n->op == OP_memory || n->op == OP_place || n->op == OP_view || op_table[n->op].kind == OPK_REDUCE;
+    return n->op == OP_input || n->op == OP_memory || n->op == OP_shared || n->op == OP_place || n->op == OP_view || op_table[n->op].kind == OPK_REDUCE;
 }
 
 static const char *check_layout(const struct ir *ir, ir_id id)
@@ -161,7 +161,8 @@ static const char *check_update(const struct ir *ir, ir_id id)
 {
     const struct ir_node *n = ir_at(ir, id), *address = ir_at(ir, n->args[0]), *tied = ir_at(ir, n->args[1]);
     unsigned items = (n->attr & 0xff) == UPDATE_CAS ? 4 : 3;
-    if (address->op != OP_layout || address->attr != LAYOUT_ADDRESS || ir_at(ir, address->args[0])->op != OP_memory)
+    if (address->op != OP_layout || address->attr != LAYOUT_ADDRESS ||
+        (ir_at(ir, address->args[0])->op != OP_memory && ir_at(ir, address->args[0])->op != OP_shared))
         return fault(ir, id, "changes what is not a kernel's");
     for (unsigned i = 0; i < items; i++, tied = ir_at(ir, tied->args[1])) {
         enum dtype want = i == 0 ? DT_int64 : i == 2 ? DT_bool : (enum dtype)n->dtype;
@@ -169,6 +170,16 @@ static const char *check_update(const struct ir *ir, ir_id id)
             return fault(ir, id, "has not an offset, a value and a mask");
     }
     return n->shape != ir->launch ? fault(ir, id, "is not done by every thread") : NULL;
+}
+
+/* Extents are constants, all of them at least 1. */
+static const char *check_shared(const struct ir *ir, ir_id id)
+{
+    const struct ir_shape *s = &ir->shapes.at[ir_at(ir, id)->shape];
+    for (unsigned d = 0; d < s->rank; d++)
+        if (ir->dims.at[s->dim[d]].kind != DIM_CONST || ir->dims.at[s->dim[d]].extent < 1)
+            return fault(ir, id, "has an extent that is not known");
+    return s->rank == 0 || ir_at(ir, id)->region != 0 ? fault(ir, id, "is no array of a whole block") : NULL;
 }
 
 /* Starts and nexts have the types of the variables, one each. */
@@ -235,6 +246,10 @@ static const char *check_kind(const struct ir *ir, ir_id id)
         return check_update(ir, id);
     if (n->op == OP_layout)
         return check_layout(ir, id);
+    if (n->op == OP_shared)
+        return check_shared(ir, id);
+    if (n->op == OP_barrier && (of->dtype != DT_bool || n->shape != ir->launch))
+        return fault(ir, id, "is not met by every thread");
     if (n->op == OP_within || n->op == OP_gather)
         return n->op == OP_within && n->dtype != DT_int64 ? fault(ir, id, "is no index")
                : !args_are(ir, n, 0, DT_int64)            ? fault(ir, id, "is not found by integers")

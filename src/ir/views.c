@@ -313,7 +313,7 @@ static ir_id take_leaf(struct rebuild *r, ir_id id)
         ir_id shift[] = {ir_elem(ir, OP_add, DT_int64, args, 2, 0, r->span, r->diags), ir_const(ir, DT_int64, 3, 0, r->span)};
         return ir_elem(ir, OP_right_shift, DT_int64, shift, 2, 0, r->span, r->diags);
     }
-    return ir_gather(ir, dtype, args, ir_at(ir, base)->op == OP_memory ? ++ir->n_moments : 0, r->span);
+    return ir_gather(ir, dtype, args, ir_at(ir, base)->op == OP_memory || ir_at(ir, base)->op == OP_shared ? ++ir->n_moments : 0, r->span);
 }
 
 /* The step as it meets an array of lower rank, lined up at the last axis. */
@@ -345,7 +345,7 @@ static bool is_leaf(const struct rebuild *r, ir_id id)
 {
     const struct ir_node *n = ir_at(r->ir, id);
     return stays(r, id) || n->op == OP_count || n->op == OP_layout || n->op == OP_input || n->op == OP_place || n->op == OP_view ||
-           n->op == OP_memory || op_table[n->op].kind == OPK_REDUCE;
+           n->op == OP_memory || n->op == OP_shared || op_table[n->op].kind == OPK_REDUCE;
 }
 
 /* need[id] = 1 for every node that is built again, down from `root`. Arguments come before their users. */
@@ -514,6 +514,25 @@ ir_id ir_memory(struct ir *ir, ir_id input, struct span span)
     const struct ir_node *in = ir_at(ir, input);
     struct ir_node n = {.op = OP_memory, .dtype = in->dtype, .n_args = 1, .args = {input}, .shape = in->shape, .span = span};
     return ir_intern(ir, n);
+}
+
+ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigned rank, struct span span)
+{
+    struct ir_shape s = {.rank = (uint8_t)rank};
+    struct ir_node n = {.op = OP_shared, .dtype = (uint8_t)dtype, .attr = ++ir->n_moments, .span = span};
+    for (unsigned d = 0; d < rank; d++)
+        s.dim[d] = ir_dim(ir, (struct ir_dim){.kind = DIM_CONST, .extent = extents[d]});
+    n.shape = ir_shape(ir, &s);
+    return ir_intern(ir, n);
+}
+
+ir_id ir_barrier(struct ir *ir, ir_id mask, struct span span)
+{
+    struct ir_node n = {.op = OP_barrier, .dtype = DT_bool, .n_args = 1, .args = {mask}, .shape = ir->launch, .attr = ++ir->n_moments, .span = span};
+    ir_id id = mask ? ir_intern(ir, n) : 0;
+    if (id)
+        vec_push(ir->arena, &ir->effects, id);
+    return id;
 }
 
 ir_id ir_update(struct ir *ir, const struct ir_update *u, struct span span, struct diags *diags)

@@ -623,6 +623,10 @@ static void build_effects(struct fuse *f)
     for (uint32_t i = 0; i < f->ir->effects.n; i++)
         collect(f, &nest->main, f->ir->effects.at[i], &s, 0);
     set_order(f, &nest->main);
+    for (uint32_t i = 0; i < nest->main.order.n; i++)
+        nest->blocks |= ir_at(f->ir, nest->main.order.at[i])->op == OP_shared || ir_at(f->ir, nest->main.order.at[i])->op == OP_barrier;
+    for (unsigned d = 0; nest->blocks && d < s.n; d++)
+        nest->block[d] = shape_of(f, f->ir->block)->dim[s.axis[d]];
 }
 
 static void build_bodies(struct fuse *f, const struct placing *placed)

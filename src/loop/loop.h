@@ -55,6 +55,8 @@ struct loop_nest {
     struct loop_body main, epilogue;
     VEC(struct loop_reduce) reduces;
     bool updates;   /* a kernel's: stores nothing, changes memory by OP_update */
+    bool blocks;    /* and its threads share memory or wait for each other: dims are those of the launch, never merged */
+    uint32_t block[LOOP_MAX_RANK]; /* then: the dims of a block of threads */
     uint32_t level; /* longest chain of reductions before it */
 };
 
@@ -146,6 +148,7 @@ struct loop_slots {
     uint32_t faults;   /* pointer to a uint32 that faults are or-ed into */
     uint32_t main_loads, main_stores;         /* 1 + rank slots each: pointer or value, byte strides */
     uint32_t epilogue_loads, epilogue_stores; /* 1 + n_kept slots each */
+    uint32_t block; /* rank slots where nest->blocks: extents of a block of threads */
     uint32_t count;
 };
 /* Is a value read rather than computed? Reductions are, but for those of the nest itself. */

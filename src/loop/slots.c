@@ -4,6 +4,8 @@
 bool loop_is_loaded(const struct ir *ir, ir_id id)
 {
     enum op op = (enum op)ir_at(ir, id)->op;
+    if (op == OP_layout && ir_at(ir, ir_at(ir, id)->args[0])->op == OP_shared)
+        return false; /* memory of the kernel's own */
     return op == OP_input || op == OP_place || op == OP_view || op == OP_layout || op == OP_count || op_table[op].kind == OPK_REDUCE;
 }
 
@@ -19,7 +21,8 @@ struct loop_slots loop_slots(const struct loop_nest *nest)
     s.main_stores = s.main_loads + nest->main.loads.n * (1u + nest->rank);
     s.epilogue_loads = s.main_stores + nest->main.stores.n * (1u + nest->rank);
     s.epilogue_stores = s.epilogue_loads + nest->epilogue.loads.n * (1u + nest->n_kept);
-    s.count = s.epilogue_stores + nest->epilogue.stores.n * (1u + nest->n_kept);
+    s.block = s.epilogue_stores + nest->epilogue.stores.n * (1u + nest->n_kept);
+    s.count = s.block + (nest->blocks ? nest->rank : 0);
     return s;
 }
 

@@ -144,6 +144,8 @@ static struct value condition(struct sema *s, const struct ast *e)
 {
     struct value v = eval(s, e);
 
+    if (s->in_kernel && v.kind == VALUE_ARRAY && !is_element(s, &v, e->span))
+        return value_error();
     if (v.kind == VALUE_ERROR || v.kind == VALUE_BOOL || (v.kind == VALUE_ARRAY && v.dtype == DT_bool))
         return v;
     sema_error(s, AX_type_mismatch, e->span, "a condition must be bool, not %s; write `x != 0`", value_words(s, &v));
@@ -415,7 +417,7 @@ static bool take_range(struct sema *s, struct looping *l)
     for (uint32_t i = 0; i < range->n_kids; i++) {
         struct value *v = &args[range->n_kids == 1 ? 1 : i];
         *v = eval(s, range->kid[i]);
-        if (v->kind == VALUE_ERROR)
+        if (v->kind == VALUE_ERROR || (s->in_kernel && !is_element(s, v, range->kid[i]->span)))
             return false;
         if (!is_integer(v)) {
             sema_error(s, AX_type_mismatch, range->kid[i]->span, "`range` takes integers, not %s", value_words(s, v));
@@ -609,6 +611,7 @@ static enum outcome try_round(struct sema *s, struct looping *l, ir_id *loop_nod
         s->ir->checks.n = n_checks;
         s->ir->effects.n = n_effects;
     } else if (s->ir->effects.n > n_effects) {
+        ir_at(s->ir, *loop_node)->flags |= IR_EFFECT;
         vec_push(s->arena, &s->ir->effects, *loop_node);
     }
     return s->diags->n_errors != n_errors || cond.kind == VALUE_ERROR ? FAILED : outcome;

@@ -25,6 +25,10 @@ static unsigned rank_of(struct sema *s, const struct value *x)
 static bool apply_step(struct indexing *at, struct ir_step step, struct span span)
 {
     struct sema *s = at->s;
+    if (is_kernel_memory(s, &at->x)) {
+        sema_error(s, AX_not_supported, span, "what a kernel changes is read element by element: an integer for every axis");
+        return false;
+    }
     if (s->n_loops && ir_at(s->ir, at->x.id)->region) {
         sema_error(s, AX_in_loop, span, "what a loop computes is one element and has no indices");
         return false;
@@ -90,7 +94,7 @@ static bool pick(struct indexing *at, const struct ast *e, unsigned item)
 {
     struct value v = eval(at->s, e);
     if (v.kind == VALUE_INT || is_integers(&v)) {
-        at->takes |= v.kind == VALUE_ARRAY;
+        at->takes |= v.kind == VALUE_ARRAY || is_kernel_memory(at->s, &at->x);
         at->picks[at->n_picks++] = (struct pick){v, at->axis++, item};
         return true;
     }
@@ -119,7 +123,7 @@ ir_id index_value(struct sema *s, struct value v)
     struct value pair[2] = {v, value_int(INT64_MAX, v.span)}, choice[3] = {s->path, v, value_int(0, v.span)};
     if (v.kind == VALUE_ARRAY && v.dtype == DT_uint64)
         choice[1] = apply_op(s, OP_minimum, pair, 2, v.span);
-    if (s->path.kind == VALUE_ARRAY && v.kind == VALUE_ARRAY)
+    if (s->path.kind == VALUE_ARRAY && (v.kind == VALUE_ARRAY || s->in_kernel))
         choice[1] = apply_op(s, OP_where, choice, 3, v.span);
     ir_id id = value_to_ir(s, &choice[1]);
     return id && ir_at(s->ir, id)->dtype != DT_int64 ? ir_cast(s->ir, id, DT_int64, sema_span(s, v.span)) : id;
@@ -154,6 +158,10 @@ static struct value take(struct indexing *at)
     const struct ir_shape shape = s->ir->shapes.at[ir_at(s->ir, at->x.id)->shape];
     unsigned before = axes_before(at), others = shape.rank - at->n_picks, picked = 0, met = 0, broadcast = 0;
     ir_id index[IR_MAX_RANK] = {0};
+    if (is_kernel_memory(s, &at->x) && others) {
+        sema_error(s, AX_bad_axis, at->span, "an element of an array with %u axes has as many indices, not %u", shape.rank, at->n_picks);
+        return value_error();
+    }
     if (s->n_loops && (ir_at(s->ir, at->x.id)->region || others)) {
         sema_error(s, AX_in_loop, at->span, others ? "in a loop an element has an index for every axis" : "what a loop computes is one element and has no indices");
         return value_error();

@@ -105,8 +105,14 @@ static struct value in_dimensions(struct sema *s, const struct ast *e, bool size
 
 /* ---- updates ---- */
 
+bool is_kernel_memory(struct sema *s, const struct value *v)
+{
+    enum op op = v->kind == VALUE_ARRAY ? (enum op)ir_at(s->ir, v->id)->op : OP_none;
+    return op == OP_memory || op == OP_shared;
+}
+
 /* A thread has one value, not an array of them. */
-static bool is_element(struct sema *s, const struct value *v, struct span span)
+bool is_element(struct sema *s, const struct value *v, struct span span)
 {
     if (v->kind != VALUE_ARRAY || ir_broadcast(s->ir, ir_at(s->ir, v->id)->shape, s->ir->launch) == s->ir->launch)
         return v->kind != VALUE_ERROR;
@@ -118,9 +124,9 @@ static bool find_memory(struct sema *s, const struct ast *e, ir_id *out)
 {
     struct binding *b = e->kind == AST_NAME ? scope_find(s->scope, e->name, false) : NULL;
     *out = b && b->value.kind == VALUE_ARRAY ? b->value.id : 0;
-    if (*out && ir_at(s->ir, *out)->op == OP_memory)
+    if (*out && is_kernel_memory(s, &b->value))
         return true;
-    sema_error(s, AX_type_mismatch, e->span, "a kernel changes elements of its parameters only");
+    sema_error(s, AX_type_mismatch, e->span, "a kernel changes elements of its parameters and of its shared arrays only");
     *out = 0;
     return false;
 }
@@ -208,6 +214,76 @@ static struct value call_atomic(struct sema *s, const struct ast *e, int which)
     return update(s, atomics[which].kind, memory, at, e->kid[1]->kind == AST_TUPLE ? e->kid[1]->n_kids : 1, v, e->span);
 }
 
+/* ---- what the threads of a block have together ---- */
+
+enum { SHARED_MOST = 48 * 1024 }; /* bytes: what every GPU gives a block without being asked (CUDA C++ Programming Guide, Compute Capabilities) */
+
+static bool take_extents(struct sema *s, const struct value *shape, const struct ast *e, int64_t *extents, unsigned *rank)
+{
+    const struct value *items = shape->kind == VALUE_TUPLE ? shape->items : shape;
+    *rank = shape->kind == VALUE_TUPLE ? shape->n_items : 1;
+    if (*rank == 0 || *rank > IR_MAX_RANK) {
+        sema_error(s, AX_type_mismatch, e->span, "a shared array has 1 to %d axes", IR_MAX_RANK);
+        return false;
+    }
+    for (unsigned d = 0; d < *rank; d++) {
+        if (items[d].kind == VALUE_ERROR)
+            return false;
+        if (items[d].kind != VALUE_INT) {
+            sema_error(s, items[d].kind == VALUE_ARRAY ? AX_not_constant : AX_type_mismatch, e->span, "extents of a shared array are integers known when compiling, not %s",
+                       value_words(s, &items[d]));
+            return false;
+        }
+        if (items[d].i < 1 || items[d].i > SHARED_MOST) {
+            sema_error(s, items[d].i < 1 ? AX_type_mismatch : AX_shared_too_large, e->span, "an extent of a shared array is 1 to %d, not %lld", SHARED_MOST, (long long)items[d].i);
+            return false;
+        }
+        extents[d] = items[d].i;
+    }
+    return true;
+}
+
+static bool fits(int64_t size, const int64_t *extents, unsigned rank)
+{
+    for (unsigned d = 0; d < rank && size <= SHARED_MOST; d++)
+        size *= extents[d];
+    return size <= SHARED_MOST;
+}
+
+static struct value make_shared(struct sema *s, const struct ast *e)
+{
+    int64_t extents[IR_MAX_RANK];
+    unsigned rank;
+    if (e->n_kids != 2) {
+        sema_error(s, AX_wrong_argument_count, e->span, "`shared` takes 2 arguments: a shape and a type");
+        return value_error();
+    }
+    if (s->n_loops) {
+        sema_error(s, AX_in_loop, e->span, "make the shared array before the loop: a block has one of it");
+        return value_error();
+    }
+    struct value shape = eval(s, e->kid[0]), dtype = eval(s, e->kid[1]);
+    if (dtype.kind != VALUE_DTYPE && dtype.kind != VALUE_ERROR)
+        sema_error(s, AX_type_mismatch, e->kid[1]->span, "the type of a shared array is the name of one, as float32, not %s", value_words(s, &dtype));
+    if (dtype.kind != VALUE_DTYPE || !known_dtype(s, &dtype) || !take_extents(s, &shape, e->kid[0], extents, &rank))
+        return value_error();
+    if (!fits(type_table[dtype.dtype].size, extents, rank)) {
+        sema_error(s, AX_shared_too_large, e->span, "the shared arrays of a block have %d bytes together, and this one alone more", SHARED_MOST);
+        return value_error();
+    }
+    return value_array(s, ir_shared(s->ir, (enum dtype)dtype.dtype, extents, rank, sema_span(s, e->span)), false, e->span);
+}
+
+static struct value wait_for_block(struct sema *s, const struct ast *e)
+{
+    if (e->n_kids) {
+        sema_error(s, AX_wrong_argument_count, e->span, "`syncthreads` takes no arguments");
+        return value_error();
+    }
+    ir_barrier(s->ir, value_to_ir(s, &s->path), sema_span(s, e->span));
+    return value_bool(true, e->span);
+}
+
 struct value call_kernel_function(struct sema *s, const struct ast *e)
 {
     int atomic = atomic_of(e->name);
@@ -215,8 +291,49 @@ struct value call_kernel_function(struct sema *s, const struct ast *e)
         return call_atomic(s, e, atomic);
     if (str_is(e->name, "grid") || str_is(e->name, "gridsize"))
         return in_dimensions(s, e, str_is(e->name, "gridsize"));
-    sema_error(s, AX_not_supported, e->span, "`%.*s` is not in this version", (int)e->name.n, e->name.s);
-    return value_error();
+    return str_is(e->name, "shared") ? make_shared(s, e) : wait_for_block(s, e);
+}
+
+/* ---- what the whole body must keep ---- */
+
+/* A loop around a barrier goes round for all threads of a block or for none. */
+static bool loops_are_uniform(const struct ir *ir, uint32_t region, const uint8_t *uniform)
+{
+    for (; region; region = ir->regions.at[region].parent) {
+        const struct ir_node *owner = ir_at(ir, ir->regions.at[region].owner);
+        if (owner->op == OP_loop && !uniform[owner->args[1]])
+            return false;
+    }
+    return true;
+}
+
+static void check_barriers(struct sema *s)
+{
+    struct ir *ir = s->ir;
+    uint8_t *uniform = arena_array(s->arena, uint8_t, ir->nodes.n);
+    ir_uniform(ir, uniform);
+    for (uint32_t i = 0; i < ir->effects.n; i++) {
+        const struct ir_node *n = ir_at(ir, ir->effects.at[i]);
+        if (n->op == OP_barrier && (!uniform[n->args[0]] || !loops_are_uniform(ir, n->region, uniform)))
+            diag_add(s->diags, AX_divergent_barrier, n->span, "some threads of a block may come here and others not: a condition, a loop or a return before it depends on the thread");
+    }
+}
+
+static void check_shared(struct sema *s)
+{
+    struct ir *ir = s->ir;
+    uint8_t *live = arena_array(s->arena, uint8_t, ir->nodes.n);
+    int64_t total = 0;
+    ir_live(ir, live);
+    for (ir_id id = 1; id < ir->nodes.n; id++) {
+        if (!live[id] || ir_at(ir, id)->op != OP_shared)
+            continue;
+        total += ir_shared_size(ir, id);
+        if (total > SHARED_MOST) {
+            diag_add(s->diags, AX_shared_too_large, ir_at(ir, id)->span, "with this the shared arrays of a block take %lld bytes, and there are %d", (long long)total, SHARED_MOST);
+            return;
+        }
+    }
 }
 
 /* ---- the whole ---- */
@@ -230,6 +347,8 @@ void run_kernel(struct sema *s, const struct sema_interface *interface)
     for (unsigned i = 0; i < LAUNCH_COUNT; i++)
         s->launch[i] = s->ir->inputs.at[n + i].node;
     s->ir->launch = ir_at(s->ir, s->launch[LAUNCH_THREADS])->shape;
+    s->ir->block = s->launch[LAUNCH_BLOCK];
+    s->ir->blocks = s->launch[LAUNCH_BLOCKS];
     s->scope = scope_new(s->arena, s->scope);
     s->frame = &frame;
     begin_control(s, kernel->span);
@@ -247,4 +366,8 @@ void run_kernel(struct sema *s, const struct sema_interface *interface)
     }
     run_block(s, kernel->body, kernel->n_body);
     s->frame = NULL;
+    if (s->diags->n_errors == 0) {
+        check_barriers(s);
+        check_shared(s);
+    }
 }

@@ -94,6 +94,60 @@ static void test_shared_memory(void **state)
     }
 }
 
+/* Threads of a block hand each other what they have, round after round. */
+static void test_blocks_wait_and_share(void **state)
+{
+    (void)state;
+    for (unsigned t = 0; t < 2; t++) {
+        int64_t x[16];
+        int32_t rounds = 3;
+        arex_call_options o;
+        arex_diagnostics *d = NULL;
+        arex_program *p = program("kernel f(x, rounds) { s = shared(8, int64); t = threadIdx.x; i = grid(1)\n"
+                                  "for k in range(rounds) { s[t] = x[i]; syncthreads(); x[i] = s[(t + 1) % 8]; syncthreads() } }");
+        for (int i = 0; i < 16; i++)
+            x[i] = i;
+        arex_array in[2] = {vector(AREX_INT64, x, 16), scalar(AREX_INT32, &rounds)};
+        arex_call_options_init(&o);
+        o.target = targets[t];
+        if (arex_launch(p, in, 2, few, eight, &o, &d))
+            fail_msg("%s", all_text(d));
+        for (int i = 0; i < 16; i++)
+            assert_int_equal(x[i], i / 8 * 8 + (i + 3) % 8);
+        arex_diagnostics_free(d);
+        arex_program_free(p);
+    }
+}
+
+static void expect_refused(const char *source, const char *code)
+{
+    double x[4] = {0};
+    arex_call_options o;
+    arex_diagnostics *d = NULL;
+    arex_program *p = program(source);
+    arex_array in = vector(AREX_FLOAT64, x, 4);
+    arex_call_options_init(&o);
+    o.target = AREX_TARGET_CPU;
+    expect_told(arex_launch(p, &in, 1, one, one, &o, &d), AREX_ERROR_PROGRAM, &d, code);
+    arex_program_free(p);
+}
+
+static void test_blocks_refused(void **state)
+{
+    char many[16384], *at = many;
+    (void)state;
+    expect_refused("kernel f(x) { if threadIdx.x < 2 { syncthreads() }; x[0] = 1 }", "AX0220");
+    expect_refused("kernel f(x) { s = shared((100, 100), float64); x[0] = s[1, 1] }", "AX0409");
+    at += sprintf(at, "kernel f(x) {");
+    for (int i = 0; i < 200; i++)
+        at += sprintf(at, "v%d = x[threadIdx.x] * %d\n", i, i);
+    at += sprintf(at, "syncthreads()\nx[0] = 0");
+    for (int i = 0; i < 200; i++)
+        at += sprintf(at, " + v%d", i);
+    sprintf(at, "}");
+    expect_refused(many, "AX0410");
+}
+
 static void test_launches_refused(void **state)
 {
     static const uint32_t none[3] = {0, 1, 1}, many[3] = {32, 33, 1}, most[3] = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
@@ -132,6 +186,7 @@ static void test_launches_refused(void **state)
 int run_launch_tests(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_functions_by_element), cmocka_unit_test(test_kernels_change_in_place),
-                                       cmocka_unit_test(test_shared_memory), cmocka_unit_test(test_launches_refused)};
+                                       cmocka_unit_test(test_shared_memory), cmocka_unit_test(test_blocks_wait_and_share), cmocka_unit_test(test_blocks_refused),
+                                       cmocka_unit_test(test_launches_refused)};
     return cmocka_run_group_tests_name("launch", tests, open_context, close_context);
 }
