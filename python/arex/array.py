@@ -220,6 +220,14 @@ class Array:
             _cached("x + 0" if memory.dtype.kind != "b" else "x | False").into([_Foreign(name, memory)], out)
         return out
 
+    def copy_to_host(self, ary: np.ndarray | None = None, stream: Any = 0) -> np.ndarray:
+        """get(), by the name that Numba has."""
+        return self.get(ary)
+
+    def copy_to_device(self, ary: Any, stream: Any = 0) -> None:
+        """Takes over the elements of an array of the same shape and dtype."""
+        self._take(asarray(ary))
+
     def _take(self, result):
         """The elements of a result that has run, as these of this array."""
         if result.dtype != self.dtype or result.shape != self.shape:

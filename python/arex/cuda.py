@@ -4,6 +4,9 @@ import inspect
 import threading
 import warnings
 
+import numpy as np
+
+from .array import Array, _Memory, _place, asarray as _asarray
 from .errors import ArexWarning, fail
 from .jit import Compiled, _decorator
 from .program import Program
@@ -74,6 +77,47 @@ def jit(*args, device=False, **options):
     if len(args) == 1 and inspect.isfunction(args[0]):
         return make(args[0])
     return make
+
+
+# ---- arrays, by Numba's names ----
+
+def to_device(obj, stream=0, copy=True, to=None):
+    """A copy of an array on the GPU, or in memory of the host where there is none; `to`: an array to copy into."""
+    if to is None:
+        return obj.copy() if copy and isinstance(obj, Array) else _asarray(obj)
+    to.copy_to_device(obj)
+    return to
+
+
+def device_array(shape, dtype=np.float64, strides=None, order="C", stream=0):
+    """An array on the GPU (or the host, where there is none) whose elements may be anything."""
+    if strides is not None or order != "C":
+        fail("AX0309", "arrays on a device are made in C order")
+    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (int(shape),)
+    device = _place()
+    return Array(_Memory.of_host(np.empty(shape, dtype)) if device < 0 else _Memory.new(shape, np.dtype(dtype), device))
+
+
+def device_array_like(ary, stream=0):
+    """device_array of the same shape and dtype."""
+    return device_array(ary.shape, ary.dtype)
+
+
+def pinned_array(shape, dtype=np.float64, strides=None, order="C"):
+    """A NumPy array; its memory is what NumPy has."""
+    return np.empty(shape, dtype, order)
+
+
+def as_cuda_array(obj, sync=True):
+    """An array of CuPy, PyTorch or Numba on a GPU, taken in place."""
+    if not hasattr(obj, "__cuda_array_interface__"):
+        raise TypeError("*obj* doesn't implement the cuda array interface.")
+    return _asarray(obj)
+
+
+def is_cuda_array(obj):
+    """Has the object the CUDA array interface?"""
+    return hasattr(obj, "__cuda_array_interface__")
 
 
 def synchronize():

@@ -25,6 +25,7 @@ RESERVED = {"kernel", "param", "newaxis", "lambda"}
 # Python's and NumPy's names of what the language calls otherwise
 CALLS = {"abs": "abs", "len": "len", "int": "int64", "float": "float64", "pow": "pow", "fabs": "abs", "sum": "sum", "float_": "float64", "double": "float64"}
 CONSTANTS = {"pi": "pi", "e": "e", "inf": "inf", "nan": "nan", "tau": "(2.0*pi)"}
+CUDA_CALLS = {"grid", "gridsize", "syncthreads", "shared.array", "atomic.add", "atomic.sub", "atomic.min", "atomic.max", "atomic.cas", "atomic.compare_and_swap"}
 CONTROL = (ast.If, ast.For, ast.While)
 
 
@@ -78,6 +79,7 @@ class Translator:
         self.source, self.returned = Source(function), []
         self.name = function.__name__ if function.__name__ != "<lambda>" else "f"
         self.captured, self.helpers, self.lines = {}, {}, []
+        self.known = False  # in what must be known when compiling: outer numbers are written down there
         self.ops, self.aliases, self.types = _list("ops"), _list("aliases"), _list("types")
         node = self.source.node
         args = node.args
@@ -149,6 +151,8 @@ class Translator:
 
     def capture(self, node, value):
         """An outer scalar is an argument, so that a new value needs no new program."""
+        if self.known:
+            return repr(value.item() if isinstance(value, np.generic) else value)
         name = "outer_" + (node.id if isinstance(node, ast.Name) else ast.unparse(node).replace(".", "_"))
         self.captured[name] = (node.id if isinstance(node, ast.Name) else ast.unparse(node), value)
         return name
@@ -200,7 +204,7 @@ class Translator:
             self.loop(s, f"for {self.target(s.target)} in {self.range(s.iter)}", depth)
         elif isinstance(s, (ast.Break, ast.Continue)):
             self.say(depth, "break" if isinstance(s, ast.Break) else "continue")
-        elif isinstance(s, ast.Expr) and isinstance(s.value, ast.Call) and self.is_atomic(s.value.func):
+        elif isinstance(s, ast.Expr) and isinstance(s.value, ast.Call) and (self.is_atomic(s.value.func) or self.cuda_name(s.value.func) == "syncthreads"):
             self.say(depth, self.expr(s.value))
         else:
             self.fail(s, {"With": "`with`", "Try": "`try`", "Raise": "`raise`", "Assert": "`assert`", "Import": "`import`", "Global": "`global`",
@@ -376,12 +380,43 @@ class Translator:
                 self.fail(node, f"a call of {name}, which reads names from around it")
         return name
 
+    def type_name(self, node):
+        """A type as NumPy, Numba, this package or a text names it."""
+        value = node.value if isinstance(node, ast.Constant) else self.outer(node)
+        name = value if isinstance(value, str) else getattr(value, "__name__", None) or str(value)
+        name = {"bool_": "bool", "boolean": "bool"}.get(name, CALLS.get(name, name))
+        if name not in self.types:
+            self.fail(node, f"the type {ast.unparse(node)}")
+        return name
+
+    def shared(self, node):
+        """cuda.shared.array(shape, dtype)"""
+        given = dict(zip(["shape", "dtype"], node.args)) | {k.arg: k.value for k in node.keywords}
+        if len(node.args) > 2 or set(given) != {"shape", "dtype"}:
+            self.fail(node, f"{ast.unparse(node)} (a shape and a dtype are given)")
+        if isinstance(given["shape"], ast.Constant) and given["shape"].value == 0:
+            self.fail(node, f"{ast.unparse(node)}: shared memory of a size that the launch gives")
+        self.known = True
+        shape = self.expr(given["shape"])
+        self.known = False
+        return f"shared({shape}, {self.type_name(given['dtype'])})"
+
     def cuda_call(self, node, name):
-        args = [self.expr(a) for a in node.args]
         if not self.kernel:
             self.fail(node, f"cuda.{name} outside of a kernel")
-        if name in ("grid", "gridsize"):
+        if name == "shared.array":
+            return self.shared(node)
+        if name not in CUDA_CALLS:
+            self.fail(node, f"cuda.{name}")
+        if node.keywords:
+            self.fail(node, f"cuda.{name} with arguments by name")
+        args = [self.expr(a) for a in node.args]
+        if name in ("grid", "gridsize", "syncthreads"):
             return f"{name}({', '.join(args)})"
-        if name in ("atomic.add", "atomic.min", "atomic.max", "atomic.cas", "atomic.compare_and_swap"):
-            return f"atomic_{name.split('.')[1].replace('compare_and_swap', 'cas')}({', '.join(args)})"
-        self.fail(node, f"cuda.{name}")
+        if name == "atomic.sub":
+            if len(args) != 3:
+                self.fail(node, ast.unparse(node))
+            return f"atomic_add({args[0]}, {args[1]}, -({args[2]}))"
+        if name == "atomic.compare_and_swap":  # of the first element
+            return f"atomic_cas({', '.join(args[:1] + ['0'] + args[1:])})"
+        return f"atomic_{name.split('.')[1]}({', '.join(args)})"

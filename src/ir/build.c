@@ -384,7 +384,7 @@ static int64_t shared_elements(const struct ir *ir, ir_id shared, unsigned axes)
     const struct ir_shape *s = &ir->shapes.at[ir_at(ir, shared)->shape];
     int64_t n = 1;
     for (unsigned d = 0; d < s->rank; d++)
-        n *= axes >> d & 1 ? ir->dims.at[s->dim[d]].extent : 1;
+        n *= (axes >> d & 1) && s->dim[d] ? ir->dims.at[s->dim[d]].extent : 1; /* dim 0 is 1 */
     return n;
 }
 

@@ -177,7 +177,7 @@ static const char *check_shared(const struct ir *ir, ir_id id)
 {
     const struct ir_shape *s = &ir->shapes.at[ir_at(ir, id)->shape];
     for (unsigned d = 0; d < s->rank; d++)
-        if (ir->dims.at[s->dim[d]].kind != DIM_CONST || ir->dims.at[s->dim[d]].extent < 1)
+        if (s->dim[d] && (ir->dims.at[s->dim[d]].kind != DIM_CONST || ir->dims.at[s->dim[d]].extent < 1))
             return fault(ir, id, "has an extent that is not known");
     return s->rank == 0 || ir_at(ir, id)->region != 0 ? fault(ir, id, "is no array of a whole block") : NULL;
 }

@@ -204,7 +204,7 @@ def test_handed_to_others():
     same(asarray(cupy.asarray(X)[::2]) * 3, X[::2] * 3)
 
 
-@pytest.mark.parametrize("name", ["tutorial_cupy", "tutorial_numba", "tutorial_mixed"])
+@pytest.mark.parametrize("name", ["tutorial_cupy", "tutorial_numba", "tutorial_mixed", "tiles_numba"])
 def test_tutorials(name, capsys):
     runpy.run_path(str(SAMPLES / f"{name}.py"))
     said = capsys.readouterr().out

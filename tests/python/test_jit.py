@@ -213,6 +213,116 @@ def test_cuda_kernels():
     np.testing.assert_array_equal(out, a.T)
 
 
+WIDTH = 8
+
+
+@cuda.jit
+def backwards(x, out, types):
+    """Each block's elements in reverse; what is shared is of types and shapes by all the names they have."""
+    a = cuda.shared.array(shape=(2, WIDTH // 2), dtype=np.float64)
+    b = cuda.shared.array(WIDTH, "int32")
+    c = cuda.shared.array((WIDTH,), arex.float32)
+    d = cuda.shared.array(dtype=np.bool_, shape=WIDTH + 1)
+    e = cuda.shared.array(1, float)
+    t, i = cuda.threadIdx.x, cuda.grid(1)
+    a[t // (WIDTH // 2), t % (WIDTH // 2)] = x[i]
+    b[t] = t
+    c[t] = 0.5 * t
+    d[t] = t > 2
+    e[0] = 7.5
+    cuda.syncthreads()
+    u = WIDTH - 1 - t
+    out[i] = a[u // (WIDTH // 2), u % (WIDTH // 2)]
+    types[i] = b[u] + c[u] + (100 if d[u] else 0) + e[0]
+
+
+def test_shared_arrays():
+    x, out, types = RNG.random(32), np.zeros(32), np.zeros(32)
+    backwards[4, WIDTH](x, out, types)
+    u = np.tile(np.arange(8)[::-1], 4)
+    np.testing.assert_array_equal(out, x.reshape(4, 8)[:, ::-1].ravel())
+    np.testing.assert_array_equal(types, 1.5 * u + 100 * (u > 2) + 7.5)
+
+
+@cuda.jit
+def takes(x, lock, n):
+    if cuda.atomic.compare_and_swap(lock, 0, 1) == 0:
+        cuda.atomic.sub(n, 0, 3)
+    cuda.atomic.cas(x, cuda.grid(1), 2.0, -1.0)
+
+
+def test_more_atomics():
+    x, lock, n = np.arange(4.0), np.zeros(1, np.int32), np.full(1, 10, np.uint32)
+    takes[1, 4](x, lock, n)
+    assert x.tolist() == [0, 1, -1, 3] and lock[0] == 1 and n[0] == 7
+
+
+def test_arrays_by_numbas_names():
+    x = np.arange(6.0).reshape(2, 3)
+    d = cuda.to_device(x)
+    x[:] = -1  # a copy was made
+    np.testing.assert_array_equal(d.copy_to_host(), np.arange(6.0).reshape(2, 3))
+    e = cuda.device_array_like(d)
+    assert (e.shape, e.dtype) == ((2, 3), np.float64) and cuda.device_array(4).shape == (4,) and cuda.device_array((2, 5), np.int8).dtype == np.int8
+    f = cuda.device_array_like(np.zeros(3, np.float32))
+    assert (f.shape, f.dtype) == ((3,), np.float32)
+    transposed = cuda.device_array((3, 2))
+    transpose[(1, 1), (16, 16)](d, transposed)
+    cuda.synchronize()
+    out = np.empty((3, 2))
+    assert transposed.copy_to_host(out) is out
+    np.testing.assert_array_equal(out, np.arange(6.0).reshape(2, 3).T)
+    e.copy_to_device(np.full((2, 3), 4.0))
+    assert cuda.to_device(np.full((2, 3), 5.0), to=e) is e
+    copy = cuda.to_device(e)
+    e.copy_to_device(d)
+    np.testing.assert_array_equal(copy.copy_to_host(), 5)
+    np.testing.assert_array_equal(e.copy_to_host(), np.arange(6.0).reshape(2, 3))
+    assert cuda.pinned_array(3, np.int16).dtype == np.int16 and not cuda.is_cuda_array(x)
+    for wrong in [lambda: e.copy_to_device(np.zeros(3)), lambda: e.copy_to_host(np.zeros(3)), lambda: cuda.device_array(3, order="F")]:
+        with pytest.raises(arex.ArexError) as error:
+            wrong()
+        assert error.value.code == "AX0309"
+    with pytest.raises(TypeError):
+        cuda.as_cuda_array(x)
+
+
+KERNELS_REFUSED = {
+    "size that the launch gives": "s = cuda.shared.array(0, 'int32')\n    x[0] = s[0]",
+    "a shape and a dtype": "s = cuda.shared.array(3)\n    x[0] = s[0]",
+    "the type 'text'": "s = cuda.shared.array(3, 'text')\n    x[0] = s[0]",
+    "the type x": "s = cuda.shared.array(3, x)\n    x[0] = s[0]",
+    "cuda.local.array": "s = cuda.local.array(3, 'int32')\n    x[0] = s[0]",
+    "cuda.atomic.exch": "cuda.atomic.exch(x, 0, 1)",
+    "arguments by name": "cuda.atomic.add(x, 0, val=1)",
+}
+
+
+@pytest.mark.parametrize("what", KERNELS_REFUSED)
+def test_kernels_refused(what, tmp_path):
+    file = tmp_path / "user.py"
+    file.write_text(f"from arex import cuda\ndef f(x):\n    {KERNELS_REFUSED[what]}\n")
+    spec = importlib.util.spec_from_file_location("user", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with pytest.raises(arex.ArexError, match=rf"user\.py:3: in f: .*{what}.*cannot be translated"):
+        cuda.jit(module.f)
+
+
+@cuda.jit
+def halves(x):
+    s = cuda.shared.array(4, np.float64)
+    if cuda.threadIdx.x < 2:
+        cuda.syncthreads()
+    x[0] = s[0]
+
+
+def test_divergent_barrier_is_refused():
+    with pytest.raises(arex.ArexError, match="some threads of a block may come here") as e:
+        halves[1, 4](np.zeros(1))
+    assert e.value.code == "AX0220"
+
+
 def test_cuda_misuse():
     with pytest.raises(arex.ArexError, match="needs its launch"):
         square(X, X)

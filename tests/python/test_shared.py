@@ -126,6 +126,11 @@ def test_types(dtype):
     np.testing.assert_array_equal(launched(source, 1, 8, x.astype(float), np.zeros(8)), before + 10 * x)
 
 
+def test_extents_of_one():
+    source = "kernel f(out) { s = shared((1, 3, 1), int16); t = shared(1, int8); s[0, threadIdx.x, 0] = threadIdx.x + 1; t[0] = 5; syncthreads(); out[grid(1)] = s[0, 2 - threadIdx.x, -1] + t[0] + len(t) + shape(s, 1) }"
+    np.testing.assert_array_equal(launched(source, 2, 3, np.zeros(6)), [12, 11, 10] * 2)
+
+
 def test_atomics_on_shared():
     for dtype in ["int32", "uint32", "int64", "float32", "float64"]:
         source = f"""kernel f(x, out) {{
