@@ -66,6 +66,8 @@ bool cpu_launch_with(struct device *d, struct device_module *m, unsigned entry, 
 /* driver: path or soname to open instead of libcuda.so.1, or NULL. NULL, with a diagnostic that lists what was looked
  * for and what the loader said, when there is no usable driver or no such device. Uses the device's primary context. */
 struct device *cuda_device_open(const char *driver, int ordinal, struct diags *diags);
+/* The CUDA device in whose memory this lies, as the driver knows it; -1 with a diagnostic when it is no memory of one. d: any CUDA device. */
+int cuda_pointer_device(struct device *d, const void *p, struct diags *diags);
 int cuda_device_count(const char *driver, struct diags *diags); /* -1 with a diagnostic when there is no driver */
 
 #endif

@@ -210,6 +210,12 @@ void arex_array_free(arex_context *context, arex_array *array);
 arex_status arex_array_alloc(arex_context *context, arex_array *array, arex_diagnostics **diags);
 /* Copies elements between two arrays of equal dtype and shape, C-contiguous both (else AREX_ERROR_USAGE), host or device. Waits. */
 arex_status arex_array_copy(arex_context *context, const arex_array *to, const arex_array *from, arex_diagnostics **diags);
+/*
+ * Memory that others made and still work on. arex_stream_wait: until all that has been queued on a CUstream of a CUDA device (NULL: its default stream) is
+ * done; what comes after on that stream is not waited for. arex_pointer_device: the CUDA device in whose memory a pointer lies.
+ */
+arex_status arex_stream_wait(arex_context *context, int device, void *stream, arex_diagnostics **diags);
+arex_status arex_pointer_device(arex_context *context, const void *pointer, int *device, arex_diagnostics **diags);
 /* Frees a text this library returned. NULL is allowed. */
 void arex_free(char *text);
 

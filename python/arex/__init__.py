@@ -15,11 +15,11 @@ from .jit import jit, njit, prange, vectorize
 from .program import Program, context as _context, take as _take
 
 from . import array as _array, cuda  # noqa: E402
-from .array import Array, array, asarray, asnumpy, empty  # noqa: E402
+from .array import Array, array, asarray, asnumpy, empty, from_dlpack  # noqa: E402
 
 __version__ = _ffi.string(_lib.arex_version()).decode()
 __all__ = ["Array", "ArexError", "ArexWarning", "CompilerError", "DeviceError", "Diagnostic", "LimitError", "MemoryError_", "NameError_", "Program",
-           "ShapeError", "SyntaxError_", "TypeError_", "UsageError", "ValueError_", "array", "asarray", "asnumpy", "compile", "device_count", "evaluate",
+           "ShapeError", "SyntaxError_", "TypeError_", "UsageError", "ValueError_", "array", "asarray", "asnumpy", "compile", "device_count", "evaluate", "from_dlpack",
            "cuda", "jit", "list", "njit", "prange", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
 
 

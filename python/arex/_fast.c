@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <arex/arex.h>
+#include "_dlpack.h"
 
 enum { MOST_INPUTS = 16, MOST_OUTPUTS = 8, TYPE_NUMBERS = 32, CODES = AREX_COMPLEX128 + 1 };
 
@@ -636,6 +637,8 @@ static void module_free(void *module)
 }
 
 static PyMethodDef module_methods[] = {
+    {"dlpack_give", dlpack_give, METH_VARARGS, "dlpack_give(owner, data, device, type, shape, strides, flags, versioned): a capsule."},
+    {"dlpack_take", dlpack_take, METH_O, "dlpack_take(capsule): (owner, data, device, type, shape, strides, flags)."},
     {"bind", module_bind, METH_VARARGS, "bind(version, library, functions, dtypes, dtype_of): the library that Python has loaded."},
     {"attach", module_attach, METH_VARARGS, "attach(caller, pointers, target, threads, names, outputs, changed, results): a program."},
     {NULL, NULL, 0, NULL},

@@ -1,4 +1,4 @@
-"""The extension, _fast.c: calls of programs without an interpreted step."""
+"""The extension: calls of programs without an interpreted step (_fast.c), memory shared by DLPack (_dlpack.c)."""
 from typing import Any, Callable
 
 class Caller:
@@ -11,3 +11,7 @@ def bind(version: str, library: object, functions: tuple[int, int, int], dtypes:
 def attach(
     caller: Caller, pointers: tuple[int, int], target: int, threads: int, names: tuple[str, ...], outputs: int, changed: int, results: Any, /
 ) -> None: ...
+def dlpack_give(
+    owner: object, data: int, device: tuple[int, int], type: tuple[int, int], shape: tuple[int, ...], strides: tuple[int, ...], flags: int, versioned: bool, /
+) -> object: ...
+def dlpack_take(capsule: object, /) -> tuple[object, int, tuple[int, int], tuple[int, int], tuple[int, ...], tuple[int, ...] | None, int]: ...

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from . import exchange
 from .errors import ArexWarning, check, fail
 from .evaluating import _cached
 from .program import _CODES, _dtype, _view, context, ffi, lib
@@ -19,8 +20,8 @@ _told = threading.Event()
 class _Memory:
     """Elements that are there: in a NumPy array, or on a device behind an arex_array. owner is kept alive with them."""
 
-    def __init__(self, struct, owner, host=None):
-        self.struct, self.owner, self.host, self.readers = struct, owner, host, []
+    def __init__(self, struct, owner, host=None, read_only=False):
+        self.struct, self.owner, self.host, self.readers, self.read_only = struct, owner, host, [], read_only
         self.shape = tuple(struct.shape[0:struct.rank])
         self.strides = tuple(struct.strides[0:struct.rank])
         self.dtype = _dtype(struct.dtype)
@@ -31,7 +32,9 @@ class _Memory:
         self.readers.append(weakref.ref(array))
 
     def settle(self):
-        """Before the elements change: what has been put off and reads them runs now."""
+        """Before the elements change: may they? What has been put off and reads them runs now."""
+        if self.read_only:
+            fail("AX0309", "the array is read-only: who made it said so")
         readers, self.readers = self.readers, []
         for reader in readers:
             array = reader()
@@ -42,7 +45,7 @@ class _Memory:
     def of_host(cls, array):
         struct = ffi.new("arex_array *")
         _view(struct, array, "array")
-        return cls(struct, array, array)
+        return cls(struct, array, array, not array.flags.writeable)
 
     @classmethod
     def taken(cls, result):
@@ -117,18 +120,27 @@ def _program_of(root):
 class Array:
     """An array that Arex keeps: shape, dtype, device; NumPy's operators and functions, put off until a value is needed."""
 
-    __slots__ = ("_memory", "_pending", "_form", "__weakref__")
+    __slots__ = ("_memory", "_pending", "_form", "_waiting", "__weakref__")
     __array_priority__ = 1000
 
     def __init__(self, memory=None, pending=None):
-        self._memory, self._pending, self._form = memory, pending, None
+        self._memory, self._pending, self._form, self._waiting = memory, pending, None, []
         for operand in pending.operands if pending else ():
-            if isinstance(operand, Array) and operand._memory is not None:
-                operand._memory.read_by(self)
+            if isinstance(operand, Array):
+                operand._read_by(self)
         if pending and pending.size > _MOST_PENDING:
             self._run()
 
     # ---- running ----
+
+    def _read_by(self, array):
+        """Notes who must run before these elements change; until they are there, on a list of our own."""
+        if self._memory is not None:
+            self._memory.read_by(array)
+        else:
+            if len(self._waiting) >= 256:
+                self._waiting = [r for r in self._waiting if r() is not None and r()._pending]
+            self._waiting.append(weakref.ref(array))
 
     def _bound(self):
         text, values = _program_of(self)
@@ -140,6 +152,11 @@ class Array:
         if self._memory is None:
             program, values = self._bound()
             self._memory, self._pending = program.keep(values, _device_of(values)), None
+            for reader in self._waiting:
+                array = reader()
+                if array is not None and array._pending:
+                    self._memory.read_by(array)
+            self._waiting = []
         return self._memory
 
     def _typed(self):
@@ -216,8 +233,7 @@ class Array:
         elif _is_contiguous(memory) and out.flags.c_contiguous:
             _copy(_Memory.of_host(out).struct, memory.struct)
         else:
-            name = ffi.new("arex_array *", memory.struct[0])
-            _cached("x + 0" if memory.dtype.kind != "b" else "x | False").into([_Foreign(name, memory)], out)
+            _cached("x").into([_Foreign(memory.struct, memory)], out)
         return out
 
     def copy_to_host(self, ary: np.ndarray | None = None, stream: Any = 0) -> np.ndarray:
@@ -236,9 +252,21 @@ class Array:
         memory.settle()
         if memory.host is not None:
             memory.host[...] = result.get()
-        else:
+        elif _is_contiguous(memory) and _is_contiguous(source):
             _copy(memory.struct, source.struct)
+        else:
+            _cached("x").into([_Foreign(source.struct, source)], memory)
         return self
+
+    def _assign(self, result):
+        """x += y and its kin: the elements change, for everybody who has this array. The type stays, if NumPy's rule same_kind allows it."""
+        if result is NotImplemented:
+            return result
+        if result.dtype != self.dtype:
+            if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+                fail("AX0306", f"a result of {result.dtype} does not become {self.dtype} in place: write x = x + y")
+            result = result.astype(self.dtype)
+        return self._take(result)
 
     def item(self):
         return self.get().item()
@@ -278,18 +306,24 @@ class Array:
         memory = self._run()
         if memory.struct.device < 0:
             raise AttributeError("the array is not on a GPU")
-        return {"shape": memory.shape, "typestr": memory.dtype.str, "data": (int(ffi.cast("uintptr_t", memory.struct.data)), False), "version": 3,
-                "strides": None if _is_contiguous(memory) else memory.strides, "stream": None}
+        return exchange.cuda_interface(memory, _is_contiguous(memory))
 
     def __dlpack_device__(self):
         memory = self._run()
-        return (1, 0) if memory.struct.device < 0 else (2, memory.struct.device)
+        return (exchange.CPU, 0) if memory.struct.device < 0 else (exchange.CUDA, memory.struct.device)
 
-    def __dlpack__(self, **options):
-        memory = self._run()
-        if memory.struct.device >= 0:
-            raise BufferError("a device array is handed over by __cuda_array_interface__")
-        return memory.host.__dlpack__(**options)
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        memory, here = self._run(), self.__dlpack_device__()
+        if here[0] == exchange.CPU:
+            asked = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+            return memory.host.__dlpack__(**{k: v for k, v in asked.items() if v is not None})
+        if dl_device is not None and tuple(dl_device) == (exchange.CPU, 0) and copy is not False:
+            return self.get().__dlpack__(max_version=max_version)
+        if dl_device is not None and tuple(dl_device) != here:
+            raise BufferError(f"the array is on {self.device} and is not brought to DLPack's device {tuple(dl_device)}")
+        if copy:
+            memory = self.copy()._run()
+        return exchange.to_dlpack(memory, stream, max_version, bool(copy))
 
     # ---- operations ----
 
@@ -451,10 +485,17 @@ def _operator(text, swap=False):
     return method
 
 
+def _in_place(operator):
+    def method(a, b):
+        return a._assign(operator(a, b))
+    return method
+
+
 for _name, _symbol in {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "and": "&", "or": "|", "xor": "^",
                        "lshift": "<<", "rshift": ">>"}.items():
     setattr(Array, f"__{_name}__", _operator(f"({{}} {_symbol} {{}})"))
     setattr(Array, f"__r{_name}__", _operator(f"({{}} {_symbol} {{}})", swap=True))
+    setattr(Array, f"__i{_name}__", _in_place(_operator(f"({{}} {_symbol} {{}})")))
 for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
     setattr(Array, f"__{_name}__", _operator(f"({{}} {_symbol} {{}})"))
 for _name, _text in {"neg": "(-{})", "pos": "(+{})", "invert": "(~{})", "abs": "abs({})"}.items():
@@ -485,24 +526,26 @@ def _place():
     return -1
 
 
-def _foreign(x):
-    face = x.__cuda_array_interface__
-    dtype, shape = np.dtype(face["typestr"]), tuple(face["shape"])
-    struct = ffi.new("arex_array *")
-    struct.data, struct.dtype, struct.rank, struct.device = ffi.cast("void *", face["data"][0]), _code(dtype), len(shape), 0
-    strides = face.get("strides") or np.empty(shape, np.uint8).strides
-    struct.shape[0:len(shape)] = shape
-    struct.strides[0:len(shape)] = [s * (1 if face.get("strides") else dtype.itemsize) for s in strides]
-    return Array(_Memory(struct, x))
+def _taken(t):
+    return Array(_Memory(t.struct, t.owner, read_only=t.read_only))
+
+
+def from_dlpack(x: Any) -> Array:
+    """An array of x's elements, in place, wherever they are: of anything that has __dlpack__. Work that x's maker has queued comes first."""
+    if exchange.on_a_device(x):
+        return _taken(exchange.from_dlpack(x))
+    return Array(_Memory.of_host(np.from_dlpack(x)))
 
 
 def asarray(x: Any, dtype: Any = None) -> Array:
-    """An arex.Array of x: on the GPU where there is one. Arrays of CuPy, Numba and PyTorch on a GPU are taken in place; what has
-    been queued on their streams must be done (their own synchronisation)."""
+    """An arex.Array of x: on the GPU where there is one. Arrays of CuPy, Numba, PyTorch and JAX on a GPU are taken in place, by
+    __cuda_array_interface__ or DLPack; work that has been queued on the stream they name is waited for."""
     if isinstance(x, Array):
         return x if dtype is None or x.dtype == np.dtype(dtype) else x.astype(dtype)
     if hasattr(x, "__cuda_array_interface__"):
-        return asarray(_foreign(x), dtype)
+        return asarray(_taken(exchange.from_cuda_interface(x)), dtype)
+    if not isinstance(x, np.ndarray) and exchange.on_a_device(x):
+        return asarray(from_dlpack(x), dtype)
     host = np.ascontiguousarray(x, dtype) if np.ndim(x) else np.asarray(x, dtype)
     device = _place()
     if device < 0:
@@ -529,4 +572,4 @@ def _made(name):
 
 
 zeros, ones, full, arange, linspace, empty = (_made(n) for n in ["zeros", "ones", "full", "arange", "linspace", "empty"])
-MADE = {"asarray": asarray, "array": array, "asnumpy": asnumpy, "zeros": zeros, "ones": ones, "full": full, "arange": arange, "linspace": linspace, "empty": empty}
+MADE = {"from_dlpack": from_dlpack, "asarray": asarray, "array": array, "asnumpy": asnumpy, "zeros": zeros, "ones": ones, "full": full, "arange": arange, "linspace": linspace, "empty": empty}

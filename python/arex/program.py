@@ -298,10 +298,10 @@ class Program(_Caller):
         return _Memory.taken(call.outputs[0])
 
     def into(self, values, out):
-        """The only output, into a NumPy array, from wherever the inputs are."""
+        """The only output, into a NumPy array or elements on a device, from wherever the inputs are."""
         call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
         arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
-        _view(call.outputs[0], out, "out")
+        _input(call.outputs[0], out, "out")
         call.options.target, call.options.threads = TARGETS["auto"], 0
         status = lib.arex_call(self._program, call.input_array, len(arrays), call.output_array, 1, call.options, call.slot)
         if status or call.slot[0]:

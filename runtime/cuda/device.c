@@ -420,6 +420,18 @@ struct device *cuda_device_open(const char *driver, int ordinal, struct diags *d
     return NULL;
 }
 
+int cuda_pointer_device(struct device *d, const void *p, struct diags *diags)
+{
+    struct cuda_device *c = cuda_of(d);
+    int ordinal = -1;
+    if (!enter(c, diags))
+        return -1;
+    if (!driver_ok(&c->driver, c->driver.cuPointerGetAttribute(&ordinal, POINTER_DEVICE, (CUdeviceptr)(uintptr_t)p), "cuPointerGetAttribute", diags))
+        ordinal = -1;
+    leave(c);
+    return ordinal;
+}
+
 int cuda_device_count(const char *driver, struct diags *diags)
 {
     struct driver d;

@@ -191,6 +191,26 @@ PUBLIC void arex_array_free(arex_context *c, arex_array *a)
     diags_fini(&d);
 }
 
+PUBLIC arex_status arex_stream_wait(arex_context *c, int ordinal, void *stream, arex_diagnostics **diags)
+{
+    struct diags d;
+    diags_init(&d);
+    struct device *device = given(c && ordinal >= 0, "context and the number of a CUDA device", &d) ? context_cuda(c, ordinal, &d) : NULL;
+    return diags_hand_over(&d, device && device->ops->synchronize(device, stream, &d), diags);
+}
+
+PUBLIC arex_status arex_pointer_device(arex_context *c, const void *pointer, int *ordinal, arex_diagnostics **diags)
+{
+    struct diags d;
+    diags_init(&d);
+    if (ordinal)
+        *ordinal = -1;
+    struct device *device = given(c && pointer && ordinal, "context, pointer and a place for the device", &d) ? context_cuda(c, c->device, &d) : NULL;
+    if (device)
+        *ordinal = cuda_pointer_device(device, pointer, &d);
+    return diags_hand_over(&d, device && *ordinal >= 0, diags);
+}
+
 /* Has `a` the strides that C order gives it? Those of axes with one element mean nothing. */
 static bool is_packed(const arex_array *a, const arex_array *packed)
 {

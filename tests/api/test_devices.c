@@ -346,6 +346,36 @@ static void test_no_libnvvm(void **state)
     context_done();
 }
 
+/* Memory and streams of others: whose is it, and is what they have queued done? */
+static void test_memory_of_others(void **state)
+{
+    double here = 1;
+    int device = 5, stream;
+    arex_diagnostics *d = NULL;
+    arex_array a = {.dtype = AREX_FLOAT64, .rank = 1, .device = 0, .shape = {10}};
+    void *(*waited_for)(void);
+    (void)state;
+    find_function("fake_waited_for", &waited_for);
+    context_over(fake.path, 0);
+    assert_int_equal(arex_array_alloc(context, &a, NULL), AREX_OK);
+    assert_int_equal(arex_pointer_device(context, (double *)a.data + 3, &device, &d), AREX_OK);
+    assert_int_equal(device, 0);
+    expect_told(arex_pointer_device(context, &here, &device, &d), AREX_ERROR_MACHINE, &d, "AX0605");
+    assert_int_equal(device, -1);
+    expect_told(arex_pointer_device(context, NULL, &device, &d), AREX_ERROR_USAGE, &d, "AX0701");
+    assert_int_equal(arex_stream_wait(context, 1, &stream, &d), AREX_OK);
+    assert_ptr_equal(waited_for(), &stream);
+    expect_told(arex_stream_wait(context, 7, &stream, &d), AREX_ERROR_MACHINE, &d, "AX0603");
+    expect_told(arex_stream_wait(context, -1, NULL, &d), AREX_ERROR_USAGE, &d, "AX0701");
+    fake.refuse("cuStreamSynchronize", 1, LAUNCH_FAILED);
+    expect_told(arex_stream_wait(context, 0, NULL, &d), AREX_ERROR_MACHINE, &d, "AX0605");
+    arex_array_free(context, &a);
+    context_done();
+    context_over("/nowhere/libcuda.so.1", 0);
+    expect_told(arex_pointer_device(context, &here, &device, &d), AREX_ERROR_MACHINE, &d, "AX0601");
+    context_done();
+}
+
 /* What the report says of a driver and of a code generator that are not there. */
 static void test_doctor(void **state)
 {
@@ -376,7 +406,7 @@ int run_device_tests(const char *folder)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_old_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_refusals), cmocka_unit_test(test_full_device),
         cmocka_unit_test(test_device_memory), cmocka_unit_test(test_call),
-        cmocka_unit_test(test_rows_on_a_device), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_rows_on_a_device), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_memory_of_others), cmocka_unit_test(test_doctor),
     };
     return cmocka_run_group_tests_name("devices", tests, open_fake, close_fake);
 }

@@ -34,6 +34,7 @@ static struct fake_launch {
     long long slots[MOST_SLOTS];
 } last;
 static void *last_stream; /* of the last work */
+static CUstream waited_for;
 static int out_of_order;  /* work given to another stream than the last, with nothing waited for in between */
 static char functions[2];
 static char anything;
@@ -46,6 +47,7 @@ EXPORT void fake_reset(void)
     memory_limit = memory_used = 0;
     last_stream = any_stream;
     out_of_order = 0;
+    waited_for = NULL;
     memset(&last, 0, sizeof last);
 }
 
@@ -85,6 +87,12 @@ EXPORT int fake_launches(void)
 EXPORT const void *fake_last_launch(void)
 {
     return &last;
+}
+
+/* The stream that was waited for last. */
+EXPORT void *fake_waited_for(void)
+{
+    return (void *)waited_for;
 }
 
 EXPORT int fake_out_of_order(void)
@@ -189,7 +197,21 @@ static CUresult does_cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t 
 static CUresult does_cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream); memcpy(to, (void *)(uintptr_t)from, size); return 0; }
 static CUresult does_cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream); memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size); return 0; }
 static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { work_on(stream); memset((void *)(uintptr_t)p, value, size); return 0; }
-static CUresult does_cuStreamSynchronize(CUstream stream) { (void)stream; return 0; }
+/* All memory is that of device 0; what is in no block is no device's. */
+static CUresult does_cuPointerGetAttribute(void *value, int attribute, CUdeviceptr p)
+{
+    for (struct block *b = blocks; b && attribute == POINTER_DEVICE; b = b->next)
+        if (p >= (CUdeviceptr)(uintptr_t)(b + 1) && p < (CUdeviceptr)(uintptr_t)(b + 1) + b->size) {
+            *(int *)value = 0;
+            return 0;
+        }
+    return INVALID_VALUE;
+}
+static CUresult does_cuStreamSynchronize(CUstream stream)
+{
+    waited_for = stream;
+    return 0;
+}
 static CUresult does_cuCtxSynchronize(void)
 {
     synchronised++;
