@@ -2,6 +2,7 @@
 
     ./dev bench                 prints the tables (arguments go to arex_bench: --seconds S, --threads N, --only PROGRAM)
     ./dev bench --generators    a GPU's kernels by both code generators instead: time, registers (where ptxas is), compilation
+    ./dev bench --price         strict mode's price instead: each program in strict and in fast mode, and how far apart the results are
 Ratios are what counts: `of ceiling` is the time of the hand-written loop (the device's copy on a GPU) over ours, `NumPy`
 is NumPy's time over ours, in the same run on the same machine. Results are checked against NumPy in float64.
 """
@@ -21,7 +22,7 @@ import numpy as np
 import arex
 
 PROGRAM = sys.argv[1]
-OPTIONS = [o for o in sys.argv[2:] if o != "--generators"]
+OPTIONS = [o for o in sys.argv[2:] if o not in ("--generators", "--price")]
 PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path=os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin"))
 
 
@@ -153,7 +154,33 @@ def generators():
         print(generators_row(pair, arch), flush=True)
 
 
-if __name__ == "__main__" and "--generators" in sys.argv:
+# ---- strict mode and fast mode ----
+
+
+def apart(row):
+    """The largest difference of results, relative to the largest of them, over inputs of 100003 elements."""
+    args = {k: a.astype(row["dtype"]) for k, a in zip("xyz", arguments(row["name"], 100003, 3))}
+    strict, fast = (arex.compile(row["source"], target=row["target"], fast=f)(**args) for f in (False, True))
+    pairs = zip(*(v if isinstance(v, tuple) else (v,) for v in (strict, fast)))
+    return max(float(np.max(np.abs(np.float64(s) - f)) / np.max(np.abs(np.float64(s)))) for s, f in pairs)
+
+
+def price(target):
+    out = subprocess.run([PROGRAM, "--target", target, "--mode", "both", *OPTIONS], check=True, capture_output=True, text=True).stdout
+    pairs = {}
+    for row in map(json.loads, out.splitlines()):
+        pairs.setdefault((row["name"], row["dtype"], row["n"]), {})[row["mode"]] = row | {"target": target}
+    print(f"\n{target}\n{'program':20} {'dtype':8}{'n':>10}{'strict us':>11}{'fast us':>11}{'price':>7}{'apart':>9}")
+    for (name, dtype, n), pair in pairs.items():
+        a, b = pair["strict"], pair["fast"]
+        print(f"{name:20} {dtype:8}{n:10}{a['seconds'] * 1e6:11.1f}{b['seconds'] * 1e6:11.1f}{a['seconds'] / b['seconds']:7.2f}{apart(a):9.0e}", flush=True)
+
+
+if __name__ == "__main__" and "--price" in sys.argv:
+    arex.show_config()
+    print(datetime.date.today(), platform.platform())
+    price("cuda" if arex.device_count() else "cpu")
+elif __name__ == "__main__" and "--generators" in sys.argv:
     arex.show_config()
     print(datetime.date.today(), platform.platform())
     generators()

@@ -1,6 +1,6 @@
 /*
- * Fast mode's division and reciprocal square root: the processor's estimate and a step of Newton's, where it has an estimate,
- * else the plain operations. Zeros, infinities and nans give what they should; float32 divisors beyond 2**126, and subnormal
+ * Fast mode's division and reciprocal square root: the processor's estimate and a step of Newton's, where it has an estimate
+ * and that is quicker, else the plain operations. Zeros, infinities and nans give what they should; float32 divisors beyond 2**126, and subnormal
  * ones, need not. Results differ from one kind of processor to another.
  */
 #include <stdio.h>
@@ -73,13 +73,26 @@ static val on_gpu(struct gen *g, enum estimate e, val v)
     return r;
 }
 
+/* A CPU divides beside what else it computes, for nothing where there is enough of that: eight operations hide a division. */
+static bool hidden(const struct gen *g)
+{
+    enum { ENOUGH = 8 };
+    const struct loop_body *b = &g->nest->main;
+    unsigned divisions = 0;
+    for (uint32_t i = 0; i < b->order.n; i++) {
+        unsigned op = ir_at(g->ir, b->order.at[i])->op;
+        divisions += op == OP_quick_divide || op == OP_quick_rsqrt;
+    }
+    return b->order.n > (ENOUGH + 1) * divisions;
+}
+
 /* Is there an estimate, and fma to go on from it? libNVVM is not known to take the intrinsics. */
 static bool has_estimate(const struct gen *g, val v)
 {
     bool wide = ll_scalar(LLVMTypeOf(v)) == g->l.f64;
     if (g->gpu)
         return !wide && g->target->generator == GENERATOR_NVPTX;
-    return g->target->has_fma && (!wide || g->target->vector_bits == 512);
+    return !hidden(g) && g->target->has_fma && (!wide || g->target->vector_bits == 512);
 }
 
 /* What a step made of the estimate, unless the estimate is 0, infinite or nan: those are right as they are. */

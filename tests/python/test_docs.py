@@ -16,8 +16,54 @@ def errors_page():
     return "\n".join(lines[:-1]) + "\n"
 
 
+ACCURACY_HEAD = """# Accuracy
+
+The largest error of every function, as compiled programs compute it, against MPFR. This page is made from the figures in
+`grammar/accuracy.def`, which `arex list ops --accuracy` prints too, and which `tests/accuracy` guards: it measures samples each time (edges of all binades,
+special values, hard cases, random numbers, the place of the largest error known) and fails when one is worse, or when the error at that place is
+not what is said here. CPU and GPU give the same bits, so the strict figures hold for both.
+
+Errors are in ulps, units of the last place of the exact result; 0.5 is correct rounding. float32 functions of one argument were measured over
+all 2^32 inputs; where there are two arguments, and in float64, over the number of inputs given. Wrong signs of zero, infinities and nans would count as
+failures everywhere. Fast mode differs only where it has a row: its figures are bounds for every processor, from the documented errors of
+their estimates; fast division is by divisors from 2^-126 to 2^126, fast `rsqrt` of normal numbers.
+
+`logaddexp` and `logaddexp2` are measured where both arguments are positive; elsewhere the terms may cancel, and the error is that of the larger
+one. In float64 `lgamma` and `digamma` of negative arguments, where zeros lie between two floats, count in ulps of 1 where results are smaller than 1.
+
+Beside them, on the same inputs: glibc 2.36's libm and libmvec (4 lanes of float64, 8 of float32), and the bounds that the CUDA C++ Programming
+Guide publishes (11.x; differences from the correctly rounded result, so up to half an ulp less in this measure). glibc's large figures
+for `cos` and `tan` are at the float64 nearest to a multiple of pi / 2. Measured on an AMD EPYC (Zen 4), 2026-11-24.
+
+| function | dtype | mode | ulp | at | inputs | libm | libmvec | CUDA |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def inputs_of(row):
+    n = int(row["inputs"])
+    return "all" if n == 2**32 else f"{n:.1e}".replace("e+0", "e") if n >= 10**6 else str(n)
+
+
+def place_of(row):
+    digits = "%.17g" if row["dtype"] == "float64" else "%.9g"
+    return ", ".join(digits % float.fromhex(row[k]) for k in "xy"[:2 if row["name"] in ("divide", "power", "hypot", "atan2", "logaddexp", "logaddexp2") else 1])
+
+
+def accuracy_page():
+    peers = {}
+    for line in (DOCS.parent / "tests" / "accuracy" / "peers.txt").read_text().splitlines()[1:]:
+        name, dtype, libm, libmvec, cuda = line.split(maxsplit=4)
+        peers[name, dtype] = ["" if float(libm) < 0 else libm, "" if float(libmvec) < 0 else libmvec, "" if cuda == "-" else cuda]
+    lines = []
+    for row in arex.list("accuracy"):
+        beside = peers[row["name"], row["dtype"]] if row["mode"] == "strict" else ["", "", ""]
+        lines.append("| " + " | ".join([f"`{row['name']}`", row["dtype"], row["mode"], row["ulp"], place_of(row), inputs_of(row), *beside]) + " |")
+    return ACCURACY_HEAD + "\n".join(lines) + "\n"
+
+
 @pytest.mark.skipif(not DOCS.exists(), reason="no documents here")
-@pytest.mark.parametrize("name, page", [("errors.md", errors_page)])
+@pytest.mark.parametrize("name, page", [("errors.md", errors_page), ("accuracy.md", accuracy_page)])
 def test_page(name, page):
     if os.environ.get("AREX_UPDATE_DOCS"):
         (DOCS / name).write_text(page())
