@@ -43,6 +43,7 @@ static const struct workload {
     {"black-scholes", CDF "d1 = (log(x / y) + (0.02 + 0.045) * z) / (0.3 * sqrt(z)); d2 = d1 - 0.3 * sqrt(z)\n"
                           "call = x * cdf(d1) - y * exp(-0.02 * z) * cdf(d2); return call, call - x + y * exp(-0.02 * z)",
      "none", 1, 3, 2, ARRAY},
+    {"cumsum(x)", "cumsum(x)", "copy", 1, 1, 1, ARRAY},
     {"sum(x, 1)", "sum(x, 1)", "read", 2, 1, 1, LINE},
     {"sum(x, 0)", "sum(x, 0)", "read", 2, 1, 1, LINE},
     {"softmax", "e = exp(x - max(x, 1, keepdims=True)); return e / sum(e, 1, keepdims=True)", "copy", 2, 1, 1, ARRAY},

@@ -58,6 +58,7 @@ NUMPY = {
     "sin(x)": (1, 1, np.sin),
     "sin(x)**2+cos(x)**2": (1, 1, lambda x: np.sin(x) ** 2 + np.cos(x) ** 2),
     "black-scholes": (3, 1, black_scholes),
+    "cumsum(x)": (1, 1, np.cumsum),
     "sum(x, 1)": (1, 2, lambda x: x.sum(1)),
     "sum(x, 0)": (1, 2, lambda x: x.sum(0)),
     "softmax": (1, 2, softmax),

@@ -350,6 +350,10 @@ class Array:
         if method == "reduce" and name in reductions and known(reductions[name]) and not set(options) - {"axis", "keepdims"}:
             options.setdefault("axis", 0)
             return _out(function(reductions[name])(*inputs, **options), out)
+        scans = {"add": "cumsum", "multiply": "cumprod", "minimum": "cummin", "maximum": "cummax"}
+        if method == "accumulate" and name in scans and not set(options) - {"axis"}:
+            options.setdefault("axis", 0)
+            return _out(function(scans[name])(*inputs, **options), out)
         if method != "__call__" or options or not known(name):
             return NotImplemented
         return _out(function(name)(*inputs), out)
@@ -510,7 +514,7 @@ def _method(name):
     return method
 
 
-for _name in ["sum", "prod", "min", "max", "mean", "var", "std", "any", "all", "argmin", "argmax", "ptp", "clip", "round", "dot", "transpose", "swapaxes"]:
+for _name in ["sum", "prod", "min", "max", "mean", "var", "std", "any", "all", "argmin", "argmax", "cumsum", "cumprod", "ptp", "clip", "round", "dot", "transpose", "swapaxes"]:
     setattr(Array, _name, _method(_name))
 
 

@@ -14,7 +14,7 @@ struct variant_code {
     uint32_t key_size;
     uint8_t *key; /* per nest: flags, classes */
     struct device_module *module;
-    unsigned *main_entry, *join_entry; /* per nest */
+    unsigned *main_entry, *join_entry, *totals_entry; /* per nest */
     unsigned *rows_entry;              /* per loop_rows */
 };
 
@@ -81,6 +81,7 @@ static void variant_free(struct exec_code *c, struct variant_code *v)
     free(v->key);
     free(v->main_entry);
     free(v->join_entry);
+    free(v->totals_entry);
     free(v->rows_entry);
     free(v);
 }
@@ -334,13 +335,15 @@ static bool find_entries(struct run *r, struct variant_code *v, const struct ker
     const struct loop_plan *p = r->code->plan;
     v->main_entry = calloc(p->nests.n + 1, sizeof *v->main_entry);
     v->join_entry = calloc(p->nests.n + 1, sizeof *v->join_entry);
+    v->totals_entry = calloc(p->nests.n + 1, sizeof *v->totals_entry);
     v->rows_entry = calloc(p->rows.n + 1, sizeof *v->rows_entry);
-    if (!v->main_entry || !v->join_entry || !v->rows_entry)
+    if (!v->main_entry || !v->join_entry || !v->totals_entry || !v->rows_entry)
         return no_memory(r->diags);
     bool ok = true;
     for (unsigned i = 0; ok && i < p->nests.n; i++)
         if (!(r->geometry[i].flags & VARIANT_ROWS))
-            ok = find_entry(r, image, i, "main", &v->main_entry[i]) && (p->nests.at[i].kind == NEST_MAP || find_entry(r, image, i, "join", &v->join_entry[i]));
+            ok = find_entry(r, image, i, "main", &v->main_entry[i]) && (p->nests.at[i].kind == NEST_MAP || find_entry(r, image, i, "join", &v->join_entry[i])) &&
+                 (p->nests.at[i].kind != NEST_SCAN || find_entry(r, image, i, "totals", &v->totals_entry[i]));
     for (unsigned i = 0; ok && i < p->rows.n; i++)
         if (!is_gpu(r) || r->rows[i].chosen)
             ok = find_entry(r, image, p->rows.at[i].first, "rows", &v->rows_entry[i]);
@@ -443,7 +446,7 @@ static unsigned at_most(int64_t n, unsigned most)
     return n < most ? (unsigned)n : most;
 }
 
-enum { GPU_BLOCK = 256, GPU_WARPS = 4, GRID_HEIGHT = 65535 };
+enum { GPU_BLOCK = 256, GPU_WARPS = 4, GRID_HEIGHT = 65535, SCAN_THREADS = TREE_BLOCK / SCAN_WAYS };
 
 /* Threads side by side along the inner dim; several rows a block when rows are short. */
 static void grid_of_rows(struct device_launch *l, int64_t inner, int64_t rows, unsigned width)
@@ -514,6 +517,12 @@ static void shape_main(const struct ir *ir, const struct geometry *geo, struct d
         l->grain = 1;
         grid_of_rows(l, inner, rows * geo->blocks, width);
         break;
+    case NEST_SCAN:
+        l->items = geo->length ? geo->kept * geo->blocks : 0;
+        l->grain = up(16384, geo->length < TREE_BLOCK ? geo->length + 1 : TREE_BLOCK);
+        l->block[0] = SCAN_THREADS;
+        l->grid[0] = (unsigned)l->items;
+        break;
     }
 }
 
@@ -526,6 +535,9 @@ static void shape_join(const struct geometry *geo, struct device_launch *l)
         l->block[0] = power_of_two(geo->blocks, TREE_JOIN_LANES);
         l->block[1] = l->block[0] < GPU_BLOCK ? GPU_BLOCK / l->block[0] : 1;
         l->grid[0] = (unsigned)up(geo->kept, l->block[1]);
+    } else if (geo->nest->kind == NEST_SCAN) {
+        l->block[0] = SCAN_THREADS;
+        l->grid[0] = (unsigned)geo->kept;
     } else {
         l->grid[0] = (unsigned)up(geo->kept, GPU_BLOCK);
     }
@@ -590,7 +602,12 @@ static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
         return true;
     if (geo->nest->blocks && !blocks_fit(geo, r->diags))
         return false;
-    return fill_slots(r, geo, slots) && launch(r, v, v->main_entry[i], geo, slots, false) &&
+    if (!fill_slots(r, geo, slots))
+        return false;
+    if (geo->nest->kind == NEST_SCAN)
+        return (geo->blocks == 1 || (launch(r, v, v->totals_entry[i], geo, slots, false) && launch(r, v, v->join_entry[i], geo, slots, true))) &&
+               launch(r, v, v->main_entry[i], geo, slots, false);
+    return launch(r, v, v->main_entry[i], geo, slots, false) &&
            (geo->nest->kind == NEST_MAP || launch(r, v, v->join_entry[i], geo, slots, true));
 }
 

@@ -218,7 +218,7 @@ void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struc
         if (nest->kind != NEST_MAP)
             merge(geo, nest->n_kept, nest->rank);
     }
-    keep_unit_stride(geo, nest->kind == NEST_LANES ? nest->rank - 1u : nest->n_kept - 1u);
+    keep_unit_stride(geo, loop_inner(nest));
     geo->flags = 0;
     if (nest->kind == NEST_LANES && product(geo->extent, nest->n_kept, nest->rank - 1u) == 1)
         geo->flags |= VARIANT_FLAT;
@@ -254,7 +254,7 @@ static uint8_t class_of(const struct geometry *geo, const struct geometry_access
 void geometry_classes(const struct geometry *geo, bool gpu, uint8_t *classes)
 {
     const struct loop_nest *n = geo->nest;
-    unsigned main_inner = n->kind == NEST_LANES ? n->rank - 1u : n->n_kept - 1u;
+    unsigned main_inner = loop_inner(n);
     uint32_t main = n->main.loads.n + n->main.stores.n;
     for (uint32_t i = 0; i < geo->n; i++) {
         bool is_store = i < main ? i >= n->main.loads.n : i >= main + n->epilogue.loads.n;

@@ -30,7 +30,7 @@ static void json_row(struct strbuf *out, bool first, const struct field *f, unsi
     strbuf_printf(out, "%s}", more);
 }
 
-static const char *const kind_names[] = {[OPK_ELEM] = "elementwise", [OPK_REDUCE] = "reduction", [OPK_COMPOSE] = "composed", [OPK_SPECIAL] = "special"};
+static const char *const kind_names[] = {[OPK_ELEM] = "elementwise", [OPK_REDUCE] = "reduction", [OPK_SCAN] = "scan", [OPK_COMPOSE] = "composed", [OPK_SPECIAL] = "special"};
 static const char *const domain_names[] = {"any", "positive", "unit", "small", "angle", "bools"};
 
 static const char *name_of_prim(enum prim p)
@@ -103,6 +103,7 @@ static void list_aliases(struct strbuf *out, bool json)
     bool first = true;
 #define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc)
 #define REDUCE(id, rule, combine, identity, doc)
+#define SCAN(id, rule, combine, identity, doc)
 #define COMPOSE(id, signature, doc)
 #define SPECIAL(id, taker, signature, doc)
 #define ALIAS(alias, id)                                                                                     \
@@ -117,6 +118,7 @@ static void list_aliases(struct strbuf *out, bool json)
 #include "ops.def"
 #undef ELEM
 #undef REDUCE
+#undef SCAN
 #undef COMPOSE
 #undef SPECIAL
 #undef ALIAS

@@ -191,6 +191,7 @@ void map_emit(struct gen *g, unsigned index);
 void lanes_emit(struct gen *g, unsigned index);
 void columns_emit(struct gen *g, unsigned index);
 void join_emit(struct gen *g, unsigned index); /* the second step of the last two */
+void scan_emit(struct gen *g, unsigned index);
 
 /* ---- rows.c ---- */
 void rows_emit(struct gen *g, const struct loop_rows *rows);

@@ -141,7 +141,7 @@ void gen_set_nest(struct gen *g, unsigned i)
 void gen_nest(struct gen *g, unsigned i)
 {
     static void (*const shapes[])(struct gen *, unsigned) = {
-        [NEST_MAP] = map_emit, [NEST_LANES] = lanes_emit, [NEST_COLUMNS] = columns_emit};
+        [NEST_MAP] = map_emit, [NEST_LANES] = lanes_emit, [NEST_COLUMNS] = columns_emit, [NEST_SCAN] = scan_emit};
     gen_set_nest(g, i);
     shapes[g->nest->kind](g, i);
 }

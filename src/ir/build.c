@@ -368,6 +368,15 @@ ir_id ir_reduce(struct ir *ir, enum op op, ir_id x, unsigned axes, bool keepdims
     return id;
 }
 
+ir_id ir_scan(struct ir *ir, enum op op, ir_id x, unsigned axis, struct span span)
+{
+    if (x == 0)
+        return 0;
+    const struct ir_node *a = ir_at(ir, x);
+    struct ir_node n = {.op = (uint16_t)op, .dtype = a->dtype, .n_args = 1, .args = {x}, .shape = a->shape, .attr = 1u << axis, .span = span};
+    return ir_intern(ir, n);
+}
+
 ir_id ir_place(struct ir *ir, uint32_t shape, unsigned axes, struct span span)
 {
     struct ir_shape s = ir->shapes.at[shape];

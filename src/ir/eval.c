@@ -313,6 +313,97 @@ static void reduce(struct evaluation *e, ir_id id)
     free(r);
 }
 
+/* ---- scans ---- */
+
+/* What is before stands on the left. */
+static void join_before(const struct reduction *r, const void *before, char *x, int64_t n)
+{
+    char all[8];
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(all, before, r->size);
+        combine(r, all, x + (size_t)i * r->size);
+        memcpy(x + (size_t)i * r->size, all, r->size);
+    }
+}
+
+/* In place; `before` is what came before the sequence, and after it what came to its end. */
+static void scan_level(const struct reduction *r, char *x, int64_t n, int64_t span, void *before)
+{
+    char inner[8];
+    for (int64_t i = 0; i < n; i += span) {
+        int64_t length = n - i < span ? n - i : span;
+        char *part = x + (size_t)i * r->size;
+        memcpy(inner, r->identity, r->size);
+        if (span > 1)
+            scan_level(r, part, length, span / SCAN_WAYS, inner);
+        else
+            memcpy(inner, part, r->size);
+        join_before(r, before, part, length);
+        combine(r, before, inner);
+    }
+}
+
+static int64_t block_at(int64_t i, int64_t n)
+{
+    return n - i < TREE_BLOCK ? n - i : TREE_BLOCK;
+}
+
+static void scan_totals(const struct reduction *r, char *x, int64_t n)
+{
+    char before[8], total[8];
+    memcpy(before, r->identity, r->size);
+    for (int64_t i = 0; i < n; i += TREE_BLOCK) {
+        char *part = x + (size_t)i * r->size;
+        memcpy(total, r->identity, r->size);
+        scan_level(r, part, block_at(i, n), TREE_BLOCK / SCAN_WAYS, total);
+        join_before(r, before, part, block_at(i, n));
+        combine(r, before, total);
+    }
+}
+
+static void scan_sequence(const struct reduction *r, char *x, int64_t n, char *totals)
+{
+    int64_t blocks = 0;
+    for (int64_t i = 0; i < n; i += TREE_BLOCK, blocks++) {
+        char *total = totals + (size_t)blocks * r->size;
+        memcpy(total, r->identity, r->size);
+        scan_level(r, x + (size_t)i * r->size, block_at(i, n), TREE_BLOCK / SCAN_WAYS, total);
+    }
+    scan_totals(r, totals, blocks);
+    for (int64_t b = 1; b < blocks; b++)
+        join_before(r, totals + (size_t)(b - 1) * r->size, x + (size_t)b * TREE_BLOCK * r->size, block_at(b * TREE_BLOCK, n));
+}
+
+static void scan(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    uint32_t shape = ir_at(e->ir, n->args[0])->shape;
+    struct axes kept = axes_of(e, shape, ~(unsigned)n->attr), along = axes_of(e, shape, (unsigned)n->attr);
+    int64_t n_kept = count_of(&kept), length = count_of(&along), count = elements(e, shape);
+    const struct value *in = &e->values[n->args[0]];
+    struct value *out = &e->values[id];
+    size_t size = size_of(e, id);
+    struct reduction *r = get(e, sizeof *r);
+    char *sequence = get(e, 2 * (size_t)(length + 1) * size);
+    out->data = get(e, (size_t)count * size);
+    if (in->faults && (out->faults = get(e, (size_t)count)))
+        memcpy(out->faults, in->faults, (size_t)count);
+    if (!e->failed) {
+        *r = (struct reduction){.op = n->op, .dtype = n->dtype, .size = size};
+        set_identity(r);
+    }
+    for (int64_t k = 0; !e->failed && k < n_kept; k++) {
+        int64_t base = offset_of(&kept, k);
+        for (int64_t i = 0; i < length; i++)
+            memcpy(sequence + (size_t)i * size, (const char *)in->data + (size_t)(base + offset_of(&along, i)) * size, size);
+        scan_sequence(r, sequence, length, sequence + (size_t)length * size);
+        for (int64_t i = 0; i < length; i++)
+            memcpy((char *)out->data + (size_t)(base + offset_of(&along, i)) * size, sequence + (size_t)i * size, size);
+    }
+    free(sequence);
+    free(r);
+}
+
 /* ---- leaves ---- */
 
 static void places(const struct evaluation *e, uint32_t shape, const struct ir_layout *l, int64_t *out)
@@ -537,6 +628,8 @@ static void node(struct evaluation *e, ir_id id)
         result(e, id);
     else if (op_table[n->op].kind == OPK_REDUCE)
         reduce(e, id);
+    else if (op_table[n->op].kind == OPK_SCAN)
+        scan(e, id);
     else if (n->op == OP_const || n->op == OP_input || n->op == OP_place || n->op == OP_count)
         leaf(e, id);
     else if (n->op == OP_view)
@@ -558,7 +651,7 @@ static void node(struct evaluation *e, ir_id id)
 /* What a reduction takes in counts even when its value is not an output: it has been computed. */
 static void reduction_faults(const struct evaluation *e, ir_id id)
 {
-    if (op_table[ir_at(e->ir, id)->op].kind != OPK_REDUCE || !e->values[id].faults || !e->faults)
+    if (!op_collects((enum op)ir_at(e->ir, id)->op) || !e->values[id].faults || !e->faults)
         return;
     for (int64_t i = 0; i < elements(e, ir_at(e->ir, id)->shape); i++)
         e->faults->bits |= e->values[id].faults[i];

@@ -173,6 +173,8 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
               struct diags *diags);
 ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span);
+/* axis: of x. */
+ir_id ir_scan(struct ir *ir, enum op op, ir_id x, unsigned axis, struct span span);
 ir_id ir_reduce(struct ir *ir, enum op op, ir_id x, unsigned axes, bool keepdims, struct span span);
 /* int64: where in C order along `axes` of the shape each element stands; extents of the other axes are 1. */
 ir_id ir_place(struct ir *ir, uint32_t shape, unsigned axes, struct span span);
@@ -307,5 +309,11 @@ bool ir_eval(const struct ir *ir, const struct ir_array *inputs, const int64_t *
 #define TREE_LANE_BYTES  512  /* lanes a block = TREE_LANE_BYTES / size of the accumulator */
 #define TREE_JOIN_LANES  1024 /* lanes over which the partial results of blocks are joined */
 #define TREE_CHUNK       256  /* rows a chunk when the last axis is kept */
+/*
+ * Scans: blocks of TREE_BLOCK elements, of SCAN_WAYS groups, of as many chunks, of as many elements. In a chunk elements are joined one after another; so
+ * are the results of the chunks of a group and of the groups of a block. What blocks come to is scanned by the same scheme, and blocks of
+ * those are joined one after another. An element's result is what is before its block, joined to (what is before its group in the block, joined to (what is before its chunk in the group, joined to its own in the chunk)).
+ */
+#define SCAN_WAYS        16
 
 #endif

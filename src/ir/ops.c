@@ -27,12 +27,15 @@ const struct op_info op_table[OP_COUNT] = {
     [OP_##id] = {#id, symbol, doc, "", OPK_ELEM, arity, RULE_##rule, OPF_##flags, PRIM_##on_bool, PRIM_##on_int, PRIM_##on_float, ulp, DOMAIN_##domain, OP_none, IDENTITY_ZERO},
 #define REDUCE(id, rule, combine, identity, doc)                                                             \
     [OP_##id] = {#id, "", doc, "x, axis=None, keepdims=False", OPK_REDUCE, 1, RULE_##rule, 0, PRIM_none, PRIM_none, PRIM_none, 0, DOMAIN_ANY, OP_##combine, IDENTITY_##identity},
+#define SCAN(id, rule, combine, identity, doc)                                                               \
+    [OP_##id] = {#id, "", doc, "x, axis=None", OPK_SCAN, 1, RULE_##rule, 0, PRIM_none, PRIM_none, PRIM_none, 0, DOMAIN_ANY, OP_##combine, IDENTITY_##identity},
 #define COMPOSE(id, sig, text) [OP_##id] = {.name = #id, .symbol = "", .doc = text, .signature = sig, .kind = OPK_COMPOSE},
 #define SPECIAL(id, who, sig, text) [OP_##id] = {.name = #id, .symbol = "", .doc = text, .signature = sig, .kind = OPK_SPECIAL, .taker = TAKER_##who},
 #define ALIAS(name, id)
 #include "ops.def"
 #undef ELEM
 #undef REDUCE
+#undef SCAN
 #undef COMPOSE
 #undef SPECIAL
 #undef ALIAS
@@ -61,12 +64,14 @@ static const struct {
 } aliases[] = {
 #define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc)
 #define REDUCE(id, rule, combine, identity, doc)
+#define SCAN(id, rule, combine, identity, doc)
 #define COMPOSE(id, signature, doc)
 #define SPECIAL(id, taker, signature, doc)
 #define ALIAS(name, id) {#name, OP_##id},
 #include "ops.def"
 #undef ELEM
 #undef REDUCE
+#undef SCAN
 #undef COMPOSE
 #undef SPECIAL
 #undef ALIAS

@@ -68,7 +68,7 @@ enum type_rule {
 };
 
 enum op_taker { TAKER_CALL, TAKER_REDUCTION, TAKER_AXES, TAKER_MAKING, TAKER_SHAPING };
-enum op_kind { OPK_ELEM, OPK_REDUCE, OPK_COMPOSE, OPK_SPECIAL, OPK_INTERNAL };
+enum op_kind { OPK_ELEM, OPK_REDUCE, OPK_SCAN, OPK_COMPOSE, OPK_SPECIAL, OPK_INTERNAL };
 enum op_domain { DOMAIN_ANY, DOMAIN_POSITIVE, DOMAIN_UNIT, DOMAIN_SMALL, DOMAIN_ANGLE, DOMAIN_BOOLS };
 enum op_identity { IDENTITY_ZERO, IDENTITY_ONE, IDENTITY_LOWEST, IDENTITY_HIGHEST };
 
@@ -76,12 +76,14 @@ enum op {
     OP_none, /* poison */
 #define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc) OP_##id,
 #define REDUCE(id, rule, combine, identity, doc) OP_##id,
+#define SCAN(id, rule, combine, identity, doc) OP_##id,
 #define COMPOSE(id, signature, doc) OP_##id,
 #define SPECIAL(id, taker, signature, doc) OP_##id,
 #define ALIAS(name, id)
 #include "ops.def"
 #undef ELEM
 #undef REDUCE
+#undef SCAN
 #undef COMPOSE
 #undef SPECIAL
 #undef ALIAS
@@ -117,11 +119,16 @@ struct op_info {
     enum prim on_bool, on_int, on_float;
     float ulp;
     enum op_domain domain;
-    enum op combine; /* REDUCE */
+    enum op combine; /* REDUCE, SCAN */
     enum op_identity identity;
     enum op_taker taker; /* SPECIAL */
 };
 extern const struct op_info op_table[OP_COUNT];
+/* Does an element of the result take in many of the argument? Such results are kept in memory. */
+static inline bool op_collects(enum op op)
+{
+    return op_table[op].kind == OPK_REDUCE || op_table[op].kind == OPK_SCAN;
+}
 /* A function of the language by name or alias; OP_none when unknown. Symbols are not names. */
 enum op op_by_name(struct str name);
 /* The primitive that computes an ELEM on arguments of a dtype (after its rule has promoted them). Types that are storage only

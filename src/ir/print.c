@@ -117,7 +117,7 @@ static void print_node(const struct ir *ir, ir_id id, struct strbuf *out)
         strbuf_printf(out, " %u", (unsigned)(n->attr & UINT32_MAX));
     if (n->op == OP_result)
         strbuf_printf(out, " %%%u", (unsigned)n->attr);
-    if (op_table[n->op].kind == OPK_REDUCE || n->op == OP_count)
+    if (op_collects((enum op)n->op) || n->op == OP_count)
         print_axes(n, out);
     strbuf_printf(out, " : %s", type_table[n->dtype].name);
     const struct ir_shape *s = &ir->shapes.at[n->shape];

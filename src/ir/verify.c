@@ -33,7 +33,7 @@ static const char *check_numbers(const struct ir *ir, ir_id id)
     if (n->op == OP_none || n->op >= OP_COUNT)
         return fault(ir, id, "is no operation");
     enum op_kind kind = op_table[n->op].kind;
-    if (kind != OPK_ELEM && kind != OPK_REDUCE && kind != OPK_INTERNAL && n->op != OP_rarely &&
+    if (kind != OPK_ELEM && kind != OPK_REDUCE && kind != OPK_SCAN && kind != OPK_INTERNAL && n->op != OP_rarely &&
         n->op != OP_count)
         return fault(ir, id, "is no operation of the IR");
     if (n->dtype == DT_none || n->dtype >= DT_COUNT)
@@ -114,7 +114,7 @@ static const char *check_view(const struct ir *ir, ir_id id)
     const struct ir_node *n = ir_at(ir, id), *of = ir_at(ir, n->args[0]);
     if (n->attr >= ir->views.n || ir->views.at[n->attr].n == 0)
         return fault(ir, id, "is no view");
-    if (of->op != OP_input && of->op != OP_place && op_table[of->op].kind != OPK_REDUCE)
+    if (of->op != OP_input && of->op != OP_place && !op_collects((enum op)of->op))
         return fault(ir, id, "looks at what is not in memory");
     return of->dtype != n->dtype ? fault(ir, id, "has not the type of what it looks at") : NULL;
 }
@@ -134,6 +134,15 @@ static const char *check_reduce(const struct ir *ir, ir_id id)
     return of->dtype != n->dtype ? fault(ir, id, "has not the type of its argument") : NULL;
 }
 
+static const char *check_scan(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id), *of = ir_at(ir, n->args[0]);
+    unsigned rank = ir->shapes.at[of->shape].rank;
+    if (n->attr == 0 || n->attr & (n->attr - 1) || n->attr >> rank)
+        return fault(ir, id, "is not over one axis that is there");
+    return of->dtype != n->dtype || of->shape != n->shape ? fault(ir, id, "has not the type and shape of its argument") : NULL;
+}
+
 static const char *check_rarely(const struct ir *ir, ir_id id)
 {
     const struct ir_node *n = ir_at(ir, id);
@@ -146,7 +155,7 @@ static const char *check_rarely(const struct ir *ir, ir_id id)
 
 static bool in_memory(const struct ir_node *n)
 {
-    return n->op == OP_input || n->op == OP_memory || n->op == OP_shared || n->op == OP_place || n->op == OP_view || op_table[n->op].kind == OPK_REDUCE;
+    return n->op == OP_input || n->op == OP_memory || n->op == OP_shared || n->op == OP_place || n->op == OP_view || op_collects((enum op)n->op);
 }
 
 static const char *check_layout(const struct ir *ir, ir_id id)
@@ -230,6 +239,8 @@ static const char *check_kind(const struct ir *ir, ir_id id)
         return check_elem(ir, id);
     if (op_table[n->op].kind == OPK_REDUCE || n->op == OP_count)
         return check_reduce(ir, id);
+    if (op_table[n->op].kind == OPK_SCAN)
+        return check_scan(ir, id);
     if (n->op == OP_input)
         return check_input(ir, id);
     if (n->op == OP_view)

@@ -345,7 +345,7 @@ static bool is_leaf(const struct rebuild *r, ir_id id)
 {
     const struct ir_node *n = ir_at(r->ir, id);
     return stays(r, id) || n->op == OP_count || n->op == OP_layout || n->op == OP_input || n->op == OP_place || n->op == OP_view ||
-           n->op == OP_memory || n->op == OP_shared || op_table[n->op].kind == OPK_REDUCE;
+           n->op == OP_memory || n->op == OP_shared || op_collects((enum op)n->op);
 }
 
 /* need[id] = 1 for every node that is built again, down from `root`. Arguments come before their users. */

@@ -40,7 +40,7 @@ struct fuse {
     struct diags *diags;
     uint8_t *live;
     uint32_t *level;
-    uint32_t *nest_of;   /* per REDUCE node: 1 + its nest */
+    uint32_t *nest_of;   /* per REDUCE and SCAN node: 1 + its nest */
     uint32_t *home;      /* per node: 1 + the nest it can be computed after, HOME_NONE, or 0 when it waits for none */
     uint32_t *buffer_of; /* per node: 1 + the buffer that holds it */
     VEC(struct lent) lent;
@@ -55,7 +55,12 @@ struct fuse {
 
 static bool is_reduce(const struct ir_node *n)
 {
-    return op_table[n->op].kind == OPK_REDUCE;
+    return op_collects((enum op)n->op);
+}
+
+static bool is_scan(const struct ir_node *n)
+{
+    return op_table[n->op].kind == OPK_SCAN;
 }
 
 static const struct ir_shape *shape_of(const struct fuse *f, ir_id id)
@@ -131,6 +136,8 @@ static enum loop_kind kind_of(const struct fuse *f, ir_id reduce)
 {
     const struct ir_node *n = ir_at(f->ir, reduce);
     unsigned rank = shape_of(f, n->args[0])->rank;
+    if (is_scan(n))
+        return NEST_SCAN;
     return rank == 0 || (axes_of(n) >> (rank - 1) & 1) ? NEST_LANES : NEST_COLUMNS;
 }
 
@@ -138,6 +145,8 @@ static bool joins(const struct fuse *f, const struct loop_nest *nest, ir_id id)
 {
     const struct ir_node *n = ir_at(f->ir, id), *m = ir_at(f->ir, nest->reduces.at[0].value);
     uint16_t lanes = lanes_of(f, id);
+    if (is_scan(n) || is_scan(m))
+        return false;
     return nest->level == f->level[id] && axes_of(n) == axes_of(m) &&
            ir_at(f->ir, n->args[0])->shape == ir_at(f->ir, m->args[0])->shape &&
            (lanes == 0 || nest->lanes == 0 || nest->kind == NEST_COLUMNS || lanes == nest->lanes);
@@ -324,6 +333,8 @@ static uint32_t home_of(const struct fuse *f, ir_id id)
 {
     const struct ir_node *n = ir_at(f->ir, id);
     uint32_t home = 0;
+    if (is_scan(n))
+        return HOME_NONE;
     if (f->level[id] == 0 || is_reduce(n))
         return f->nest_of[id];
     if (n->op == OP_view || n->op == OP_layout)
@@ -352,7 +363,7 @@ static struct space whole_space(const struct fuse *f, ir_id id)
 
 static bool try_main(struct fuse *f, ir_id id, struct loop_nest *nest)
 {
-    return nest->kind != NEST_MAP && f->level[id] < nest->level &&
+    return nest->kind != NEST_MAP && nest->kind != NEST_SCAN && f->level[id] < nest->level &&
            ir_at(f->ir, id)->shape == ir_at(f->ir, nest->reduces.at[0].operand)->shape &&
            shape_of(f, id)->rank > 0;
 }
@@ -375,6 +386,10 @@ static struct placing place_output(struct fuse *f, ir_id id, uint32_t buffer)
 {
     struct placing p = {.id = id, .buffer = buffer, .where = IN_MAP};
     uint32_t n = f->plan->nests.n;
+    if (is_scan(ir_at(f->ir, id))) {
+        p.where = IN_MAIN, p.nest = f->nest_of[id] - 1;
+        return p;
+    }
     for (uint32_t i = 0; i < n; i++)
         if (try_epilogue(f, id, &f->plan->nests.at[i], i)) {
             p.where = IN_EPILOGUE, p.nest = i;
@@ -449,7 +464,7 @@ static void build_main(struct fuse *f, struct loop_nest *nest, const struct plac
     for (uint32_t i = 0; i < n; i++)
         if (p[i].nest == index && p[i].where != IN_EPILOGUE) {
             main_space(f, nest, p[i].id, &s);
-            collect(f, &nest->main, p[i].id, &s, 0);
+            collect(f, &nest->main, p[i].id, &s, nest->kind == NEST_SCAN ? index + 1 : 0);
             add_store(f, &nest->main, p[i].id, p[i].buffer, &s);
             if (nest->level < f->level[p[i].id])
                 nest->level = f->level[p[i].id];
@@ -557,7 +572,9 @@ static void store_temporaries(struct fuse *f)
         struct loop_nest *nest = &f->plan->nests.at[f->nest_of[id] - 1];
         struct space s = whole_space(f, id);
         space_fill(&s, 1);
-        add_store(f, &nest->epilogue, id, b, &s);
+        if (nest->kind == NEST_SCAN)
+            main_space(f, nest, 0, &s);
+        add_store(f, nest->kind == NEST_SCAN ? &nest->main : &nest->epilogue, id, b, &s);
     }
 }
 

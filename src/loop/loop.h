@@ -3,7 +3,8 @@
  *
  * A nest walks one space once. MAP stores elementwise results. LANES and COLUMNS reduce: LANES when the last
  * axis is among the reduced ones, COLUMNS when it is kept. A reducing nest runs in two steps: `main` makes partial
- * results per block, `epilogue` joins them and computes what follows elementwise over the kept space.
+ * results per block, `epilogue` joins them and computes what follows elementwise over the kept space. A SCAN stores, along one axis,
+ * what its elements come to up to each of them: what blocks come to first, where there are several, then the elements.
  *
  * Space dims that are statically 1 are dropped (one stays where a nest would have none: a MAP has a dim, a reducing
  * nest a kept and a reduced one); kept dims come first, then the reduced ones, each in logical order. At a call the executor may merge or (in a MAP) reorder dims; merged ones become extents of 1 in front,
@@ -15,7 +16,7 @@
 #define AREX_LOOP_H
 #include "ir/ir.h"
 
-enum loop_kind { NEST_MAP, NEST_LANES, NEST_COLUMNS };
+enum loop_kind { NEST_MAP, NEST_LANES, NEST_COLUMNS, NEST_SCAN };
 enum loop_source {
     SOURCE_ARGUMENT,
     SOURCE_BUFFER,
@@ -42,7 +43,7 @@ struct loop_body {
 };
 
 struct loop_reduce {
-    ir_id value;   /* the REDUCE node */
+    ir_id value;   /* the REDUCE or SCAN node */
     ir_id operand; /* what it reduces, computed by main */
     enum op op;
 };
@@ -151,6 +152,8 @@ struct loop_slots {
     uint32_t block; /* rank slots where nest->blocks: extents of a block of threads */
     uint32_t count;
 };
+/* The dim that vectors run along: the last of all, or of the kept ones. */
+unsigned loop_inner(const struct loop_nest *nest);
 /* Is a value read rather than computed? Reductions are, but for those of the nest itself. */
 bool loop_is_loaded(const struct ir *ir, ir_id id);
 struct loop_slots loop_slots(const struct loop_nest *nest);

@@ -6,7 +6,7 @@ bool loop_is_loaded(const struct ir *ir, ir_id id)
     enum op op = (enum op)ir_at(ir, id)->op;
     if (op == OP_layout && ir_at(ir, ir_at(ir, id)->args[0])->op == OP_shared)
         return false; /* memory of the kernel's own */
-    return op == OP_input || op == OP_place || op == OP_view || op == OP_layout || op == OP_count || op_table[op].kind == OPK_REDUCE;
+    return op == OP_input || op == OP_place || op == OP_view || op == OP_layout || op == OP_count || op_collects(op);
 }
 
 struct loop_slots loop_slots(const struct loop_nest *nest)
@@ -76,9 +76,9 @@ static uint8_t default_class(const struct loop_access *a, unsigned n_dims, bool 
     return is_load ? (varies ? CLASS_ROW : CLASS_UNIFORM) : CLASS_STRIDED;
 }
 
-static unsigned inner_dims(const struct loop_nest *nest)
+unsigned loop_inner(const struct loop_nest *nest)
 {
-    return nest->kind == NEST_LANES ? nest->rank : nest->n_kept;
+    return (nest->kind == NEST_LANES || nest->kind == NEST_SCAN ? nest->rank : nest->n_kept) - 1u;
 }
 
 struct loop_variant *loop_default_variants(struct arena *arena, const struct loop_plan *plan)
@@ -91,9 +91,9 @@ struct loop_variant *loop_default_variants(struct arena *arena, const struct loo
         v[i].n_classes = total;
         v[i].classes = arena_array(arena, uint8_t, total + 1);
         for (uint32_t j = 0; j < n->main.loads.n; j++)
-            v[i].classes[k++] = default_class(&n->main.loads.at[j], inner_dims(n), true);
+            v[i].classes[k++] = default_class(&n->main.loads.at[j], loop_inner(n) + 1, true);
         for (uint32_t j = 0; j < n->main.stores.n; j++)
-            v[i].classes[k++] = default_class(&n->main.stores.at[j], inner_dims(n), false);
+            v[i].classes[k++] = default_class(&n->main.stores.at[j], loop_inner(n) + 1, false);
         for (uint32_t j = 0; j < n->epilogue.loads.n; j++)
             v[i].classes[k++] = default_class(&n->epilogue.loads.at[j], n->n_kept, true);
         for (uint32_t j = 0; j < n->epilogue.stores.n; j++)

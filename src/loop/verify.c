@@ -12,7 +12,7 @@ struct verify {
 
 static bool is_reduce(const struct ir *ir, ir_id id)
 {
-    return op_table[ir_at(ir, id)->op].kind == OPK_REDUCE;
+    return op_collects((enum op)ir_at(ir, id)->op);
 }
 
 static bool is_value(const struct verify *v, ir_id id)
@@ -150,7 +150,7 @@ static const char *note_stores(struct verify *v, const struct loop_body *b)
 static const char *check_space(struct verify *v, const struct loop_nest *n)
 {
     bool maps = n->kind == NEST_MAP;
-    if (n->kind > NEST_COLUMNS)
+    if (n->kind > NEST_SCAN)
         return arena_printf(v->arena, "nest %u is of no kind", v->nest);
     if (n->rank == 0 || n->rank > LOOP_MAX_RANK || n->n_kept == 0 ||
         (maps ? n->rank != n->n_kept : n->rank <= n->n_kept))
@@ -193,6 +193,8 @@ static const char *check_nest(struct verify *v, const struct loop_nest *n)
 {
     const char *fault = check_space(v, n);
     forget(v, "main");
+    if (!fault && n->kind == NEST_SCAN && is_value(v, n->reduces.at[0].value)) /* it is stored where its elements are met */
+        v->known[n->reduces.at[0].value] = 1;
     fault = fault ? fault : check_body(v, &n->main, n->rank);
     for (uint32_t r = 0; r < n->reduces.n && !fault; r++)
         fault = check_reduce(v, &n->reduces.at[r]);

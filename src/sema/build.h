@@ -145,6 +145,7 @@ struct value call_library(struct sema *s, struct str name, enum dtype dtype, con
                           const struct str *keywords, unsigned n, struct span span);
 
 /* reduce.c */
+struct value eval_scan(struct sema *s, enum op op, const struct value *given, const struct str *keywords, unsigned n, struct span span);
 struct value eval_reduce(struct sema *s, enum op op, const struct value *given, const struct str *keywords,
                          unsigned n, struct span span);
 

@@ -398,6 +398,8 @@ static struct value call_builtin(struct sema *s, enum op op, struct args *a, str
         if (s->frame && s->frame->by_element && (op == OP_min || op == OP_max) && a->n == 2 && !a->keyword[0].n && !a->keyword[1].n)
             return apply_op(s, op == OP_min ? OP_minimum : OP_maximum, a->value, 2, span);
         return eval_reduce(s, op, a->value, a->keyword, a->n, span);
+    case OPK_SCAN:
+        return eval_scan(s, op, a->value, a->keyword, a->n, span);
     case OPK_COMPOSE:
         return call_composed(s, op, a, span);
     default:

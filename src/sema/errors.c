@@ -62,6 +62,7 @@ static void guess_tables(struct guess *g, struct str name)
 {
 #define ELEM(id, symbol, arity, rule, flags, on_bool, on_int, on_float, ulp, domain, doc) #id,
 #define REDUCE(id, rule, combine, identity, doc)                                          #id,
+#define SCAN(id, rule, combine, identity, doc)                                            #id,
 #define COMPOSE(id, signature, doc)                                                       #id,
 #define SPECIAL(id, taker, signature, doc)                                                #id,
 #define ALIAS(alias, id)                                                                  #alias,
@@ -72,6 +73,7 @@ static void guess_tables(struct guess *g, struct str name)
     };
 #undef ELEM
 #undef REDUCE
+#undef SCAN
 #undef COMPOSE
 #undef SPECIAL
 #undef ALIAS

@@ -1,5 +1,5 @@
 /*
- * Reductions, and count: their arguments (x, axis, keepdims), axes as a mask, the operand's dtype.
+ * Reductions, scans, and count: their arguments (x, axis, keepdims), axes as a mask, the operand's dtype.
  */
 #include "sema/build.h"
 
@@ -13,7 +13,7 @@ static bool bind_reduction(struct sema *s, enum op op, const struct value *given
                            unsigned n, struct span span, struct reduction *r)
 {
     const struct str names[3] = {str_of("x"), str_of("axis"), str_of("keepdims")};
-    unsigned known = op == OP_count || op == OP_iota ? 2 : 3, seen = 0;
+    unsigned known = op == OP_count || op == OP_iota || op_table[op].kind == OPK_SCAN ? 2 : 3, seen = 0;
     struct value *to[3] = {&r->x, &r->axis, &r->keepdims};
     struct str self = str_of(op_table[op].name);
 
@@ -137,23 +137,58 @@ static ir_id operand(struct sema *s, enum op op, const struct value *x)
     }
 }
 
+static bool may_collect(struct sema *s, enum op op, const struct value *x, struct span span)
+{
+    if (x->kind == VALUE_ERROR)
+        return false;
+    if (!value_is_numeric(x)) {
+        sema_error(s, AX_type_mismatch, span, "`%s` takes an array, not %s", op_table[op].name, value_words(s, x));
+        return false;
+    }
+    if ((s->n_loops || s->in_kernel) && op != OP_count && op != OP_iota) {
+        sema_error(s, AX_in_loop, span, "`%s` %s an array; do so before the %s", op_table[op].name, op_table[op].kind == OPK_SCAN ? "goes through" : "reduces", s->in_kernel ? "kernel" : "loop");
+        return false;
+    }
+    return true;
+}
+
+/* Without an axis the elements are taken in C order. */
+static struct value flattened(struct sema *s, const struct value *x, struct span span)
+{
+    struct value args[] = {*x, value_int(-1, span)};
+    return call_shaping(s, OP_reshape, args, span);
+}
+
+struct value eval_scan(struct sema *s, enum op op, const struct value *given, const struct str *keywords, unsigned n, struct span span)
+{
+    struct reduction r;
+    unsigned axis = 0;
+
+    if (!bind_reduction(s, op, given, keywords, n, span, &r) || !may_collect(s, op, &r.x, span))
+        return value_error();
+    if (r.axis.kind == VALUE_TUPLE) {
+        sema_error(s, AX_type_mismatch, r.axis.span, "`%s` goes along one axis: an integer, or None for all elements in C order", op_table[op].name);
+        return value_error();
+    }
+    struct value x = r.axis.kind == VALUE_NONE ? flattened(s, &r.x, span) : r.x;
+    ir_id id = x.kind == VALUE_ERROR ? 0 : operand(s, op, &x);
+    if (r.axis.kind == VALUE_NONE)
+        r.axis = value_int(0, span);
+    if (!id || !find_axes(s, op, &r, s->ir->shapes.at[ir_at(s->ir, id)->shape].rank))
+        return value_error();
+    while (!(r.axes >> axis & 1))
+        axis++;
+    return narrow(s, value_array(s, ir_scan(s->ir, op, id, axis, sema_span(s, span)), false, span), value_dtype(&r.x));
+}
+
 struct value eval_reduce(struct sema *s, enum op op, const struct value *given, const struct str *keywords,
                          unsigned n, struct span span)
 {
     struct reduction r;
     ir_id x;
 
-    if (!bind_reduction(s, op, given, keywords, n, span, &r) || r.x.kind == VALUE_ERROR)
+    if (!bind_reduction(s, op, given, keywords, n, span, &r) || !may_collect(s, op, &r.x, span))
         return value_error();
-    if (!value_is_numeric(&r.x)) {
-        sema_error(s, AX_type_mismatch, span, "`%s` takes an array, not %s", op_table[op].name,
-                   value_words(s, &r.x));
-        return value_error();
-    }
-    if ((s->n_loops || s->in_kernel) && op != OP_count && op != OP_iota) {
-        sema_error(s, AX_in_loop, span, "`%s` reduces an array; do so before the %s", op_table[op].name, s->in_kernel ? "kernel" : "loop");
-        return value_error();
-    }
     x = op == OP_count || op == OP_iota ? value_to_ir(s, &r.x) : operand(s, op, &r.x);
     if (!x || !find_axes(s, op, &r, s->ir->shapes.at[ir_at(s->ir, x)->shape].rank) ||
         !check_keepdims(s, &r.keepdims))

@@ -59,6 +59,14 @@ static const struct {
     {"sum(m, 1) + x, x", "LMM", 4, 3, 1},                  /* their extents may differ */
     {"s*sum(x) + max(x)", "L", 2, 1, 0},
     {"a = sum(m, 1); b = sum(m, 0); return a*2, b*2", "LC", 2, 2, 0},
+    {"cumsum(x*x + 1)", "S", 1, 1, 0}, /* what is scanned is computed on the way */
+    {"cumsum(m, 0), cumsum(m, 1)", "SS", 2, 2, 0},
+    {"c = cumsum(x); return c, c*2", "SM", 2, 2, 0}, /* an output is what the rest reads */
+    {"cumsum(x)/sum(x)", "SLM", 4, 3, 1},
+    {"sum(cumsum(m, 1), 1)", "SL", 2, 2, 1},
+    {"cummax(m, 1)[:, ::-1]", "SM", 2, 2, 1},
+    {"param m: float64[1, n]\ncumsum(m, 0)", "S", 1, 1, 0}, /* of one element each */
+    {"m - cumsum(m, 1)", "SM", 3, 2, 1},
     {"y[1:] - y[:-1]", "M", 2, 1, 0},
     {"a = y[1:] + y[:-1]; a[1:] + a[:-1]", "M", 3, 1, 0},             /* one view for either way to the middle */
     {"m[1:, 1:] + m[:, 1:][1:] + m[1:][:, 1:]", "M", 1, 1, 0},         /* the order of axes does not matter */
@@ -121,7 +129,7 @@ static const struct {
 
 static char letter(const struct loop_nest *n)
 {
-    return n->kind == NEST_MAP ? 'M' : n->kind == NEST_LANES ? 'L' : 'C';
+    return n->kind == NEST_MAP ? 'M' : n->kind == NEST_LANES ? 'L' : n->kind == NEST_SCAN ? 'S' : 'C';
 }
 
 static unsigned temporaries(const struct loop_plan *p)

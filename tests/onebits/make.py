@@ -49,6 +49,17 @@ def reductions():
                 line(f"{name}(v * 0.37 + 1.5)", v=dtype)
 
 
+def scans():
+    for name in ["cumsum", "cumprod", "cummax", "cummin"]:
+        for dtype in ("float64", "float32", "int32", "uint8", "bool"):
+            for form in ("(m)", "(m, 0)", "(m, 1)", "(v)"):
+                line(name + form, **{form[1]: dtype})
+    for text in ["sum(cumsum(v * v))", "cumsum(v) - v", "cumsum(float16(v))"]:
+        line(text, v="float64")
+    for text in ["cumsum(exp(m / 8), 1)[:, ::-1]", "c = cumsum(m, 1); return c, max(c, 1), cumprod(c / 64, 0)"]:
+        line(text, m="float32")
+
+
 def casts():
     for to in TYPES + ["float16", "bfloat16"]:
         for source in ("float64", "float32", "int64", "uint8", "bool"):
@@ -116,6 +127,7 @@ def generated(n):
 
 elementwise()
 reductions()
+scans()
 casts()
 for program, types in PROGRAMS:
     line(program, **types)

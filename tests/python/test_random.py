@@ -75,6 +75,12 @@ class Maker:
         out = tuple(1 if i in axes else e for i, e in enumerate(shape) if keep or i not in axes)
         return f"{name}({text}, axis={axes}, keepdims={keep})", out
 
+    def scan(self, text, shape):
+        name = str(self.rng.choice(["cumsum", "cumprod", "cummax", "cummin"]))
+        if not shape or self.rng.random() < 0.2:
+            return f"{name}({text})", (int(np.prod(shape)),)
+        return f"{name}({text}, {self.rng.integers(len(shape))})", shape
+
     def make(self, depth):
         if depth == 0:
             return self.leaf()
@@ -86,6 +92,8 @@ class Maker:
             return self.index(a, shape)
         if kind < 0.5:
             return self.reduce(a, shape)
+        if kind < 0.52:
+            return self.scan(a, shape)
         if kind < 0.55 and len(shape) > 1:
             return f"({a}).T", shape[::-1]
         b, other = self.make(depth - 1) if self.rng.random() < 0.5 else self.leaf()
