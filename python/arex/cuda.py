@@ -37,7 +37,7 @@ class Kernel:
         functools.update_wrapper(self, function)
         self.py_func, self._fast = function, bool(fastmath)
         self._translated, self._program, self._lock = Translator(function, kernel=True), None, threading.Lock()
-        self.source = self._translated.text
+        self.source = self._translated.program
         if not self._translated.stored:
             fail("AX0216", f"the kernel {function.__name__} stores to none of its arguments")
 

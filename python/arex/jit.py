@@ -13,19 +13,20 @@ _KNOWN = {"nopython", "fastmath", "parallel", "cache", "nogil", "target", "inlin
 class Compiled:
     """A Python function and its program, compiled for each new combination of dtypes and ranks. py_func: the function."""
 
-    def __init__(self, function, target="cpu", fastmath=False):
+    def __init__(self, function, target="cpu", fastmath=False, mapped=False):
         functools.update_wrapper(self, function)
         self.py_func, self._options = function, {"target": target, "fast": bool(fastmath), "name": function.__name__}
         self._signature, self._lock = inspect.signature(function), threading.Lock()
         self._plain = all(p.default is p.empty for p in self._signature.parameters.values())
         self._program, self._order, self._in_order = None, None, False
         self._translated = translated = Translator(function, fills=True)
-        self.source = translated.text if translated.kernel else self._called(translated)
+        self._grown = () if mapped else tuple(translated.parameters.index(name) for name in translated.grown)
+        self.source = translated.program if translated.kernel else self._called(translated)
 
     @staticmethod
     def _called(t):
         formals = ", ".join([t.local(p) for p in t.parameters] + list(t.captured))
-        return f"{t.text}\n{t.name}({formals})"
+        return f"{t.program}\n{t.name}({formals})"
 
     def __reduce__(self):
         return self.__qualname__  # as functions pickle: by the name under which a module has it
@@ -60,8 +61,19 @@ class Compiled:
             args += tuple(eval(path, found) if "." in path else found.get(path, value) for path, value in outer.values())
         return args
 
+    def _refuse_growth(self, args, named):
+        """`x += 1` gives a number another name's value, but changes the caller's array: what is asked for shows only here."""
+        values = self._values(args, named)
+        for i in self._grown:
+            if getattr(values[i], "shape", ()) != ():
+                name = self._translated.parameters[i]
+                fail("AX0217", f"{self.__name__} would change its argument `{name}` in place, which is an array: write {name} = {name} + ..., or store to "
+                     f"elements {name}[i]")
+
     def __call__(self, *args, **named):
         program = self._program or self._ready()
+        if self._grown:
+            self._refuse_growth(args, named)
         order = self._order
         if order is not None and not named and len(args) == len(self._translated.parameters):
             return program(*args) if self._in_order else program(*[args[i] for i in order])
@@ -105,7 +117,7 @@ njit = jit
 @_decorator
 def vectorize(function, target="cpu", fastmath=False):
     """A function of numbers that is mapped over arrays, which broadcast."""
-    return Compiled(function, "cpu" if target == "parallel" else target, fastmath)
+    return Compiled(function, "cpu" if target == "parallel" else target, fastmath, mapped=True)
 
 
 prange = range

@@ -20,12 +20,13 @@ BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv:
           ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>"}
 UNARY = {ast.UAdd: "+", ast.USub: "-", ast.Invert: "~", ast.Not: "not "}
 COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
-# words of the language that are names in Python
-RESERVED = {"kernel", "param", "newaxis", "lambda"}
 # Python's and NumPy's names of what the language calls otherwise
 CALLS = {"abs": "abs", "len": "len", "int": "int64", "float": "float64", "pow": "pow", "fabs": "abs", "sum": "sum", "float_": "float64", "double": "float64"}
 CONSTANTS = {"pi": "pi", "e": "e", "inf": "inf", "nan": "nan", "tau": "(2.0*pi)"}
 CUDA_CALLS = {"grid", "gridsize", "syncthreads", "shared.array", "atomic.add", "atomic.sub", "atomic.min", "atomic.max", "atomic.cas", "atomic.compare_and_swap"}
+# words of the language that are names in Python
+RESERVED = {"kernel", "param", "newaxis", "lambda", "pi", "e", "inf", "nan"}
+OUTER = "outer_"  # what parameters for outer scalars begin with
 CONTROL = (ast.If, ast.For, ast.While)
 
 
@@ -73,20 +74,27 @@ class Source:
 
 class Translator:
     """One function to `def` or `kernel`. captured: outer scalars that it reads, which become parameters. fills: a function that
-    stores to its arguments is a kernel, of one thread; it may end by returning some of them (returned)."""
+    stores to its arguments is a kernel, of one thread; it may end by returning some of them (returned). helpers: functions that it
+    calls, by their function objects, shared by all of one program. grown: array parameters that it may not be given, because
+    `x += ...` changes NumPy's arrays in place."""
 
-    def __init__(self, function, kernel=False, fills=False):
+    def __init__(self, function, kernel=False, fills=False, helpers=None):
         self.source, self.returned = Source(function), []
-        self.name = function.__name__ if function.__name__ != "<lambda>" else "f"
-        self.captured, self.helpers, self.lines = {}, {}, []
         self.known = False  # in what must be known when compiling: outer numbers are written down there
         self.ops, self.aliases, self.types = _list("ops"), _list("aliases"), _list("types")
+        self.captured, self.helpers, self.lines, self.is_helper = {}, {} if helpers is None else helpers, [], helpers is not None
+        self.name = self._function_name(function)
         node = self.source.node
         args = node.args
         if args.vararg or args.kwarg or args.kwonlyargs or args.posonlyargs:
             self.fail(node, "*args, **kwargs and keyword-only parameters")
         self.parameters = [a.arg for a in args.args]
         self.locals = set(self.parameters) | {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        self.written = self._written()
+        self.by_element = any(isinstance(n, CONTROL) for n in ast.walk(node))
+        self.grown = [] if self.by_element else [n.target.id for n in ast.walk(node) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
+                                                 and n.target.id in self.parameters]
+        self.counters = 0
         self.stored = self._stored(node)
         self.kernel, self.fills = kernel or (fills and bool(self.stored)), fills
         if isinstance(node, ast.Lambda):
@@ -98,27 +106,68 @@ class Translator:
         line = self.source.first + getattr(node, "lineno", 1) - 1
         raise TranslationError(f"{self.source.file}:{line}: in {self.name}: {what} cannot be translated", "AX0217")
 
+    @staticmethod
+    def base(node):
+        """The name of the array of m[i][j]."""
+        while isinstance(node, ast.Subscript):
+            node = node.value
+        return node.id if isinstance(node, ast.Name) else None
+
     def _stored(self, node):
         """Parameters that elements are stored to."""
-        found = {n.value.id for n in ast.walk(node) if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store) and isinstance(n.value, ast.Name)}
+        found = {self.base(n) for n in ast.walk(node) if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)}
         for call in ast.walk(node):
             if isinstance(call, ast.Call) and self.is_atomic(call.func) and call.args and isinstance(call.args[0], ast.Name):
                 found.add(call.args[0].id)
         return [p for p in self.parameters if p in found]
 
+    def formals(self):
+        """Parameters, and of a function that others call their defaults."""
+        given = self.source.function.__defaults__ or ()
+        first = len(self.parameters) - len(given)
+        defaults = {p: f"={v!r}" for p, v in zip(self.parameters[first:], given) if type(v) in (bool, int, float) and math.isfinite(v)}
+        return [self.local(p) + (defaults.get(p, "") if self.is_helper else "") for p in self.parameters]
+
     @property
     def text(self):
-        """The program's functions: those that it calls first, then itself."""
+        """The function alone."""
         word = "kernel" if self.kernel else "def"
-        formals = ", ".join([self.local(p) for p in self.parameters] + list(self.captured))
-        own = "\n".join([f"{word} {self.name}({formals}) {{"] + self.lines + ["}"])
-        return "\n".join([t.text for t in self.helpers.values()] + [own])
+        formals = ", ".join(self.formals() + list(self.captured))
+        return "\n".join([f"{word} {self.name}({formals}) {{"] + self.lines + ["}"])
+
+    @property
+    def program(self):
+        """With the functions that it calls."""
+        return "\n".join([t.text for t in self.helpers.values()] + [self.text])
 
     # ---- names ----
 
-    @staticmethod
-    def local(name):
-        return name + "_" if name in RESERVED else name
+    def _function_name(self, function):
+        """A name that no function of the language has, nor another of this program."""
+        name = function.__name__ if function.__name__ != "<lambda>" else "f"
+        others = {t.name for t in self.helpers.values()}
+        while name in RESERVED or name in self.ops or name in self.aliases or name in self.types or name in others:
+            name += "_"
+        return name
+
+    def _written(self):
+        """Local names as they are written: words of the language get another ending."""
+        written = {}
+        for name in sorted(self.locals):
+            text = name
+            while text in RESERVED or text in self.types or text.startswith(OUTER) or (text != name and text in self.locals):
+                text = "_" + text if text.startswith(OUTER) else text + "_"
+            written[name] = text
+        return written
+
+    def local(self, name):
+        return self.written.get(name, name)
+
+    def fresh(self, what):
+        """A name that nothing else has."""
+        self.counters += 1
+        name = f"{what}_{self.counters}"
+        return name if name not in self.locals else self.fresh(what)
 
     def outer(self, node):
         """What a name or attribute outside of the function stands for, or None."""
@@ -153,7 +202,7 @@ class Translator:
         """An outer scalar is an argument, so that a new value needs no new program."""
         if self.known:
             return repr(value.item() if isinstance(value, np.generic) else value)
-        name = "outer_" + (node.id if isinstance(node, ast.Name) else ast.unparse(node).replace(".", "_"))
+        name = OUTER + (node.id if isinstance(node, ast.Name) else ast.unparse(node).replace(".", "_"))
         self.captured[name] = (node.id if isinstance(node, ast.Name) else ast.unparse(node), value)
         return name
 
@@ -174,7 +223,7 @@ class Translator:
             return self.local(node.id)
         if isinstance(node, ast.Tuple) and all(isinstance(n, ast.Name) for n in node.elts):
             return ", ".join(self.local(n.id) for n in node.elts)
-        if isinstance(node, ast.Subscript) and self.kernel and isinstance(node.value, ast.Name):
+        if isinstance(node, ast.Subscript) and self.kernel and isinstance(self.element(node)[0], ast.Name):
             return self.expr(node)
         self.fail(node, f"assignment to {ast.unparse(node)} (arrays are made outside, and passed in)" if isinstance(node, ast.Subscript) else
                   f"assignment to {ast.unparse(node)}")
@@ -185,9 +234,7 @@ class Translator:
         if isinstance(s, ast.Pass):
             return
         if isinstance(s, ast.Assign):
-            if len(s.targets) != 1:
-                self.fail(s, "a = b = value")
-            self.say(depth, f"{self.target(s.targets[0])} = {self.values(s.value)}")
+            self.assign(s, depth)
         elif isinstance(s, ast.AnnAssign) and s.value is not None:
             self.say(depth, f"{self.target(s.target)} = {self.values(s.value)}")
         elif isinstance(s, ast.AugAssign):
@@ -201,7 +248,7 @@ class Translator:
         elif isinstance(s, ast.While):
             self.loop(s, f"while {self.expr(s.test)}", depth)
         elif isinstance(s, ast.For):
-            self.loop(s, f"for {self.target(s.target)} in {self.range(s.iter)}", depth)
+            self.count(s, depth)
         elif isinstance(s, (ast.Break, ast.Continue)):
             self.say(depth, "break" if isinstance(s, ast.Break) else "continue")
         elif isinstance(s, ast.Expr) and isinstance(s.value, ast.Call) and (self.is_atomic(s.value.func) or self.cuda_name(s.value.func) == "syncthreads"):
@@ -210,6 +257,23 @@ class Translator:
             self.fail(s, {"With": "`with`", "Try": "`try`", "Raise": "`raise`", "Assert": "`assert`", "Import": "`import`", "Global": "`global`",
                           "FunctionDef": "a function inside of a function", "Delete": "`del`", "Expr": "an expression whose value is not used"}.get(
                               type(s).__name__, f"a {type(s).__name__} statement"))
+
+    def assign(self, s, depth):
+        stores = any(isinstance(n, ast.Subscript) for t in s.targets for n in ast.walk(t) if isinstance(getattr(n, "ctx", None), ast.Store))
+        tuples = isinstance(s.targets[0], ast.Tuple) and stores
+        if len(s.targets) == 1 and not tuples:
+            self.say(depth, f"{self.target(s.targets[0])} = {self.values(s.value)}")
+            return
+        # a value for several targets is computed once; elements that trade places are all read before one is written
+        if tuples and len(s.targets) == 1:
+            targets = s.targets[0].elts
+            names = [self.fresh("value") for _ in targets]
+            self.say(depth, f"{', '.join(names)} = {self.values(s.value)}")
+        else:
+            targets, names = s.targets, [self.fresh("value")] * len(s.targets)
+            self.say(depth, f"{names[0]} = {self.expr(s.value)}")
+        for target, name in zip(targets, names):
+            self.say(depth, f"{self.target(target)} = {name}")
 
     def give(self, s, depth):
         if not self.kernel:
@@ -232,12 +296,39 @@ class Translator:
             self.block(s.orelse, depth + 1)
         self.say(depth, "}")
 
-    def loop(self, s, head, depth):
+    def loop(self, s, head, depth, first=None):
         if s.orelse:
             self.fail(s.orelse[0], "`else` after a loop")
         self.say(depth, head + " {")
+        if first:
+            self.say(depth + 1, first)
         self.block(s.body, depth + 1)
         self.say(depth, "}")
+
+    def count(self, s, depth):
+        """A `for`. In the language its variable ends with the loop; where it is read elsewhere, it is another name's value."""
+        if not isinstance(s.target, ast.Name):
+            self.fail(s, f"a loop over {ast.unparse(s.target)}")
+        name, within = s.target.id, set()
+        for loop in ast.walk(self.source.node):
+            if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name) and loop.target.id == name:
+                inside = [id(n) for b in loop.body for n in ast.walk(b)]
+                if any(id(n) in inside for n in [s]) and loop is not s:
+                    self.fail(s, f"a loop over {name} inside of one over {name}")
+                within.update(inside)
+        reads = [n for n in ast.walk(self.source.node) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load) and id(n) not in within]
+        if not any(self.seen_after(n, s) for n in reads):
+            self.loop(s, f"for {self.local(name)} in {self.range(s.iter)}", depth)
+            return
+        counter = self.fresh("count")
+        self.loop(s, f"for {counter} in {self.range(s.iter)}", depth, first=f"{self.local(name)} = {counter}")
+
+    def seen_after(self, node, loop):
+        """May this node be reached once the loop has ended? It stands below it, or both are in another loop."""
+        if (node.lineno, node.col_offset) > (loop.end_lineno, loop.end_col_offset):
+            return True
+        around = [n for n in ast.walk(self.source.node) if isinstance(n, (ast.For, ast.While)) and n is not loop and any(m is loop for m in ast.walk(n))]
+        return any(m is node for n in around for m in ast.walk(n))
 
     def range(self, node):
         if isinstance(node, ast.Call):
@@ -250,6 +341,8 @@ class Translator:
 
     def values(self, node):
         if isinstance(node, ast.Tuple):
+            if len(node.elts) < 2:
+                self.fail(node, f"a tuple of {len(node.elts)}")
             return ", ".join(self.expr(e) for e in node.elts)
         return self.expr(node)
 
@@ -298,7 +391,17 @@ class Translator:
     def x_Subscript(self, node):
         if isinstance(node.value, ast.Attribute) and node.value.attr == "shape" and self.outer(node.value) is None:
             return f"shape({self.expr(node.value.value)}, {self.expr(node.slice)})"
-        return f"{self.expr(node.value)}[{self.index(node.slice)}]"
+        base, indices = self.element(node)
+        return f"{self.expr(base)}[{', '.join(self.index(i) for i in indices)}]"
+
+    def element(self, node):
+        """m[i][j] is m[i, j] where every index is a number: in kernels and in functions by element."""
+        indices = [node.slice]
+        while (self.kernel or self.by_element) and isinstance(node.value, ast.Subscript) and not any(
+                isinstance(n, ast.Slice) for n in ast.walk(node.value.slice)) and not isinstance(node.value.value, ast.Attribute):
+            node = node.value
+            indices.insert(0, node.slice)
+        return node.value, indices
 
     def index(self, node):
         if isinstance(node, ast.Tuple):
@@ -339,13 +442,15 @@ class Translator:
         cuda = self.cuda_name(node.func)
         if cuda:
             return self.cuda_call(node, cuda)
-        value, keywords = self.outer(node.func), [f"{k.arg}={self.expr(k.value)}" for k in node.keywords if k.arg]
+        value = self.outer(node.func)
         if any(k.arg is None for k in node.keywords) or any(isinstance(a, ast.Starred) for a in node.args):
             self.fail(node, "* and ** in a call")
         args = [self.expr(a) for a in node.args]
-        helper = getattr(value, "py_func", None)
-        if helper is not None:
-            return f"{self.helper(node, helper)}({', '.join(args + keywords)})"
+        function = getattr(value, "py_func", None)
+        if function is not None:
+            helper = self.helper(node, function)
+            return f"{helper.name}({', '.join(args + [f'{helper.local(k.arg)}={self.expr(k.value)}' for k in node.keywords])})"
+        keywords = [f"{k.arg}={self.expr(k.value)}" for k in node.keywords]
         name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if isinstance(node.func, ast.Attribute) and self.outer(node.func.value) is None:  # x.sum(axis=0)
             args, value = [self.expr(node.func.value)] + args, np
@@ -357,6 +462,12 @@ class Translator:
             for a in args[1:]:
                 text = f"{name}imum({text}, {a})"
             return text
+        if value is builtins.sum:
+            if len(args) != 1 or keywords:
+                self.fail(node, "sum with a start")
+            return f"sum({args[0]}, axis=0)"
+        if name in ("min", "max", "amin", "amax") and len(args) == 2:  # NumPy's second is the axis
+            args[1] = "axis=" + args[1]
         if value is builtins.round and len(args) == 1:
             return f"int64(rint({args[0]}))"
         if value is builtins.bool and len(args) == 1:
@@ -371,14 +482,14 @@ class Translator:
         return f"{known}({', '.join(args + keywords)})"
 
     def helper(self, node, function):
-        name = function.__name__
         if function is self.source.function:
             self.fail(node, "a call of itself")
-        if name not in self.helpers:
-            self.helpers[name] = Translator(function)
-            if self.helpers[name].captured:
-                self.fail(node, f"a call of {name}, which reads names from around it")
-        return name
+        if function not in self.helpers:
+            helper = Translator(function, helpers=self.helpers)  # those that it calls come before it
+            if helper.captured:
+                self.fail(node, f"a call of {function.__name__}, which reads names from around it")
+            self.helpers[function] = helper
+        return self.helpers[function]
 
     def type_name(self, node):
         """A type as NumPy, Numba, this package or a text names it."""
