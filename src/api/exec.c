@@ -260,7 +260,7 @@ static void find_geometry(struct run *r)
     for (uint32_t i = 0; i < p->nests.n; i++) {
         struct geometry *geo = &r->geometry[i];
         geo->access = next;
-        geometry_of(geo, p, &p->nests.at[i], r->dims, r->arguments, r->buffers, r->code->cache_bytes, (uint64_t)(uintptr_t)r->faults_on_device);
+        geometry_of(geo, p, &p->nests.at[i], r->dims, r->arguments, r->buffers, is_gpu(r), r->code->cache_bytes, (uint64_t)(uintptr_t)r->faults_on_device);
         next += geo->n;
     }
     choose_rows(r);
@@ -474,20 +474,16 @@ static void shape_blocks(const struct geometry *geo, struct device_launch *l)
     l->grain = up(4096, threads);
 }
 
-/* What CUDA sets a launch (CUDA C++ Programming Guide, Compute Capabilities), on all devices alike. */
+/* The same on all devices. */
 static bool blocks_fit(const struct geometry *geo, struct diags *diags)
 {
-    static const int64_t most[] = {INT32_MAX, 65535, 65535};
-    static const int64_t most_threads = 64; /* along z */
-    unsigned rank = geo->nest->rank;
-    for (unsigned a = 0; a < rank; a++)
-        if (geo->extent[rank - 1 - a] / geo->block[rank - 1 - a] > most[a]) {
-            diag_add(diags, AX_usage, (struct span){0, 0}, "a kernel with shared arrays or syncthreads is launched over at most %lld blocks along %c", (long long)most[a], "xyz"[a]);
-            return false;
-        }
-    if (geo->block[0] <= most_threads)
+    unsigned axis;
+    if (geometry_blocks_fit(geo, &axis))
         return true;
-    diag_add(diags, AX_usage, (struct span){0, 0}, "a kernel with shared arrays or syncthreads has at most %lld threads of a block along z", (long long)most_threads);
+    if (axis < 3)
+        diag_add(diags, AX_usage, (struct span){0, 0}, "a kernel with shared arrays or syncthreads is launched over at most %s blocks along %c", axis ? "65535" : "2^31 - 1", "xyz"[axis]);
+    else
+        diag_add(diags, AX_usage, (struct span){0, 0}, "a kernel with shared arrays or syncthreads has at most 64 threads of a block along z");
     return false;
 }
 
@@ -498,7 +494,7 @@ static void shape_main(const struct ir *ir, const struct geometry *geo, struct d
     int64_t inner = geo->extent[n->n_kept - 1], rows = inner ? geo->kept / inner : 0;
     switch (n->kind) {
     case NEST_MAP:
-        if (n->blocks) {
+        if (n->blocks || (geo->flags & VARIANT_BLOCKS)) {
             shape_blocks(geo, l);
             break;
         }

@@ -194,8 +194,30 @@ static int64_t stored_bytes(const struct geometry *geo)
     return bytes;
 }
 
+bool geometry_blocks_fit(const struct geometry *geo, unsigned *axis)
+{
+    static const int64_t most[] = {INT32_MAX, 65535, 65535};
+    static const int64_t most_deep = 64;
+    unsigned rank = geo->nest->rank;
+    for (*axis = 0; *axis < rank && *axis < 3; ++*axis)
+        if (geo->extent[rank - 1 - *axis] / geo->block[rank - 1 - *axis] > most[*axis])
+            return false;
+    return geo->block[0] <= most_deep;
+}
+
+/* A kernel whose threads go alone is faster in the blocks that were asked for, unless they leave most of a warp idle. */
+static bool goes_in_blocks(const struct geometry *geo)
+{
+    const int64_t least = 32, most = 256; /* threads of a block; what code of a MAP is made for */
+    int64_t threads = 1;
+    unsigned axis;
+    for (unsigned d = 0; geo->nest->updates && d < geo->nest->rank; d++)
+        threads *= geo->block[d];
+    return geo->nest->updates && !geo->nest->blocks && threads >= least && threads <= most && geometry_blocks_fit(geo, &axis);
+}
+
 void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struct loop_nest *nest, const int64_t *dim_values,
-                 const struct geometry_array *arguments, const struct geometry_array *buffers, int64_t cache_bytes, uint64_t nowhere)
+                 const struct geometry_array *arguments, const struct geometry_array *buffers, bool gpu, int64_t cache_bytes, uint64_t nowhere)
 {
     geo->nest = nest;
     geo->n = geometry_accesses(nest);
@@ -209,17 +231,17 @@ void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struc
     geo->length = product(geo->extent, nest->n_kept, nest->rank);
     int64_t block = nest->kind == NEST_COLUMNS ? TREE_CHUNK : TREE_BLOCK;
     geo->blocks = geo->length > block ? (geo->length + block - 1) / block : 1;
-    for (unsigned d = 0; nest->blocks && d < nest->rank; d++)
+    for (unsigned d = 0; nest->updates && d < nest->rank; d++)
         geo->block[d] = dim_values[nest->block[d]];
+    geo->flags = gpu && goes_in_blocks(geo) ? VARIANT_BLOCKS : 0;
     if (nest->kind == NEST_MAP)
         sort_dims(geo);
-    if (!nest->blocks && geo->kept > 0 && geo->length > 0) {
+    if (!nest->blocks && !geo->flags && geo->kept > 0 && geo->length > 0) {
         merge(geo, 0, nest->n_kept);
         if (nest->kind != NEST_MAP)
             merge(geo, nest->n_kept, nest->rank);
     }
     keep_unit_stride(geo, loop_inner(nest));
-    geo->flags = 0;
     if (nest->kind == NEST_LANES && product(geo->extent, nest->n_kept, nest->rank - 1u) == 1)
         geo->flags |= VARIANT_FLAT;
     if (nest->kind == NEST_MAP && cache_bytes > 0 && stored_bytes(geo) > cache_bytes)
@@ -272,7 +294,7 @@ void geometry_slots(const struct geometry *geo, int64_t *slots)
     slots[s.length] = geo->length;
     slots[s.blocks] = geo->blocks;
     slots[s.kept] = geo->kept;
-    for (unsigned d = 0; geo->nest->blocks && d < geo->nest->rank; d++)
+    for (unsigned d = 0; geo->nest->updates && d < geo->nest->rank; d++)
         slots[s.block + d] = geo->block[d];
     uint32_t at = s.main_loads;
     for (uint32_t i = 0; i < geo->n; i++) {

@@ -17,7 +17,7 @@ struct geometry {
     const struct loop_nest *nest;
     int64_t extent[LOOP_MAX_RANK]; /* merged: extents of 1 in front of the kept and of the reduced dims */
     int64_t kept, length, blocks;
-    int64_t block[LOOP_MAX_RANK]; /* of a kernel in blocks: extents of a block of threads */
+    int64_t block[LOOP_MAX_RANK]; /* of a kernel: extents of a block of threads */
     uint32_t n; /* accesses: main loads, main stores, epilogue loads, epilogue stores */
     struct geometry_access *access;
     uint8_t flags;
@@ -34,7 +34,9 @@ struct geometry_array {
  * last cache of a CPU, above which stores bypass it; 0 for never. nowhere: 16 bytes where the
  * program runs, that stand in for arrays of no elements. */
 void geometry_of(struct geometry *geo, const struct loop_plan *plan, const struct loop_nest *nest, const int64_t *dim_values,
-                 const struct geometry_array *arguments, const struct geometry_array *buffers, int64_t cache_bytes, uint64_t nowhere);
+                 const struct geometry_array *arguments, const struct geometry_array *buffers, bool gpu, int64_t cache_bytes, uint64_t nowhere);
+/* What CUDA sets a launch (CUDA C++ Programming Guide, Compute Capabilities); else the axis, x first, or 3: a block that is too deep. */
+bool geometry_blocks_fit(const struct geometry *geo, unsigned *axis);
 uint32_t geometry_accesses(const struct loop_nest *nest);
 void geometry_classes(const struct geometry *geo, bool gpu, uint8_t *classes);
 /* How nests are done row by row: blocks of threads on a GPU, or work for the CPU's threads. */

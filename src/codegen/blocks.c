@@ -1,5 +1,5 @@
 /*
- * Kernels whose threads share memory or wait for each other: a MAP nest walked block by block.
+ * Kernels whose threads share memory or wait for each other: a MAP nest walked block by block. On a GPU others too, where that is faster.
  *
  * On a GPU a block is a block, shared arrays are shared memory, and a barrier is one. On the CPU a worker takes one block
  * after another and runs its threads in turns, as MCUDA does (Stratton, Stone, Hwu 2008): the body is cut into segments at
@@ -33,7 +33,7 @@ struct blocks {
     ir_id *goes_on; /* conditions that hold where the builder is: those of the loops around it */
     uint32_t n_goes_on, now;
     val threads, thread_of_block; /* of a block; the one at hand */
-    val block[LOOP_MAX_RANK], thread[LOOP_MAX_RANK];
+    val block[LOOP_MAX_RANK], thread[LOOP_MAX_RANK], index[LOOP_MAX_RANK];
     uint64_t bytes; /* of what is kept, for the largest block */
 };
 
@@ -222,16 +222,15 @@ static void threads_begin(struct blocks *k, struct loop *loops)
     struct gen *g = k->g;
     struct ll *l = &g->l;
     unsigned rank = g->nest->rank;
-    val index[LOOP_MAX_RANK];
     k->thread_of_block = ll_i64(l, 0);
     for (unsigned d = 0; d < rank; d++) {
         loops[d] = gen_loop(g, ll_i64(l, 0), block_extent(g, d));
         k->thread[d] = loops[d].i;
         k->thread_of_block = ll_add(l, ll_mul(l, k->thread_of_block, block_extent(g, d)), loops[d].i);
-        index[d] = ll_add(l, ll_mul(l, k->block[d], block_extent(g, d)), loops[d].i);
+        k->index[d] = ll_add(l, ll_mul(l, k->block[d], block_extent(g, d)), loops[d].i);
     }
-    body_rows_at(g, &k->body, index, 0, k->body.inner, true);
-    body_lane_loads(g, &k->body, &(struct where){.inner = index[k->body.inner]}, 1);
+    body_rows_at(g, &k->body, k->index, 0, k->body.inner, true);
+    body_lane_loads(g, &k->body, &(struct where){.inner = k->index[k->body.inner]}, 1);
     for (uint32_t i = 0; i < k->n_goes_on; i++)
         body_set(&k->body, k->goes_on[i], LEVEL_LANE, LLVMConstInt(l->i1, 1, 0), NULL);
 }
@@ -455,18 +454,29 @@ static bool has_shared(const struct gen *g, const struct body *b)
 
 /* ---- the whole ---- */
 
+bool blocks_kept(const struct gen *g)
+{
+    return g->nest->blocks || (g->gpu && (g->variant->flags & VARIANT_BLOCKS));
+}
+
+/* Not negative, and the code generator knows: indices that cannot be need no wrapping. */
+static val grown(struct ll *l, val a, val by, val plus)
+{
+    return LLVMBuildNSWAdd(l->b, LLVMBuildNSWMul(l->b, a, by, ""), plus, "");
+}
+
 static void blocks_gpu(struct blocks *k)
 {
     struct gen *g = k->g;
     struct ll *l = &g->l;
     unsigned rank = g->nest->rank;
-    val index[LOOP_MAX_RANK], thread = ll_i64(l, 0), threads = ll_i64(l, 1);
+    val thread = ll_i64(l, 0), threads = ll_i64(l, 1);
     for (unsigned d = 0; d < rank; d++) {
         enum axis a = (enum axis)(rank - 1 - d);
         val size = gpu_block_size(g, a);
         k->thread[d] = gpu_thread(g, a);
         k->block[d] = gpu_block(g, a);
-        index[d] = ll_add(l, ll_mul(l, k->block[d], size), k->thread[d]);
+        k->index[d] = grown(l, k->block[d], size, k->thread[d]);
         thread = ll_add(l, ll_mul(l, thread, size), k->thread[d]);
         threads = ll_mul(l, threads, size);
     }
@@ -474,8 +484,8 @@ static void blocks_gpu(struct blocks *k)
         clear_shared(g, &k->body, thread, threads);
         gpu_barrier(g);
     }
-    body_rows_at(g, &k->body, index, 0, k->body.inner, true);
-    body_lanes(g, &k->body, &(struct where){.inner = index[k->body.inner]}, 1);
+    body_rows_at(g, &k->body, k->index, 0, k->body.inner, true);
+    body_lanes(g, &k->body, &(struct where){.inner = k->index[k->body.inner]}, 1);
 }
 
 static void count_threads(struct blocks *k)
@@ -526,6 +536,7 @@ void blocks_emit(struct gen *g, unsigned index)
     body_plan_levels(g, &k.body);
     k.body.thread = k.thread;
     k.body.block = k.block;
+    k.body.index = k.index;
     gen_begin(g, index, "main");
     make_shared(g, &k.body);
     body_uniform(g, &k.body);

@@ -48,13 +48,28 @@ static enum level level_of_class(struct gen *g, enum loop_class c)
     case CLASS_UNIFORM:
         return LEVEL_UNIFORM;
     case CLASS_ROW:
-        if (g->nest->blocks) /* there are no rows, only threads */
+        if (blocks_kept(g)) /* there are no rows, only threads */
             return LEVEL_LANE;
         /* a reduced sequence that runs over several rows meets new rows inside a vector */
         return g->nest->kind == NEST_LANES && !(g->variant->flags & VARIANT_FLAT) ? LEVEL_LANE : LEVEL_ROW;
     default:
         return LEVEL_LANE;
     }
+}
+
+/* The place of a thread along one axis of its launch is its index there. */
+static bool is_index(struct gen *g, const struct view *v)
+{
+    uint64_t axes = ir_at(g->ir, v->access->value)->attr;
+    return blocks_kept(g) && v->access->source == SOURCE_PLACE && !v->access->view && !v->access->layout && (axes & (axes - 1)) == 0;
+}
+
+static val thread_index(struct gen *g, const struct body *b, const struct view *v)
+{
+    unsigned axis = 0;
+    while (!(ir_at(g->ir, v->access->value)->attr >> axis & 1))
+        axis++;
+    return b->index[axis];
 }
 
 /* Threads and blocks know where they are: nothing is divided. */
@@ -67,7 +82,7 @@ static bool stands(struct gen *g, ir_id id)
 void body_plan_levels(struct gen *g, struct body *b)
 {
     for (uint32_t i = 0; i < b->n_loads; i++)
-        b->level[b->loads[i].access->value] = level_of_class(g, b->loads[i].cls);
+        b->level[b->loads[i].access->value] = is_index(g, &b->loads[i]) ? LEVEL_LANE : level_of_class(g, b->loads[i].cls);
     for (uint32_t i = 0; i < b->source->order.n; i++) {
         ir_id id = b->source->order.at[i];
         const struct ir_node *n = ir_at(g->ir, id);
@@ -75,7 +90,7 @@ void body_plan_levels(struct gen *g, struct body *b)
         for (unsigned k = 0; k < n->n_args; k++)
             if (b->level[id] < b->level[n->args[k]])
                 b->level[id] = b->level[n->args[k]];
-        if (n->op == OP_update || n->op == OP_barrier || (n->op == OP_gather && n->attr) || (g->nest->blocks && stands(g, id))) /* each thread its own, in their order */
+        if (n->op == OP_update || n->op == OP_barrier || (n->op == OP_gather && n->attr) || (blocks_kept(g) && stands(g, id))) /* each thread its own, in their order */
             b->level[id] = LEVEL_LANE;
         if (n->op == OP_loop)
             loop_raise_levels(g, b, id);
@@ -376,7 +391,7 @@ static void emit_prim(struct gen *g, struct body *b, ir_id id, enum level level)
 static bool emit_standing(struct gen *g, struct body *b, ir_id id, enum level level)
 {
     unsigned axis;
-    enum ir_standing where = g->nest->blocks ? ir_stands(g->ir, id, &axis) : STANDS_NOT;
+    enum ir_standing where = blocks_kept(g) ? ir_stands(g->ir, id, &axis) : STANDS_NOT;
     if (where != STANDS_NOT)
         body_set(b, id, level, where == STANDS_THREAD ? b->thread[axis] : b->block[axis], NULL);
     return where != STANDS_NOT;
@@ -541,7 +556,7 @@ static void load_lanes(struct gen *g, struct body *b, const struct where *at, un
 {
     for (uint32_t i = 0; i < b->n_loads; i++)
         if (b->level[b->loads[i].access->value] == LEVEL_LANE)
-            b->lane[b->loads[i].access->value] = load_vector(g, b, &b->loads[i], at, w);
+            b->lane[b->loads[i].access->value] = is_index(g, &b->loads[i]) ? thread_index(g, b, &b->loads[i]) : load_vector(g, b, &b->loads[i], at, w);
 }
 
 void body_lane_loads(struct gen *g, struct body *b, const struct where *at, unsigned w)

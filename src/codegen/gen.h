@@ -34,7 +34,7 @@ struct body {
     val *lane_fault;
     unsigned w;       /* the current width */
     val *shared;      /* per OP_shared node: where the block's array is (blocks.c) */
-    const val *thread, *block; /* of a kernel in blocks: indices of the thread and of its block, per dim */
+    const val *thread, *block, *index; /* of a kernel in blocks: indices of the thread in its block, of the block, of the thread among all; per dim */
 };
 
 struct gen {
@@ -197,6 +197,7 @@ void scan_emit(struct gen *g, unsigned index);
 void rows_emit(struct gen *g, const struct loop_rows *rows);
 
 /* ---- blocks.c: kernels whose threads share memory or wait for each other ---- */
+bool blocks_kept(const struct gen *g); /* are the nest's threads in blocks? */
 void blocks_emit(struct gen *g, unsigned index);
 
 /* ---- gpu.c ---- */

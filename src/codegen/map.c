@@ -187,7 +187,7 @@ static void map_gpu(struct map *m)
 
 void map_emit(struct gen *g, unsigned index)
 {
-    if (g->nest->blocks) {
+    if (blocks_kept(g)) {
         blocks_emit(g, index);
         return;
     }

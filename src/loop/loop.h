@@ -57,7 +57,7 @@ struct loop_nest {
     VEC(struct loop_reduce) reduces;
     bool updates;   /* a kernel's: stores nothing, changes memory by OP_update */
     bool blocks;    /* and its threads share memory or wait for each other: dims are those of the launch, never merged */
-    uint32_t block[LOOP_MAX_RANK]; /* then: the dims of a block of threads */
+    uint32_t block[LOOP_MAX_RANK]; /* where it updates: the dims of a block of threads */
     uint32_t level; /* longest chain of reductions before it */
 };
 
@@ -118,6 +118,7 @@ enum loop_variant_flags {
     VARIANT_FLAT = 1,   /* LANES: the reduced dims merged into one */
     VARIANT_STREAM = 2, /* results are larger than the caches: stores that bypass them */
     VARIANT_ROWS = 4,   /* GPU: one of loop_rows that is one kernel */
+    VARIANT_BLOCKS = 8, /* GPU: a kernel's threads in the blocks that were asked for, though nothing but speed needs that */
 };
 
 /* One per nest. classes: main loads, main stores, epilogue loads, epilogue stores. */
@@ -149,7 +150,7 @@ struct loop_slots {
     uint32_t faults;   /* pointer to a uint32 that faults are or-ed into */
     uint32_t main_loads, main_stores;         /* 1 + rank slots each: pointer or value, byte strides */
     uint32_t epilogue_loads, epilogue_stores; /* 1 + n_kept slots each */
-    uint32_t block; /* rank slots where nest->blocks: extents of a block of threads */
+    uint32_t block; /* rank slots where nest->updates: extents of a block of threads */
     uint32_t count;
 };
 /* The dim that vectors run along: the last of all, or of the kept ones. */

@@ -22,7 +22,7 @@ struct loop_slots loop_slots(const struct loop_nest *nest)
     s.epilogue_loads = s.main_stores + nest->main.stores.n * (1u + nest->rank);
     s.epilogue_stores = s.epilogue_loads + nest->epilogue.loads.n * (1u + nest->n_kept);
     s.block = s.epilogue_stores + nest->epilogue.stores.n * (1u + nest->n_kept);
-    s.count = s.block + (nest->blocks ? nest->rank : 0);
+    s.count = s.block + (nest->updates ? nest->rank : 0);
     return s;
 }
 
@@ -87,7 +87,7 @@ struct loop_variant *loop_default_variants(struct arena *arena, const struct loo
     for (uint32_t i = 0; i < plan->nests.n; i++) {
         const struct loop_nest *n = &plan->nests.at[i];
         unsigned k = 0, total = n->main.loads.n + n->main.stores.n + n->epilogue.loads.n + n->epilogue.stores.n;
-        v[i].flags = VARIANT_FLAT;
+        v[i].flags = VARIANT_FLAT | (n->updates ? VARIANT_BLOCKS : 0);
         v[i].n_classes = total;
         v[i].classes = arena_array(arena, uint8_t, total + 1);
         for (uint32_t j = 0; j < n->main.loads.n; j++)

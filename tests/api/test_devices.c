@@ -14,6 +14,7 @@ static struct {
     void (*memory_limit)(size_t bytes);
     int (*live)(void);
     int (*launches)(void);
+    const void *(*last_launch)(void);
 } fake;
 
 enum { INVALID_VALUE = 1, NO_DEVICE = 100, NO_BINARY = 209, LAUNCH_FAILED = 719 };
@@ -44,6 +45,7 @@ static int open_fake(void **state)
     find_function("fake_memory_limit", &fake.memory_limit);
     find_function("fake_live", &fake.live);
     find_function("fake_launches", &fake.launches);
+    find_function("fake_last_launch", &fake.last_launch);
     return 0;
 }
 
@@ -271,6 +273,43 @@ static void test_rows_on_a_device(void **state)
     free(data);
 }
 
+/* Kernels go in the blocks that were asked for; those that need none, only where that is as fast as any. */
+static void test_blocks_on_a_device(void **state)
+{
+    static const char alone[] = "kernel f(x) { i = grid(1); if i < len(x) { x[i] = 1 } }";
+    static const char together[] = "kernel f(x) { s = shared(4, int32); syncthreads(); i = grid(1); if i < len(x) { x[i] = s[0] } }";
+    static const struct {
+        const char *source;
+        uint32_t grid[3], block[3];
+        unsigned seen[6]; /* by the driver */
+    } cases[] = {
+        {alone, {40, 1, 1}, {128, 1, 1}, {40, 1, 1, 128, 1, 1}}, {alone, {4, 3, 2}, {16, 4, 2}, {4, 3, 2, 16, 4, 2}}, {alone, {100, 1, 1}, {3, 1, 1}, {2, 1, 1, 256, 1, 1}},
+        {alone, {1, 1, 1}, {1024, 1, 1}, {4, 1, 1, 256, 1, 1}}, {alone, {1, 70000, 1}, {64, 1, 1}, {1, 17500, 1, 64, 4, 1}},
+        {together, {4, 3, 2}, {16, 4, 2}, {4, 3, 2, 16, 4, 2}}, {together, {100, 1, 1}, {3, 1, 1}, {100, 1, 1, 3, 1, 1}}, {together, {1, 1, 1}, {1024, 1, 1}, {1, 1, 1, 1024, 1, 1}},
+    };
+    double data[4] = {0};
+    arex_array x = vector(AREX_FLOAT64, data, 4);
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        arex_program *p;
+        arex_call_options o;
+        arex_diagnostics *d = NULL;
+        fake.reset();
+        context_over(fake.path, 0);
+        arex_call_options_init(&o);
+        o.target = AREX_TARGET_CUDA;
+        assert_int_equal(arex_program_new(context, cases[i].source, strlen(cases[i].source), NULL, NULL, &p, &d), AREX_OK);
+        if (arex_launch(p, &x, 1, cases[i].grid, cases[i].block, &o, &d))
+            fail_msg("%s", all_text(d));
+        const unsigned *seen = fake.last_launch(); /* grid and block come first */
+        if (memcmp(seen, cases[i].seen, sizeof cases[i].seen) != 0)
+            fail_msg("case %zu: %u %u %u blocks of %u %u %u", i, seen[0], seen[1], seen[2], seen[3], seen[4], seen[5]);
+        arex_diagnostics_free(d);
+        arex_program_free(p);
+        context_done();
+    }
+}
+
 /* In place on a device: by way of memory of ours; an output that would have to be scattered is refused, and untouched. */
 static void test_overlap_on_a_device(void **state)
 {
@@ -406,7 +445,7 @@ int run_device_tests(const char *folder)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_old_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_refusals), cmocka_unit_test(test_full_device),
         cmocka_unit_test(test_device_memory), cmocka_unit_test(test_call),
-        cmocka_unit_test(test_rows_on_a_device), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_memory_of_others), cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_rows_on_a_device), cmocka_unit_test(test_blocks_on_a_device), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_memory_of_others), cmocka_unit_test(test_doctor),
     };
     return cmocka_run_group_tests_name("devices", tests, open_fake, close_fake);
 }

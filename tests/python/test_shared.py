@@ -218,3 +218,11 @@ def test_launches_refused():
             kernel.launch(grid, block, np.zeros(1), target="cpu")
         assert e.value.code == "AX0701"
 
+
+
+def test_a_gpu_divides_nothing_to_find_its_threads():
+    for source in ["kernel f(x, out) { i = grid(1); if i < len(out) { out[i] += 2 * x[i] } }",
+                   "kernel f(x) { s = shared(64, int32); s[threadIdx.x] = blockIdx.x; syncthreads(); x[grid(1)] = s[63 - threadIdx.x] }"]:
+        ptx = arex.compile(source).emit("ptx", arch="sm_90", target="cuda").split("n1_main")[-1]
+        assert "st.global" in ptx and "div." not in ptx and "rem." not in ptx
+    assert "bar.sync" in ptx and ".shared" in ptx
