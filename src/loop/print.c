@@ -55,7 +55,7 @@ void loop_print(const struct loop_plan *plan, struct strbuf *out)
         const struct loop_nest *n = &plan->nests.at[i];
         strbuf_printf(out, "nest %u: %s over", i, kind_names[n->kind]);
         for (unsigned d = 0; d < n->rank; d++) {
-            strbuf_puts(out, d == n->n_kept && n->kind == NEST_MAP ? "" : n->kind == NEST_SCAN ? " along" : " reducing");
+            strbuf_puts(out, d != n->n_kept || n->kind == NEST_MAP ? "" : n->kind == NEST_SCAN ? " along" : " reducing");
             strbuf_printf(out, " i%u < ", d);
             ir_print_dim(plan->ir, n->dim[d], out);
         }
