@@ -38,6 +38,7 @@ struct state {
 struct caller {
     PyObject_HEAD
     PyObject *module;  /* owns the state; NULL: not attached */
+    PyObject *owner;   /* of the program: the collector may have emptied the Program around us when it is called for the last time */
     PyObject *results; /* makes one object of several results; None: a tuple */
     PyObject *names;   /* of the inputs: a tuple */
     struct state *state;
@@ -495,6 +496,7 @@ static void caller_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     Py_DecRef(c->module);
+    Py_DecRef(c->owner);
     Py_DecRef(c->results);
     Py_DecRef(c->names);
     release(self);
@@ -573,15 +575,15 @@ static PyObject *module_bind(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* attach(caller, (program, context), target, threads, names of inputs, outputs, changed, results): before its first call. */
+/* attach(caller, (program, context), target, threads, names of inputs, outputs, changed, results, owner): before its first call. */
 static PyObject *module_attach(PyObject *module, PyObject *args)
 {
     struct state *s = PyModule_GetState(module);
-    PyObject *self, *pointers, *names, *results, *type = PyObject_GetAttrString(module, "Caller");
+    PyObject *self, *pointers, *names, *results, *owner, *type = PyObject_GetAttrString(module, "Caller");
     int target, threads;
     unsigned m;
     unsigned long long changed;
-    bool ok = type && PyArg_ParseTuple(args, "O!O!iiO!IKO", type, &self, &PyTuple_Type, &pointers, &target, &threads, &PyTuple_Type, &names, &m, &changed, &results);
+    bool ok = type && PyArg_ParseTuple(args, "O!O!iiO!IKOO", type, &self, &PyTuple_Type, &pointers, &target, &threads, &PyTuple_Type, &names, &m, &changed, &results, &owner);
     Py_DecRef(type);
     if (!ok)
         return NULL;
@@ -599,6 +601,8 @@ static PyObject *module_attach(PyObject *module, PyObject *args)
     c->n = (uint32_t)n;
     c->m = m;
     c->changed = changed;
+    Py_IncRef(owner);
+    c->owner = owner;
     Py_IncRef(results);
     c->results = results;
     Py_IncRef(names);
@@ -640,7 +644,7 @@ static PyMethodDef module_methods[] = {
     {"dlpack_give", dlpack_give, METH_VARARGS, "dlpack_give(owner, data, device, type, shape, strides, flags, versioned): a capsule."},
     {"dlpack_take", dlpack_take, METH_O, "dlpack_take(capsule): (owner, data, device, type, shape, strides, flags)."},
     {"bind", module_bind, METH_VARARGS, "bind(version, library, functions, dtypes, dtype_of): the library that Python has loaded."},
-    {"attach", module_attach, METH_VARARGS, "attach(caller, pointers, target, threads, names, outputs, changed, results): a program."},
+    {"attach", module_attach, METH_VARARGS, "attach(caller, pointers, target, threads, names, outputs, changed, results, owner): a program."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -9,7 +9,7 @@ class Caller:
 
 def bind(version: str, library: object, functions: tuple[int, int, int], dtypes: tuple[Any, ...], dtype_of: Callable[[int], Any], /) -> None: ...
 def attach(
-    caller: Caller, pointers: tuple[int, int], target: int, threads: int, names: tuple[str, ...], outputs: int, changed: int, results: Any, /
+    caller: Caller, pointers: tuple[int, int], target: int, threads: int, names: tuple[str, ...], outputs: int, changed: int, results: Any, owner: object, /
 ) -> None: ...
 def dlpack_give(
     owner: object, data: int, device: tuple[int, int], type: tuple[int, int], shape: tuple[int, ...], strides: tuple[int, ...], flags: int, versioned: bool, /

@@ -8,7 +8,7 @@ import numpy as np
 
 from .array import Array, _Memory, _place, asarray as _asarray
 from .errors import ArexWarning, fail
-from .jit import Compiled, _decorator
+from .jit import Compiled, Translated
 from .program import Program
 from .translate import Translator
 
@@ -30,19 +30,14 @@ def _target():
     return "cpu"
 
 
-class Kernel:
+class Kernel(Translated):
     """kernel[blocks, threads](*args): arrays that it stores to are changed in place; host arrays are copied there and back."""
 
     def __init__(self, function, fastmath=False):
-        functools.update_wrapper(self, function)
-        self.py_func, self._fast = function, bool(fastmath)
-        self._translated, self._program, self._lock = Translator(function, kernel=True), None, threading.Lock()
-        self.source = self._translated.program
-        if not self._translated.stored:
+        t = Translator(function, kernel=True)
+        super().__init__(function, t, t.program, {"fast": bool(fastmath), "name": function.__name__})
+        if not t.stored:
             fail("AX0216", f"the kernel {function.__name__} stores to none of its arguments")
-
-    def __reduce__(self):
-        return self.__qualname__
 
     def __getitem__(self, launch):
         if not isinstance(launch, tuple) or not 2 <= len(launch) <= 4:
@@ -55,13 +50,8 @@ class Kernel:
     def _launch(self, blocks, threads, *args):
         with self._lock:
             if self._program is None:
-                self._program = Program(self.source, target=_target(), fast=self._fast, name=self.__name__)
-        if len(args) != len(self._translated.parameters):
-            inspect.signature(self.py_func).bind(*args)
-        outer = inspect.getclosurevars(self.py_func) if self._translated.captured else None
-        found = {**outer.globals, **outer.nonlocals} if outer else {}
-        args += tuple(eval(path, found) if "." in path else found.get(path, value) for path, value in self._translated.captured.values())
-        self._program.launch(blocks, threads, *args)
+                self._program = Program(self.source, target=_target(), **self._options)
+        self._program.launch(blocks, threads, *self._values(args, {}))
 
 
 def _make(function, device=False, fastmath=False, **_):

@@ -1,7 +1,9 @@
 """@jit, @njit, @vectorize: Python functions compiled for the CPU (or a GPU), as Numba's users write them."""
 import functools
 import inspect
+import sys
 import threading
+from typing import NamedTuple
 
 from .errors import fail
 from .program import Program
@@ -10,81 +12,131 @@ from .translate import Translator
 _KNOWN = {"nopython", "fastmath", "parallel", "cache", "nogil", "target", "inline", "error_model", "boundscheck", "looplift"}
 
 
-class Compiled:
-    """A Python function and its program, compiled for each new combination of dtypes and ranks. py_func: the function."""
+class Form(NamedTuple):
+    """What a translated function is beside its text."""
+    kernel: bool
+    parameters: tuple
+    inputs: tuple   # the names that the text has for them
+    captured: dict  # names from outside: (where from, value then)
+    returned: tuple
+    grown: tuple = ()  # places of parameters that may be no arrays, for `x += ...` would change them
 
-    def __init__(self, function, target="cpu", fastmath=False, mapped=False):
+    @classmethod
+    def of(cls, t, mapped):
+        grown = () if mapped else tuple(t.parameters.index(name) for name in t.grown)
+        return cls(t.kernel, tuple(t.parameters), tuple(t.local(p) for p in t.parameters), dict(t.captured), tuple(t.returned), grown)
+
+
+class Translated:
+    """A Python function and its program. py_func: the function; None in another process, to which it came by value.
+
+    Pickled by name, as a function is, when its module has it by that name and can be imported elsewhere; else (from a script, a cell, inside another
+    function) by value: source and options, never code; names from outside have the values they had then."""
+
+    def __init__(self, function, translated, text, options, mapped=False):
         functools.update_wrapper(self, function)
-        self.py_func, self._options = function, {"target": target, "fast": bool(fastmath), "name": function.__name__}
-        self._signature, self._lock = inspect.signature(function), threading.Lock()
-        self._plain = all(p.default is p.empty for p in self._signature.parameters.values())
-        self._program, self._order, self._in_order = None, None, False
-        self._translated = translated = Translator(function, fills=True)
-        self._grown = () if mapped else tuple(translated.parameters.index(name) for name in translated.grown)
-        self.source = translated.program if translated.kernel else self._called(translated)
+        plain = [p.replace(annotation=inspect.Parameter.empty) for p in inspect.signature(function).parameters.values()]
+        self._set(text, Form.of(translated, mapped), options, inspect.Signature(plain), function)
 
-    @staticmethod
-    def _called(t):
-        formals = ", ".join([t.local(p) for p in t.parameters] + list(t.captured))
-        return f"{t.program}\n{t.name}({formals})"
+    def _set(self, text, form, options, signature, function):
+        self.py_func, self.source, self._form, self._options, self._signature = function, text, form, options, signature
+        self._plain = all(p.default is p.empty for p in signature.parameters.values())
+        self._lock, self._program = threading.Lock(), None
 
-    def __reduce__(self):
-        return self.__qualname__  # as functions pickle: by the name under which a module has it
-
-    def _ready(self):
-        with self._lock:
-            if self._program is None:
-                program = Program(self.source, **self._options)
-                self._order = self._order_of(program)
-                self._in_order = self._order == tuple(range(len(self._translated.parameters)))
-                self._program = program
-        return self._program
-
-    def _order_of(self, program):
-        """The argument that each input is, when all are: inputs the body does not read are none of the program."""
-        names = [self._translated.local(p) for p in self._translated.parameters]
-        if self._translated.captured or self._translated.kernel:
-            return None
-        return tuple(names.index(name) for name in program.inputs)
+    def _outer(self):
+        """The values that names from outside have now."""
+        captured = self._form.captured
+        if not captured or self.py_func is None:
+            return tuple(value for _, value in captured.values())
+        names = inspect.getclosurevars(self.py_func)
+        found = {**names.globals, **names.nonlocals}
+        return tuple(eval(path, found) if "." in path else found.get(path, value) for path, value in captured.values())
 
     def _values(self, args, named):
         if named or not self._plain:
             bound = self._signature.bind(*args, **named)
             bound.apply_defaults()
             args = tuple(bound.arguments.values())
-        elif len(args) != len(self._translated.parameters):
+        elif len(args) != len(self._form.parameters):
             self._signature.bind(*args)  # Python's own error
-        outer = self._translated.captured
-        if outer:
-            names = inspect.getclosurevars(self.py_func)
-            found = {**names.globals, **names.nonlocals}
-            args += tuple(eval(path, found) if "." in path else found.get(path, value) for path, value in outer.values())
-        return args
+        return args + self._outer() if self._form.captured else args
+
+    def _has_a_name(self):
+        place = sys.modules.get(self.__module__) if self.__module__ != "__main__" else None
+        for part in self.__qualname__.split("."):
+            place = getattr(place, part, None)
+        return place is self
+
+    def __reduce__(self):
+        if self._has_a_name():
+            return self.__qualname__
+        captured = {name: (path, value) for (name, (path, _)), value in zip(self._form.captured.items(), self._outer())}
+        about = {name: getattr(self, name, None) for name in functools.WRAPPER_ASSIGNMENTS if name in ("__name__", "__qualname__", "__module__", "__doc__")}
+        return _again, (type(self), about, self.source, self._form._replace(captured=captured), self._options, self._signature)
+
+
+def _again(kind, about, *state):
+    made = kind.__new__(kind)
+    made.__dict__.update(about)
+    made._set(*state, None)
+    return made
+
+
+class Compiled(Translated):
+    """A Python function and its program, compiled for each new combination of dtypes and ranks. py_func: the function."""
+
+    def __init__(self, function, target="cpu", fastmath=False, mapped=False):
+        t = Translator(function, fills=True)
+        super().__init__(function, t, t.program if t.kernel else self._called(t), {"target": target, "fast": bool(fastmath), "name": function.__name__}, mapped)
+
+    def _set(self, *state):
+        super()._set(*state)
+        self._order, self._in_order = None, False
+
+    @staticmethod
+    def _called(t):
+        formals = ", ".join([t.local(p) for p in t.parameters] + list(t.captured))
+        return f"{t.program}\n{t.name}({formals})"
+
+    def _ready(self):
+        with self._lock:
+            if self._program is None:
+                program = Program(self.source, **self._options)
+                self._order = self._order_of(program)
+                self._in_order = self._order == tuple(range(len(self._form.parameters)))
+                self._program = program
+        return self._program
+
+    def _order_of(self, program):
+        """The argument that each input is, when all are: inputs the body does not read are none of the program."""
+        if self._form.captured or self._form.kernel:
+            return None
+        return tuple(self._form.inputs.index(name) for name in program.inputs)
 
     def _refuse_growth(self, args, named):
         """`x += 1` gives a number another name's value, but changes the caller's array: what is asked for shows only here."""
         values = self._values(args, named)
-        for i in self._grown:
+        for i in self._form.grown:
             if getattr(values[i], "shape", ()) != ():
-                name = self._translated.parameters[i]
+                name = self._form.parameters[i]
                 fail("AX0217", f"{self.__name__} would change its argument `{name}` in place, which is an array: write {name} = {name} + ..., or store to "
                      f"elements {name}[i]")
 
     def __call__(self, *args, **named):
         program = self._program or self._ready()
-        if self._grown:
+        if self._form.grown:
             self._refuse_growth(args, named)
         order = self._order
-        if order is not None and not named and len(args) == len(self._translated.parameters):
+        if order is not None and not named and len(args) == len(self._form.parameters):
             return program(*args) if self._in_order else program(*[args[i] for i in order])
         values = self._values(args, named)
-        if self._translated.kernel:
+        if self._form.kernel:
             program.launch(1, 1, *values)
-            by_name = dict(zip(self._translated.parameters, values))
-            results = tuple(by_name[name] for name in self._translated.returned)
+            by_name = dict(zip(self._form.parameters, values))
+            results = tuple(by_name[name] for name in self._form.returned)
             return results if len(results) > 1 else results[0] if results else None
         # a parameter that the body does not read is no input of the program
-        given = dict(zip([self._translated.local(p) for p in self._translated.parameters] + [*self._translated.captured], values))
+        given = dict(zip([*self._form.inputs, *self._form.captured], values))
         return program(*[given[name] for name in program.inputs])
 
 

@@ -223,7 +223,7 @@ class Program(_Caller):
         if _Caller is not _Interpreted:
             changed = sum(1 << i for i, name in enumerate(self.inputs) if name in self.outputs)
             extension.attach(self, (_address(self._program), _address(self._context)), self._target, self._threads, self.inputs, len(self.outputs),
-                        changed & (1 << 64) - 1, self._tuple)
+                        changed & (1 << 64) - 1, self._tuple, self._program)
 
     def _failed(self, status, diagnostics):
         """Raises what a call of the extension's had to say."""

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/lock.h"
 #include "cpu/pool.h"
 
 enum { MAX_THREADS = 256, CHUNKS_PER_THREAD = 8, SPINS = 2000 };
@@ -35,7 +36,7 @@ struct pool {
     pthread_t worker[MAX_THREADS];
     unsigned n_workers; /* started */
     atomic_bool stop;
-    pid_t pid;
+    unsigned process; /* fork_count of the one that its workers live in */
 };
 
 #define ONE_INSIDE (UINT64_C(1) << 32)
@@ -59,7 +60,7 @@ static void init_sync(struct pool *p)
     pthread_mutex_init(&p->owner, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
-    p->pid = getpid();
+    p->process = fork_count();
 }
 
 struct pool *pool_new(unsigned threads)
@@ -212,7 +213,7 @@ static void share_out(struct job *j, int64_t items, int64_t grain, unsigned thre
 void pool_run(struct pool *p, pool_fn *fn, const int64_t *slots, int64_t items, int64_t grain, unsigned max_threads)
 {
     unsigned threads = max_threads && max_threads < p->threads ? max_threads : p->threads;
-    if (p->pid != getpid())
+    if (p->process != fork_count())
         after_fork(p);
     int64_t pieces = (items + grain - 1) / grain;
     threads = pieces < threads ? (unsigned)pieces : threads;
@@ -232,7 +233,7 @@ void pool_free(struct pool *p)
 {
     if (!p)
         return;
-    if (p->pid == getpid()) {
+    if (p->process == fork_count()) {
         atomic_store(&p->stop, true);
         take_turn(p);
         for (unsigned i = 0; i < p->n_workers; i++)

@@ -3,9 +3,9 @@
  */
 #ifndef AREX_API_API_H
 #define AREX_API_API_H
-#include <pthread.h>
 #include <arex/arex.h>
 #include "ast/ast.h"
+#include "base/lock.h"
 #include "exec.h"
 #include "sema/sema.h"
 
@@ -25,7 +25,7 @@ struct toolkit {
 
 /* Owns its devices and the opened code generator. Any thread; `lock` guards what is opened lazily. */
 struct arex_context {
-    pthread_mutex_t lock;
+    struct lock lock;
     unsigned threads;
     int device;
     char *cuda_driver, *llvm_library;
@@ -59,7 +59,7 @@ struct arex_program {
     struct ast *tree;
     struct sema_interface interface;
     char **input_names, **output_names; /* in the arena */
-    pthread_mutex_t lock;
+    struct lock lock;
     struct signature *signatures;
     uint64_t calls, parse_ns, sema_ns, loop_ns;
     uint32_t kernels, temporaries;

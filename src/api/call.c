@@ -660,9 +660,9 @@ static bool run(struct call *c, int n_inputs, int n_outputs, const arex_call_opt
     for (uint32_t i = 0; ok && i < c->n_outputs; i++)
         ok = check_output(c, i);
     ok = ok && (c->device ? run_on_device(c) : all_on_host(c) && run_reference(c)) && finish(c);
-    pthread_mutex_lock(&c->p->lock);
+    lock_take(&c->p->lock);
     c->p->calls++;
-    pthread_mutex_unlock(&c->p->lock);
+    lock_give(&c->p->lock);
     call_fini(c, ok);
     return ok;
 }

@@ -48,7 +48,7 @@ void context_close_codegen(struct arex_context *c)
 const struct codegen_api *context_codegen(void *user, struct diags *diags)
 {
     struct arex_context *c = user;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (!c->llvm) {
         char *path = c->llvm_library ? strdup(c->llvm_library) : beside_this_library();
         if (path)
@@ -56,6 +56,6 @@ const struct codegen_api *context_codegen(void *user, struct diags *diags)
         free(path);
     }
     const struct codegen_api *api = c->llvm;
-    pthread_mutex_unlock(&c->lock);
+    lock_give(&c->lock);
     return api;
 }

@@ -28,7 +28,7 @@ PUBLIC arex_status arex_context_new(const arex_context_options *options, arex_co
         diag_add(&d, AX_out_of_memory, NO_SPAN, "out of memory");
         return diags_hand_over(&d, false, diags);
     }
-    pthread_mutex_init(&c->lock, NULL);
+    lock_init(&c->lock);
     c->threads = o.threads > 0 ? (unsigned)o.threads : 0;
     c->device = o.device;
     c->cuda_driver = copy_of(o.cuda_driver);
@@ -49,7 +49,7 @@ PUBLIC void arex_context_free(arex_context *c)
     if (c->cpu)
         c->cpu->ops->close(c->cpu);
     context_close_codegen(c);
-    pthread_mutex_destroy(&c->lock);
+    lock_fini(&c->lock);
     free(c->cuda_driver);
     free(c->llvm_library);
     toolkit_fini(&c->toolkit);
@@ -58,11 +58,11 @@ PUBLIC void arex_context_free(arex_context *c)
 
 struct device *context_cpu(struct arex_context *c, struct diags *diags)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (!c->cpu)
         c->cpu = cpu_device_open(c->threads, diags);
     struct device *d = c->cpu;
-    pthread_mutex_unlock(&c->lock);
+    lock_give(&c->lock);
     return d;
 }
 
@@ -72,28 +72,28 @@ struct device *context_cuda(struct arex_context *c, int ordinal, struct diags *d
         diag_add(diags, AX_no_device, NO_SPAN, "there is no CUDA device %d", ordinal);
         return NULL;
     }
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (!c->cuda[ordinal])
         c->cuda[ordinal] = cuda_device_open(c->cuda_driver, ordinal, diags);
     struct device *d = c->cuda[ordinal];
-    pthread_mutex_unlock(&c->lock);
+    lock_give(&c->lock);
     return d;
 }
 
 static struct device *automatic_gpu(struct arex_context *c)
 {
     struct diags quiet;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     bool none = c->no_gpu;
-    pthread_mutex_unlock(&c->lock);
+    lock_give(&c->lock);
     if (none)
         return NULL;
     diags_init(&quiet);
     struct device *d = context_cuda(c, c->device, &quiet);
     diags_fini(&quiet);
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     c->no_gpu = !d;
-    pthread_mutex_unlock(&c->lock);
+    lock_give(&c->lock);
     return d;
 }
 

@@ -2,11 +2,11 @@
  * See exec.h. The steps of a run: temporaries, the geometry of every nest, the code for it, then one or two launches
  * a nest. Each step either succeeds or adds a diagnostic; what was allocated is freed on one exit.
  */
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/lock.h"
 #include "geometry.h"
 
 struct variant_code {
@@ -27,7 +27,7 @@ struct exec_code {
     bool may_fault;
     int64_t cache_bytes;
     uint32_t key_size, n_accesses;
-    pthread_mutex_t lock; /* guards variants and times; held while compiling, so that no variant is made twice */
+    struct lock lock; /* guards variants and times; held while compiling, so that no variant is made twice */
     struct variant_code *variants;
     struct exec_times times;
 };
@@ -70,7 +70,7 @@ struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *dev
         c->n_accesses += geometry_accesses(&plan->nests.at[i]);
         c->key_size += 1 + geometry_accesses(&plan->nests.at[i]);
     }
-    pthread_mutex_init(&c->lock, NULL);
+    lock_init(&c->lock);
     return c;
 }
 
@@ -95,16 +95,16 @@ void exec_code_free(struct exec_code *c)
         c->variants = v->next;
         variant_free(c, v);
     }
-    pthread_mutex_destroy(&c->lock);
+    lock_fini(&c->lock);
     free(c);
 }
 
 void exec_code_times(const struct exec_code *c, struct exec_times *out)
 {
     struct exec_code *m = (struct exec_code *)c; /* the lock changes, nothing that shows */
-    pthread_mutex_lock(&m->lock);
+    lock_take(&m->lock);
     *out = c->times;
-    pthread_mutex_unlock(&m->lock);
+    lock_give(&m->lock);
 }
 
 /* ---- one run ---- */
@@ -418,11 +418,11 @@ static struct variant_code *make_variant(struct run *r)
 
 static struct variant_code *code_for(struct run *r)
 {
-    pthread_mutex_lock(&r->code->lock);
+    lock_take(&r->code->lock);
     struct variant_code *v = find_variant(r);
     if (!v)
         v = make_variant(r);
-    pthread_mutex_unlock(&r->code->lock);
+    lock_give(&r->code->lock);
     return v;
 }
 

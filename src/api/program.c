@@ -50,7 +50,7 @@ static struct arex_program *program_alloc(arex_context *context, const char *sou
     struct arex_program *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
-    pthread_mutex_init(&p->lock, NULL);
+    lock_init(&p->lock);
     p->context = context;
     p->name = strdup(name ? name : "<string>");
     p->source = malloc(n + 1);
@@ -121,7 +121,7 @@ PUBLIC void arex_program_free(arex_program *p)
         return;
     signatures_free(p);
     arena_fini(&p->arena);
-    pthread_mutex_destroy(&p->lock);
+    lock_fini(&p->lock);
     free(p->name);
     free(p->source);
     free(p->arch);
@@ -164,7 +164,7 @@ PUBLIC arex_status arex_program_stats(const arex_program *program, arex_stats *o
     arex_stats s = {.size = sizeof s};
     if (!program || !out || out->size < sizeof out->size || out->size > sizeof s)
         return AREX_ERROR_USAGE;
-    pthread_mutex_lock(&p->lock);
+    lock_take(&p->lock);
     s.calls = p->calls;
     s.kernels = p->kernels;
     s.temporaries = p->temporaries;
@@ -180,7 +180,7 @@ PUBLIC arex_status arex_program_stats(const arex_program *program, arex_stats *o
         s.backend_ns += t.backend_ns;
         s.load_ns += t.load_ns;
     }
-    pthread_mutex_unlock(&p->lock);
+    lock_give(&p->lock);
     s.size = out->size;
     memcpy(out, &s, out->size);
     return AREX_OK;

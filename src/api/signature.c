@@ -27,12 +27,12 @@ static uint32_t temporaries_of(const struct loop_plan *plan)
 
 static void note_times(struct arex_program *p, uint64_t sema_ns, uint64_t loop_ns, const struct loop_plan *plan)
 {
-    pthread_mutex_lock(&p->lock);
+    lock_take(&p->lock);
     p->sema_ns += sema_ns;
     p->loop_ns += loop_ns;
     p->kernels = plan->nests.n;
     p->temporaries = temporaries_of(plan);
-    pthread_mutex_unlock(&p->lock);
+    lock_give(&p->lock);
 }
 
 /* The stages in order; nothing else knows it. */
@@ -120,15 +120,15 @@ static struct signature *find(struct arex_program *p, const struct sema_arg *arg
  * millisecond; what takes long, code generation, happens once, in exec. */
 struct signature *program_signature(struct arex_program *p, const struct sema_arg *args, struct device *device, struct diags *diags)
 {
-    pthread_mutex_lock(&p->lock);
+    lock_take(&p->lock);
     struct signature *s = find(p, args, device);
-    pthread_mutex_unlock(&p->lock);
+    lock_give(&p->lock);
     if (s)
         return s;
     struct signature *made = build(p, args, device, diags);
     if (!made)
         return NULL;
-    pthread_mutex_lock(&p->lock);
+    lock_take(&p->lock);
     s = find(p, args, device);
     if (!s) {
         s = made;
@@ -136,7 +136,7 @@ struct signature *program_signature(struct arex_program *p, const struct sema_ar
         p->signatures = s;
         made = NULL;
     }
-    pthread_mutex_unlock(&p->lock);
+    lock_give(&p->lock);
     if (made)
         signature_free(made);
     return s;

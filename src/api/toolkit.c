@@ -129,7 +129,7 @@ static void find_places(struct toolkit *t)
 const struct codegen_place *context_nvvm(struct arex_context *c, unsigned *n)
 {
     struct toolkit *t = &c->toolkit;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (!t->places) {
         t->places = calloc(MOST_PLACES, sizeof *t->places);
         if (t->places)
@@ -137,6 +137,6 @@ const struct codegen_place *context_nvvm(struct arex_context *c, unsigned *n)
     }
     *n = t->n;
     const struct codegen_place *places = t->places;
-    pthread_mutex_unlock(&c->lock);
+    lock_give(&c->lock);
     return places;
 }

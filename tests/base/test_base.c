@@ -7,8 +7,11 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "base/diag.h"
 #include "base/hash.h"
+#include "base/lock.h"
 #include "base/vec.h"
 
 /* ---- arena ---- */
@@ -247,12 +250,85 @@ static void test_table(void **state)
     }
 }
 
+/* ---- locks and forks ---- */
+
+struct held {
+    struct lock lock;
+    pthread_barrier_t taken, done;
+};
+
+static void *hold(void *user)
+{
+    struct held *h = user;
+    lock_take(&h->lock);
+    pthread_barrier_wait(&h->taken);
+    pthread_barrier_wait(&h->done);
+    lock_give(&h->lock);
+    return NULL;
+}
+
+static void *count_up(void *user)
+{
+    struct held *h = ((void **)user)[0];
+    int *n = ((void **)user)[1];
+    for (int i = 0; i < 10000; i++) {
+        lock_take(&h->lock);
+        ++*n;
+        lock_give(&h->lock);
+    }
+    return NULL;
+}
+
+/* In the forked process: the lock is free, and still a lock between its threads. */
+static int in_child(struct held *h, unsigned before)
+{
+    int n = 0;
+    void *both[] = {h, &n};
+    pthread_t threads[3];
+    alarm(20);
+#ifdef __SANITIZE_THREAD__ /* it allows no new threads there */
+    (void)threads;
+    for (unsigned i = 0; i < 3; i++)
+        count_up(both);
+#else
+    for (unsigned i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, count_up, both);
+    for (unsigned i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+#endif
+    return n == 30000 && fork_count() != before ? 0 : 1;
+}
+
+static void test_lock_after_fork(void **state)
+{
+    struct held h;
+    pthread_t holder;
+    int status = -1;
+    (void)state;
+    lock_init(&h.lock);
+    pthread_barrier_init(&h.taken, NULL, 2);
+    pthread_barrier_init(&h.done, NULL, 2);
+    unsigned before = fork_count();
+    assert_int_equal(pthread_create(&holder, NULL, hold, &h), 0);
+    pthread_barrier_wait(&h.taken);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(in_child(&h, before));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(fork_count(), before);
+    assert_int_not_equal(pthread_mutex_trylock(&h.lock.mutex), 0); /* here it is still held */
+    pthread_barrier_wait(&h.done);
+    pthread_join(holder, NULL);
+    lock_fini(&h.lock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena), cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_vec),       cmocka_unit_test(test_str),
         cmocka_unit_test(test_strbuf), cmocka_unit_test(test_utf8), cmocka_unit_test(test_floats),     cmocka_unit_test(test_hash),      cmocka_unit_test(test_render),
-        cmocka_unit_test(test_long_line), cmocka_unit_test(test_notes_and_limit), cmocka_unit_test(test_table),
+        cmocka_unit_test(test_long_line), cmocka_unit_test(test_notes_and_limit), cmocka_unit_test(test_table), cmocka_unit_test(test_lock_after_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
