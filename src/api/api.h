@@ -109,7 +109,7 @@ bool context_target(struct arex_context *c, int target, int near, struct device 
 uint32_t visible_inputs(const struct arex_program *p); /* all but the launch of a kernel */
 struct signature *program_signature(struct arex_program *p, const struct sema_arg *args, struct device *device, struct diags *diags);
 /* IR and plan in the caller's arena (its jump point set here); for emit and infer. */
-bool program_build(struct arex_program *p, struct arena *arena, const struct sema_arg *args, struct ir **ir, struct loop_plan **plan, struct diags *diags);
+bool program_build(struct arex_program *p, struct arena *arena, const struct sema_arg *args, bool gpu, struct ir **ir, struct loop_plan **plan, struct diags *diags);
 void signatures_free(struct arex_program *p);
 
 #endif

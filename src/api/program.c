@@ -288,8 +288,9 @@ static bool emit(struct arex_program *p, const char *stage, int target, const ch
     struct arena arena;
     struct ir *ir = NULL;
     struct loop_plan *plan = NULL;
+    bool gpu = target == AREX_TARGET_CUDA || strcmp(stage, "ptx") == 0 || strcmp(stage, "nvvm") == 0;
     arena_init(&arena, memory_limit(p));
-    bool ok = args && parse_types(p, types, args, diags) && program_build(p, &arena, args, &ir, &plan, diags);
+    bool ok = args && parse_types(p, types, args, diags) && program_build(p, &arena, args, gpu, &ir, &plan, diags);
     if (ok && strcmp(stage, "ir") == 0)
         ir_print(ir, out);
     else if (ok && strcmp(stage, "loop") == 0)

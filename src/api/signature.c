@@ -36,12 +36,12 @@ static void note_times(struct arex_program *p, uint64_t sema_ns, uint64_t loop_n
 }
 
 /* The stages in order; nothing else knows it. */
-static bool stages(struct arex_program *p, struct arena *arena, const struct sema_arg *args, struct ir **ir, struct loop_plan **plan, struct diags *diags)
+static bool stages(struct arex_program *p, struct arena *arena, const struct sema_arg *args, bool gpu, struct ir **ir, struct loop_plan **plan, struct diags *diags)
 {
     /* where fma is emulated, fusing would be no gain */
     bool fuse = p->options.fast && arch_fuses(p->arch);
     struct sema_limits names = {.max_nodes = p->options.max_nodes, .max_rounds = p->options.max_rounds, .fast = fuse};
-    struct loop_limits nests = {.max_nests = p->options.max_kernels};
+    struct loop_limits nests = {.max_nests = p->options.max_kernels, .recompute = gpu};
     uint64_t start = now_ns();
     *ir = sema_build(arena, p->tree, &p->interface, args, &names, diags);
     if (!*ir || !sound(ir_verify(*ir), diags))
@@ -54,12 +54,12 @@ static bool stages(struct arex_program *p, struct arena *arena, const struct sem
     return true;
 }
 
-bool program_build(struct arex_program *p, struct arena *arena, const struct sema_arg *args, struct ir **ir, struct loop_plan **plan, struct diags *diags)
+bool program_build(struct arex_program *p, struct arena *arena, const struct sema_arg *args, bool gpu, struct ir **ir, struct loop_plan **plan, struct diags *diags)
 {
     jmp_buf failed;
     arena->on_fail = &failed;
     if (setjmp(failed) == 0)
-        return stages(p, arena, args, ir, plan, diags);
+        return stages(p, arena, args, gpu, ir, plan, diags);
     diag_add(diags, arena_trouble(arena), NO_SPAN, "compiling the program takes more %s than is allowed", arena->failure == ARENA_TOO_MANY ? "nodes" : "memory");
     return false;
 }
@@ -94,7 +94,7 @@ static struct signature *build(struct arex_program *p, const struct sema_arg *ar
     memcpy(s->args, args, n * sizeof *args);
     s->device = device;
     arena_init(&s->arena, memory_limit(p));
-    bool ok = program_build(p, &s->arena, args, &s->ir, &s->plan, diags);
+    bool ok = program_build(p, &s->arena, args, device && device->ops->kind == DEVICE_CUDA, &s->ir, &s->plan, diags);
     if (ok && device) {
         struct codegen_options options = program_codegen(p);
         s->code = exec_code_new(s->plan, device, context_codegen, p->context, &options);

@@ -7,7 +7,8 @@
  *   - in its main body, when the output has the shape of what is reduced and is ready before the reduction;
  *   - in its epilogue, when it has the shape of what is kept and needs this nest's reductions only.
  * One exception: what is costly, is reduced along its last axes, and is met again by an output of the same shape and type (the exponentials
- * of softmax) is laid down in that output's memory on the way, and read there. It costs no memory, and where rows are short no traffic.
+ * of softmax) is laid down in that output's memory on the way, and read there, if the limits allow it. It costs no memory, and where rows are
+ * short no traffic.
  * The level of a value is the number of reductions one after another that it waits for; nests run level by level.
  */
 #include <string.h>
@@ -676,7 +677,8 @@ struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const str
         if (too_many_nests(&f, f.plan->nests.n))
             return NULL;
     }
-    find_lent(&f, placed);
+    if (!limits || !limits->recompute)
+        find_lent(&f, placed);
     build_bodies(&f, placed);
     store_temporaries(&f);
     find_lifetimes(f.plan);

@@ -92,6 +92,7 @@ struct loop_plan {
 
 struct loop_limits {
     uint32_t max_nests; /* 0: 256 */
+    bool recompute;     /* lay down nothing that can be computed again: on a GPU that is quicker than its memory */
 };
 
 /* NULL, with a diagnostic, when a limit is passed. */

@@ -277,6 +277,20 @@ static void test_limits(void **state)
     plan_fini(&p);
 }
 
+/* As for a GPU: what costs time is computed again. */
+static void test_recomputes(void **state)
+{
+    struct test_plan p;
+    (void)state;
+    assert_true(plan_make(&p, "e = exp(m); e/sum(e, 1, keepdims=True)", DT_float64));
+    struct loop_plan *again = loop_build(&p.arena, p.plan->ir, &(struct loop_limits){.recompute = true}, &p.diags);
+    assert_non_null(again);
+    assert_int_equal(p.plan->buffers.n, again->buffers.n + 1);
+    assert_true(again->nests.at[1].main.order.n > p.plan->nests.at[1].main.order.n + 10);
+    assert_null(loop_verify(&p.arena, again));
+    plan_fini(&p);
+}
+
 /* ---- slots ---- */
 
 static void mark(uint8_t *slots, uint32_t from, uint32_t n, uint32_t count)
@@ -526,7 +540,7 @@ static void test_lifetimes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structure),      cmocka_unit_test(test_rows),    cmocka_unit_test(test_spaces),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_structure),      cmocka_unit_test(test_rows),    cmocka_unit_test(test_spaces),  cmocka_unit_test(test_limits), cmocka_unit_test(test_recomputes),
         cmocka_unit_test(test_default_limits), cmocka_unit_test(test_deep),    cmocka_unit_test(test_made_up),
         cmocka_unit_test(test_lifetimes),      cmocka_unit_test(test_verifier)};
     return cmocka_run_group_tests(tests, NULL, NULL);
