@@ -181,6 +181,7 @@ void run_block(struct sema *s, struct ast *const *st, uint32_t n);
 extern const struct str launch_names[LAUNCH_COUNT];
 bool kernel_function(struct str name);             /* one that only kernels have */
 bool is_kernel_memory(struct sema *s, const struct value *v); /* an array that a kernel changes, or a shared one */
+bool reads_kernel_memory(struct sema *s, const struct value *v); /* such an array, or one computed from it */
 bool is_element(struct sema *s, const struct value *v, struct span span); /* a thread's one value; else false with a diagnostic */
 bool kernel_attribute(const struct ast *e);        /* threadIdx and its kin */
 bool kernel_changes(const struct ast *kernel, struct str name);

@@ -533,6 +533,8 @@ static bool is_settled(struct sema *s, struct looping *l, const struct value *co
                 sema_error(s, AX_type_mismatch, v->span, "a loop changes numbers; `%.*s` becomes %s", (int)v->name.n, v->name.s, value_words(s, &pair[1]));
             return false;
         }
+        if (s->in_kernel && !is_element(s, &pair[1], v->span))
+            return false;
         v->next = pair[1];
         enum dtype t = promote_values(pair, 2, &weak);
         if (t != v->dtype || weak != v->weak)

@@ -25,7 +25,7 @@ static unsigned rank_of(struct sema *s, const struct value *x)
 static bool apply_step(struct indexing *at, struct ir_step step, struct span span)
 {
     struct sema *s = at->s;
-    if (is_kernel_memory(s, &at->x)) {
+    if (reads_kernel_memory(s, &at->x)) {
         sema_error(s, AX_not_supported, span, "what a kernel changes is read element by element: an integer for every axis");
         return false;
     }
@@ -94,7 +94,7 @@ static bool pick(struct indexing *at, const struct ast *e, unsigned item)
 {
     struct value v = eval(at->s, e);
     if (v.kind == VALUE_INT || is_integers(&v)) {
-        at->takes |= v.kind == VALUE_ARRAY || is_kernel_memory(at->s, &at->x);
+        at->takes |= v.kind == VALUE_ARRAY || reads_kernel_memory(at->s, &at->x);
         at->picks[at->n_picks++] = (struct pick){v, at->axis++, item};
         return true;
     }
@@ -158,7 +158,7 @@ static struct value take(struct indexing *at)
     const struct ir_shape shape = s->ir->shapes.at[ir_at(s->ir, at->x.id)->shape];
     unsigned before = axes_before(at), others = shape.rank - at->n_picks, picked = 0, met = 0, broadcast = 0;
     ir_id index[IR_MAX_RANK] = {0};
-    if (is_kernel_memory(s, &at->x) && others) {
+    if (others && reads_kernel_memory(s, &at->x)) {
         sema_error(s, AX_bad_axis, at->span, "an element of an array with %u axes has as many indices, not %u", shape.rank, at->n_picks);
         return value_error();
     }

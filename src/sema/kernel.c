@@ -111,6 +111,27 @@ bool is_kernel_memory(struct sema *s, const struct value *v)
     return op == OP_memory || op == OP_shared;
 }
 
+bool reads_kernel_memory(struct sema *s, const struct value *v)
+{
+    struct ir *ir = s->ir;
+    if (!s->in_kernel || v->kind != VALUE_ARRAY)
+        return false;
+    enum op op = (enum op)ir_at(ir, v->id)->op;
+    if (op == OP_input || op == OP_view || op == OP_place || is_kernel_memory(s, v)) /* nearly all are */
+        return is_kernel_memory(s, v);
+    uint8_t *seen = arena_array(s->arena, uint8_t, v->id + 1);
+    seen[v->id] = 1;
+    for (ir_id id = v->id; id > 0; id--) {
+        const struct ir_node *n = ir_at(ir, id);
+        if (seen[id] && (n->op == OP_memory || n->op == OP_shared))
+            return true;
+        /* an element that was read is a value: what it came from does not count */
+        for (unsigned k = 0; seen[id] && n->op != OP_gather && n->op != OP_layout && n->op != OP_count && k < n->n_args; k++)
+            seen[n->args[k]] = 1;
+    }
+    return false;
+}
+
 /* A thread has one value, not an array of them. */
 bool is_element(struct sema *s, const struct value *v, struct span span)
 {

@@ -166,6 +166,19 @@ def test_a_lone_index_and_what_was_stored_before():
     np.testing.assert_array_equal(launched("kernel f(x) { x[0] = x[0] + 1; s = shared((2, 2), int8); s[1, -1] = 3; x[1] = s[1, 1] + s[0, 0] }", 1, 1, np.zeros(2)), [1, 3])
 
 
+def test_elements_of_what_is_computed():
+    source = """kernel f(x, y) {
+        s = shared(4, float64); t = shared(4, float64)
+        s[1] = 4; t[2] = 5
+        x[0] = (s + 2 * t)[2] + (s + x)[1]
+        if y[0] > 0 { s = t }
+        i = 1
+        x[1] = s[2] + (s * s)[i] + (y[1:] + y[:-1])[1]
+    }"""
+    np.testing.assert_array_equal(launched(source, 1, 1, np.ones(4), np.arange(4.0)), [15, 4 * 4 + 3, 1, 1])
+    np.testing.assert_array_equal(launched(source, 1, 1, np.ones(4), 1 + np.arange(4.0)), [15, 5 + 5, 1, 1])
+
+
 def test_faults_are_told():
     for target in TARGETS:
         for source, message in [("kernel f(x) { s = shared(4, int32); s[threadIdx.x] = 1; x[0] = 1 }", "index 7 is out of range for axis 0 with 4 elements"),
@@ -194,6 +207,7 @@ def test_endless_loop_with_a_barrier():
     ("s = shared(0, int8)", "AX0203"), ("s = shared(4, 5)", "AX0203"), ("s = shared(4)", "AX0208"), ("syncthreads(1)", "AX0208"), ("for k in range(3) { s = shared(2, int8) }", "AX0219"),
     ("s = shared(4, int8); x[0] = s[1:]", "AX0217"), ("s = shared((4, 4), int8); x[0] = s[1]", "AX0212"), ("s = shared(4, int8); if s > 0 { x[0] = 1 }", "AX0203"),
     ("s = shared(4, int8); x[0] = s", "AX0203"), ("s = shared(4, int8); x[0] = s[0] + s", "AX0203"), ("s = shared(4, int8); s[0, 1] = 1", "AX0212"), ("s = shared(4, int8); atomic_add(s, 0, 1)", "AX0203"),
+    ("s = shared(4, int8); for k in range(3) { s = s + 1 }; x[0] = s[0]", "AX0203"), ("s = shared(4, int8); x[0] = (s + 1)[1:][0]", "AX0217"), ("s = shared((2, 2), int8); x[0] = s.T[0, 0]", "AX0217"),
     ("for k in range(x) { x[0] = 1 }", "AX0203"), ("x[0] = x[1:][0]", "AX0217"),
 ])
 def test_refused(body, code):
