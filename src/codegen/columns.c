@@ -138,24 +138,44 @@ static void columns_cpu(struct columns *c)
 
 /* ---- GPU ---- */
 
-static void fold_gpu(struct columns *c, val at, unsigned w)
+/* Steps from `from` on, `unroll` a turn, so that their loads are under way at once. Returns where it stopped. */
+static val fold_steps(struct columns *c, val at, unsigned w, val from, unsigned unroll, val *acc)
 {
     struct gen *g = c->g;
     struct ll *l = &g->l;
-    val *acc = arena_array(g->arena, val, c->n_reduces + 1);
-    block here = ll_here(l);
-    struct loop loop = gen_loop(g, c->first_step, c->last_step);
-    LLVMPositionBuilderBefore(l->b, LLVMGetFirstInstruction(loop.head));
-    for (unsigned r = 0; r < c->n_reduces; r++) {
-        val start = ll_splat(l, reduce_identity(g, reduce_at(c, r)), w);
-        acc[r] = ll_phi(l, LLVMTypeOf(start), start, here);
-    }
-    ll_at(l, loop.body);
-    step_rows(c, loop.i);
-    compute(c, at, w);
+    block here = ll_here(l), head = ll_block(l, "steps"), body = ll_block(l, "step"), done = ll_block(l, "steps_done");
+    val *next = arena_array(g->arena, val, c->n_reduces + 1);
+    ll_br(l, head);
+    ll_at(l, head);
+    val i = ll_phi(l, l->i64, from, here);
     for (unsigned r = 0; r < c->n_reduces; r++)
-        ll_phi_add(acc[r], reduce_combine(g, reduce_at(c, r), acc[r], operand(c, r)), ll_here(l));
-    gen_loop_end(g, &loop, ll_i64(l, 1));
+        next[r] = acc[r] = ll_phi(l, LLVMTypeOf(acc[r]), acc[r], here);
+    ll_cond(l, ll_le(l, ll_add(l, i, ll_i64(l, unroll)), c->last_step), body, done);
+    ll_at(l, body);
+    for (unsigned u = 0; u < unroll; u++) {
+        step_rows(c, ll_add(l, i, ll_i64(l, u)));
+        compute(c, at, w);
+        for (unsigned r = 0; r < c->n_reduces; r++)
+            next[r] = reduce_combine(g, reduce_at(c, r), next[r], operand(c, r));
+    }
+    ll_phi_add(i, ll_add(l, i, ll_i64(l, unroll)), ll_here(l));
+    for (unsigned r = 0; r < c->n_reduces; r++)
+        ll_phi_add(acc[r], next[r], ll_here(l));
+    ll_br(l, head);
+    ll_at(l, done);
+    return i;
+}
+
+static void fold_gpu(struct columns *c, val at, unsigned w)
+{
+    struct gen *g = c->g;
+    unsigned cost = body_cost(g, &c->body), unroll = w == 1 || cost > 12 ? 1 : cost > 4 ? 4 : 8;
+    val *acc = arena_array(g->arena, val, c->n_reduces + 1), step = c->first_step;
+    for (unsigned r = 0; r < c->n_reduces; r++)
+        acc[r] = ll_splat(&g->l, reduce_identity(g, reduce_at(c, r)), w);
+    if (unroll > 1)
+        step = fold_steps(c, at, w, step, unroll, acc);
+    fold_steps(c, at, w, step, 1, acc);
     for (unsigned r = 0; r < c->n_reduces; r++)
         store(c, partials(c, r), r, partial_index(c, at), acc[r]);
 }
