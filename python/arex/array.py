@@ -21,10 +21,21 @@ class _Memory:
     """Elements that are there: in a NumPy array, or on a device behind an arex_array. owner is kept alive with them."""
 
     def __init__(self, struct, owner, host=None, read_only=False):
-        self.struct, self.owner, self.host, self.readers, self.read_only = struct, owner, host, [], read_only
-        self.shape = tuple(struct.shape[0:struct.rank])
-        self.strides = tuple(struct.strides[0:struct.rank])
-        self.dtype = _dtype(struct.dtype)
+        self._struct, self.owner, self.host, self.readers, self.read_only = struct, owner, host, [], read_only
+        if host is not None:
+            self.shape, self.strides, self.dtype, self.device = host.shape, host.strides, host.dtype, -1
+        else:
+            self.shape, self.strides = tuple(struct.shape[0:struct.rank]), tuple(struct.strides[0:struct.rank])
+            self.dtype, self.device = _dtype(struct.dtype), struct.device
+
+    @property
+    def struct(self):
+        """The arex_array; of a NumPy array made when it is first asked for, since calls read those themselves."""
+        if self._struct is None:
+            struct = ffi.new("arex_array *")
+            _view(struct, self.host, "array")
+            self._struct = struct
+        return self._struct
 
     def read_by(self, array):
         if len(self.readers) >= 256:
@@ -43,9 +54,10 @@ class _Memory:
 
     @classmethod
     def of_host(cls, array):
-        struct = ffi.new("arex_array *")
-        _view(struct, array, "array")
-        return cls(struct, array, array, not array.flags.writeable)
+        memory = cls(None, array, array, not array.flags.writeable)
+        if array.dtype not in _CODES or not array.dtype.isnative or array.ndim > 8:
+            memory.struct  # says what is wrong, if anything
+        return memory
 
     @classmethod
     def taken(cls, result):
@@ -151,7 +163,8 @@ class Array:
     def _run(self):
         if self._memory is None:
             program, values = self._bound()
-            self._memory, self._pending = program.keep(values, _device_of(values)), None
+            device = _device_of(values)
+            self._memory, self._pending = program.keep(values, device) if device >= 0 else _on_the_host(program, values), None
             for reader in self._waiting:
                 array = reader()
                 if array is not None and array._pending:
@@ -202,7 +215,7 @@ class Array:
     def device(self) -> str:
         """"cuda:0", or "cpu"."""
         if self._memory is not None:
-            number = self._memory.struct.device
+            number = self._memory.device
         else:
             number = _device_of(self._bound()[1])
         return f"cuda:{number}" if number >= 0 else "cpu"
@@ -304,13 +317,13 @@ class Array:
     @property
     def __cuda_array_interface__(self):
         memory = self._run()
-        if memory.struct.device < 0:
+        if memory.device < 0:
             raise AttributeError("the array is not on a GPU")
         return exchange.cuda_interface(memory, _is_contiguous(memory))
 
     def __dlpack_device__(self):
         memory = self._run()
-        return (exchange.CPU, 0) if memory.struct.device < 0 else (exchange.CUDA, memory.struct.device)
+        return (exchange.CPU, 0) if memory.device < 0 else (exchange.CUDA, memory.device)
 
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
         memory, here = self._run(), self.__dlpack_device__()
@@ -392,10 +405,15 @@ def _is_contiguous(memory):
     return True
 
 
+def _on_the_host(program, values):
+    """The short way: NumPy arrays in and out."""
+    return _Memory.of_host(np.asarray(program(*[v._memory.host if isinstance(v, Array) else v for v in values])))
+
+
 def _device_of(values):
     for v in values:
-        if isinstance(v, Array) and v._run().struct.device >= 0:
-            return v._memory.struct.device
+        if isinstance(v, Array) and v._run().device >= 0:
+            return v._memory.device
     return -1
 
 

@@ -284,10 +284,8 @@ class Program(_Caller):
         return self._tuple(*results) if self._tuple else tuple(results)
 
     def keep(self, values, device):
-        """The only output, in memory of the library's own: on a device, or in a NumPy array of the host's."""
+        """The only output, in memory of the library's own on a device."""
         from .array import _Memory
-        if device < 0:
-            return _Memory.of_host(np.asarray(self(*values)))
         call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
         arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
         call.outputs[0].data, call.outputs[0].device = ffi.NULL, device
