@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/diag.h"
 #include "base/image.h"
+#include "watch.h"
 
 struct device;
 struct device_module; /* loaded code; made and freed by its device */
@@ -25,6 +26,7 @@ struct device_launch {
     /* CPU: the function is called as void f(const int64_t *slots, int64_t begin, int64_t end) over disjoint
      * ranges that cover 0..items, from several threads when it pays; every begin is a multiple of grain. */
     int64_t items, grain;
+    struct watch *watch; /* CPU: may stop it, and is told how far it is; NULL: nobody */
     /* CUDA: */
     unsigned grid[3], block[3], shared_bytes;
 };

@@ -28,7 +28,8 @@ typedef enum arex_status {
     AREX_ERROR_PROGRAM = 1,  /* the program or its arguments are wrong */
     AREX_ERROR_USAGE = 2,    /* the API was called in a way its comments rule out */
     AREX_ERROR_MACHINE = 3,  /* no device, driver trouble, a missing part of the installation */
-    AREX_ERROR_MEMORY = 4    /* host or device memory ran out */
+    AREX_ERROR_MEMORY = 4,   /* host or device memory ran out */
+    AREX_STOPPED = 5         /* the function that watched the call ended it */
 } arex_status;
 
 /* Types of elements. Not all are supported yet: arex_dtype_supported tells. */
@@ -150,6 +151,10 @@ typedef struct arex_call_options {
     void *stream;    /* CUstream to launch on: with it, device inputs and given device outputs, the call does not wait, unless the
                         program divides integers or raises them to powers (faults must be read). NULL: waits */
     uint32_t *faults;/* where to put AREX_FAULT_ bits, or NULL */
+    int (*progress)(void *user, double done); /* NULL, or called by the calling thread some times a second while a long call works, under no lock:
+                        done is the part that is done, 0 to 1. Not 0: the call ends with AREX_STOPPED. On the CPU it is asked between pieces of
+                        an array, on a GPU between launches; the reference evaluator never asks */
+    void *progress_user;
 } arex_call_options;
 
 #define AREX_FAULT_DIVIDE 1 /* an integer was divided by 0: the result there is 0 */
@@ -163,7 +168,7 @@ void arex_call_options_init(arex_call_options *options);
  * what is elsewhere than the target is copied. An output may overlap an input: the answer is as if it did not (in
  * device memory such an output must be C-contiguous).
  * On failure no output has been allocated; given outputs may have been written in part only when the status is
- * AREX_ERROR_MACHINE. Blocks until results are there, unless options->stream says otherwise. options may be NULL.
+ * AREX_ERROR_MACHINE or AREX_STOPPED. Blocks until results are there, unless options->stream says otherwise. options may be NULL.
  */
 arex_status arex_call(arex_program *program, const arex_array *inputs, int n_inputs, arex_array *outputs, int n_outputs,
                       const arex_call_options *options, arex_diagnostics **diags);

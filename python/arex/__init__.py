@@ -12,6 +12,7 @@ from .errors import (ArexError, ArexWarning, CompilerError, DeviceError, Diagnos
                      SyntaxError_, TypeError_, UsageError, ValueError_, check as _check, fail as _fail)
 from .evaluating import evaluate, re_evaluate, set_num_threads, validate
 from .jit import jit, njit, prange, vectorize
+from .watching import progress
 from .program import Program, context as _context, take as _take
 
 from . import array as _array, cuda, random  # noqa: E402
@@ -20,7 +21,7 @@ from .array import Array, array, asarray, asnumpy, empty, from_dlpack  # noqa: E
 __version__ = _ffi.string(_lib.arex_version()).decode()
 __all__ = ["Array", "ArexError", "ArexWarning", "CompilerError", "DeviceError", "Diagnostic", "LimitError", "MemoryError_", "NameError_", "Program",
            "ShapeError", "SyntaxError_", "TypeError_", "UsageError", "ValueError_", "array", "asarray", "asnumpy", "compile", "device_count", "evaluate", "from_dlpack",
-           "cuda", "jit", "list", "njit", "prange", "random", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
+           "cuda", "jit", "list", "njit", "prange", "progress", "random", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
 
 
 def compile(expr: str, *, target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native", max_rounds: int = 0,

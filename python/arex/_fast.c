@@ -26,6 +26,7 @@ typedef void free_fn(arex_context *, arex_array *);
 struct state {
     call_fn *call;
     launch_fn *launch;
+    int (*progress)(void *user, double done); /* looks for Ctrl-C */
     free_fn *array_free;
     PyObject *dtype_of; /* Python's: the dtype of a code that NumPy has not of its own */
     PyObject *library;  /* keeps the functions above mapped */
@@ -315,7 +316,7 @@ static PyObject *results_of(struct call *c)
 
 static arex_call_options options_of(const struct call *c)
 {
-    return (arex_call_options){.size = sizeof(arex_call_options), .target = c->caller->target, .threads = c->threads};
+    return (arex_call_options){.size = sizeof(arex_call_options), .target = c->caller->target, .threads = c->threads, .progress = c->caller->state->progress};
 }
 
 /* Python raises what the library had to say. False with an exception; true after mere warnings. */
@@ -547,7 +548,7 @@ static void *address(PyObject *numbers, Py_ssize_t i)
     return n ? PyLong_AsVoidPtr(n) : NULL;
 }
 
-/* bind(version, library, (arex_call, arex_launch, arex_array_free), dtypes by code, dtype_of): once, before anything is attached. */
+/* bind(version, library, (arex_call, arex_launch, arex_array_free, who watches calls), dtypes by code, dtype_of): once, before anything is attached. */
 static PyObject *module_bind(PyObject *module, PyObject *args)
 {
     struct state *s = PyModule_GetState(module);
@@ -561,10 +562,11 @@ static PyObject *module_bind(PyObject *module, PyObject *args)
         return PyErr_Format(PyExc_ImportError, "made for version %s of the library, not %s", mine, version);
     if (s->call)
         Py_RETURN_NONE;
-    void *call = address(functions, 0), *launch = address(functions, 1), *release = address(functions, 2);
-    if (!call || !launch || !release)
+    void *call = address(functions, 0), *launch = address(functions, 1), *release = address(functions, 2), *progress = address(functions, 3);
+    if (!call || !launch || !release || !progress)
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "no address");
     memcpy(&s->launch, &launch, sizeof launch);
+    memcpy(&s->progress, &progress, sizeof progress);
     memcpy(&s->array_free, &release, sizeof release);
     Py_IncRef(dtype_of);
     s->dtype_of = dtype_of;

@@ -2,6 +2,7 @@
 from typing import Any, Iterable, NamedTuple, NoReturn
 
 from ._lib import ffi, lib
+from .watching import raised
 
 
 class Diagnostic(NamedTuple):
@@ -114,6 +115,8 @@ def check(status, slot):
     first = next((d for d in found if d.severity == "error"), None)
     if first is None:
         raise _BY_STATUS.get(status, ArexError)(f"failed with status {status}", "", found)
+    if first.code == "AX0704":
+        raised()  # the KeyboardInterrupt, say, that ended the call
     raise class_of(first.code)(f"{first.code}: {first.message}\n{first.text}".rstrip(), first.code, found)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._lib import extension, ffi, lib
+from .watching import look, tell
 from .errors import ArexWarning, check, fail
 
 TARGETS = {"auto": 0, "cpu": 1, "cuda": 2, "reference": 3}
@@ -49,6 +50,7 @@ def context(threads=0, device=0):
             options.threads, options.device = threads, device
             packages = ffi.new("char[]", os.fsencode(_packages()))  # copied by the library
             options.packages = packages
+            options.log = tell
             check(lib.arex_context_new(options, out, slot), slot)
             _contexts[threads, device] = out[0]
         return _contexts[threads, device]
@@ -150,6 +152,7 @@ class _Call:
         self.inputs, self.outputs = [self.input_array[i] for i in range(n)], [self.output_array[i] for i in range(m)]
         self.options, self.slot = ffi.new("arex_call_options *"), ffi.new("arex_diagnostics **")
         lib.arex_call_options_init(self.options)
+        self.options.progress = look
         place.call = self
 
 
@@ -175,7 +178,7 @@ def _caller():
     if extension is None:
         return _Interpreted
     try:
-        extension.bind(ffi.string(lib.arex_version()).decode(), lib, tuple(_address(f) for f in (lib.arex_call, lib.arex_launch, lib.arex_array_free)),
+        extension.bind(ffi.string(lib.arex_version()).decode(), lib, tuple(_address(f) for f in (lib.arex_call, lib.arex_launch, lib.arex_array_free, look)),
                   tuple(_DTYPES.get(code) for code in range(len(_NAMES))), _dtype)
     except ImportError:
         return _Interpreted

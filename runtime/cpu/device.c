@@ -111,8 +111,10 @@ bool cpu_launch_with(struct device *d, struct device_module *m, unsigned entry, 
     }
     void *address = m->code.base + m->entries[entry];
     memcpy(&fn, &address, sizeof fn);
-    pool_run(((struct cpu_device *)d)->pool, fn, l->slots, l->items, l->grain > 0 ? l->grain : 1, max_threads);
-    return true;
+    if (pool_run(((struct cpu_device *)d)->pool, fn, l->slots, l->items, l->grain > 0 ? l->grain : 1, max_threads, l->watch))
+        return true;
+    diag_add(diags, AX_stopped, NO_SPAN, "the call was stopped by who watched it");
+    return false;
 }
 
 static bool cpu_launch(struct device *d, struct device_module *m, unsigned entry, const struct device_launch *l, void *stream,

@@ -19,7 +19,10 @@ struct span_of_work {
 struct job {
     pool_fn *fn;
     const int64_t *slots;
-    int64_t chunk;
+    int64_t chunk, items, grain;
+    _Atomic int64_t piece; /* how much is taken at a time: the chunk, or less where somebody watches */
+    struct watch *watch; /* the caller's; may be NULL */
+    atomic_bool stop;
     unsigned n_spans;
     struct span_of_work spans[MAX_THREADS];
 };
@@ -79,13 +82,31 @@ unsigned pool_threads(const struct pool *p)
     return p->threads;
 }
 
-static void drain(struct job *j, struct span_of_work *s)
+/* How much has been handed out. */
+static double part_taken(struct job *j)
 {
-    for (;;) {
-        int64_t begin = atomic_fetch_add_explicit(&s->next, j->chunk, memory_order_relaxed);
+    int64_t left = 0;
+    for (unsigned k = 0; k < j->n_spans; k++) {
+        int64_t next = atomic_load_explicit(&j->spans[k].next, memory_order_relaxed);
+        left += next < j->spans[k].end ? j->spans[k].end - next : 0;
+    }
+    return 1 - (double)left / (double)j->items;
+}
+
+static void drain(struct job *j, struct span_of_work *s, bool is_caller)
+{
+    while (!atomic_load_explicit(&j->stop, memory_order_relaxed)) {
+        int64_t piece = atomic_load_explicit(&j->piece, memory_order_relaxed);
+        int64_t begin = atomic_fetch_add_explicit(&s->next, piece, memory_order_relaxed);
         if (begin >= s->end)
             return;
-        j->fn(j->slots, begin, s->end - begin < j->chunk ? s->end : begin + j->chunk);
+        uint64_t began = is_caller && is_watched(j->watch) ? watch_clock() : 0;
+        j->fn(j->slots, begin, s->end - begin < piece ? s->end : begin + piece);
+        if (!began)
+            continue;
+        atomic_store_explicit(&j->piece, watch_piece(piece, began, j->grain, j->chunk), memory_order_relaxed);
+        if (!watch_goes_on(j->watch, part_taken(j)))
+            atomic_store_explicit(&j->stop, true, memory_order_relaxed);
     }
 }
 
@@ -93,7 +114,7 @@ static void drain(struct job *j, struct span_of_work *s)
 static void work(struct job *j, unsigned me)
 {
     for (unsigned k = 0; k < j->n_spans; k++)
-        drain(j, &j->spans[(me + k) % j->n_spans]);
+        drain(j, &j->spans[(me + k) % j->n_spans], me == 0);
 }
 
 /* Until there is another turn: a short spin catches jobs that follow one another, then sleep. */
@@ -204,29 +225,51 @@ static void share_out(struct job *j, int64_t items, int64_t grain, unsigned thre
 {
     int64_t span = round_up((items + threads - 1) / threads, grain), begin = 0;
     j->chunk = round_up((span + CHUNKS_PER_THREAD - 1) / CHUNKS_PER_THREAD, grain);
+    j->grain = grain;
+    j->items = items;
+    atomic_init(&j->piece, is_watched(j->watch) ? grain : j->chunk);
     for (j->n_spans = 0; j->n_spans < threads; j->n_spans++, begin += span) {
         atomic_init(&j->spans[j->n_spans].next, begin < items ? begin : items);
         j->spans[j->n_spans].end = begin + span < items ? begin + span : items;
     }
 }
 
-void pool_run(struct pool *p, pool_fn *fn, const int64_t *slots, int64_t items, int64_t grain, unsigned max_threads)
+/* By the caller alone: in one go where nobody watches. */
+static bool run_alone(pool_fn *fn, const int64_t *slots, int64_t items, int64_t grain, struct watch *watch)
+{
+    bool on = true;
+    if (!is_watched(watch)) {
+        fn(slots, 0, items);
+        return true;
+    }
+    for (int64_t begin = 0, end, piece = grain; on && begin < items; begin = end) {
+        uint64_t began = watch_clock();
+        end = items - begin < piece ? items : begin + piece;
+        fn(slots, begin, end);
+        piece = watch_piece(piece, began, grain, round_up(items, grain));
+        on = watch_goes_on(watch, (double)end / (double)items);
+    }
+    return on;
+}
+
+bool pool_run(struct pool *p, pool_fn *fn, const int64_t *slots, int64_t items, int64_t grain, unsigned max_threads, struct watch *watch)
 {
     unsigned threads = max_threads && max_threads < p->threads ? max_threads : p->threads;
     if (p->process != fork_count())
         after_fork(p);
     int64_t pieces = (items + grain - 1) / grain;
     threads = pieces < threads ? (unsigned)pieces : threads;
-    if (threads <= 1 || pthread_mutex_trylock(&p->owner) != 0) {
-        fn(slots, 0, items);
-        return;
-    }
+    if (threads <= 1 || pthread_mutex_trylock(&p->owner) != 0)
+        return run_alone(fn, slots, items, grain, watch);
     struct job j;
     j.fn = fn;
     j.slots = slots;
+    j.watch = watch;
+    atomic_init(&j.stop, false);
     share_out(&j, items, grain, threads);
     in_parallel(p, &j, threads);
     pthread_mutex_unlock(&p->owner);
+    return !atomic_load_explicit(&j.stop, memory_order_relaxed);
 }
 
 void pool_free(struct pool *p)

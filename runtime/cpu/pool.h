@@ -7,7 +7,9 @@
  */
 #ifndef AREX_CPU_POOL_H
 #define AREX_CPU_POOL_H
+#include <stdbool.h>
 #include <stdint.h>
+#include "watch.h"
 
 struct pool;
 typedef void pool_fn(const int64_t *slots, int64_t begin, int64_t end);
@@ -15,7 +17,8 @@ typedef void pool_fn(const int64_t *slots, int64_t begin, int64_t end);
 struct pool *pool_new(unsigned threads); /* 0: one per CPU this process may use; NULL when memory runs out */
 void pool_free(struct pool *p);
 unsigned pool_threads(const struct pool *p);
-/* fn over 0..items in ranges that begin at multiples of grain; at most max_threads threads (0: all). */
-void pool_run(struct pool *p, pool_fn *fn, const int64_t *slots, int64_t items, int64_t grain, unsigned max_threads);
+/* fn over 0..items in ranges that begin at multiples of grain; at most max_threads threads (0: all). watch, which may be NULL, is asked between
+ * the caller's ranges: false when it stopped the job, of which some ranges then were not done. */
+bool pool_run(struct pool *p, pool_fn *fn, const int64_t *slots, int64_t items, int64_t grain, unsigned max_threads, struct watch *watch);
 
 #endif

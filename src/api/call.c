@@ -600,8 +600,10 @@ static bool run_on_device(struct call *c)
         return false;
     }
     unsigned threads = c->options.threads > 0 ? (unsigned)c->options.threads : 0;
+    struct watch watch;
+    watch_init(&watch, c->options.progress, c->options.progress_user);
     bool ok = place_inputs(c, there) && place_outputs(c) &&
-              exec_run(c->signature->code, c->in, c->out, c->dims, threads, c->options.stream, &c->faults, c->diags) && bring_all_out(c);
+              exec_run(c->signature->code, c->in, c->out, c->dims, threads, c->options.stream, &watch, &c->faults, c->diags) && bring_all_out(c);
     free(there);
     return ok;
 }

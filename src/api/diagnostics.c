@@ -21,6 +21,8 @@ static arex_status status_of(enum diag_id id)
         return AREX_ERROR_MACHINE;
     if (strncmp(code, "AX06", 4) == 0)
         return AREX_ERROR_MACHINE;
+    if (id == AX_stopped)
+        return AREX_STOPPED;
     return id == AX_usage || id == AX_bad_stage || id == AX_bad_arch ? AREX_ERROR_USAGE : AREX_ERROR_PROGRAM;
 }
 

@@ -115,6 +115,7 @@ struct run {
     struct diags *diags;
     void *stream;
     unsigned max_threads;
+    struct watch *watch;
     const int64_t *dims;
     struct geometry_array *arguments, *buffers;
     int64_t (*buffer_strides)[IR_MAX_RANK], (*buffer_shapes)[IR_MAX_RANK];
@@ -539,8 +540,9 @@ static void shape_join(const struct geometry *geo, struct device_launch *l)
     }
 }
 
-static bool launch_entry(struct run *r, struct variant_code *v, unsigned entry, const struct device_launch *l)
+static bool launch_entry(struct run *r, struct variant_code *v, unsigned entry, struct device_launch *l)
 {
+    l->watch = r->watch;
     if (l->items == 0)
         return true;
     if (is_gpu(r))
@@ -621,12 +623,25 @@ static bool run_rows(struct run *r, struct variant_code *v, unsigned i)
     return launch_entry(r, v, v->rows_entry[i], &l);
 }
 
+/* Asked before every nest, so on a GPU too. */
+static bool goes_on(struct run *r)
+{
+    if (!is_watched(r->watch) || watch_goes_on(r->watch, 0))
+        return true;
+    diag_add(r->diags, AX_stopped, (struct span){0, 0}, "the call was stopped by who watched it");
+    return false;
+}
+
 static bool run_all(struct run *r, struct variant_code *v)
 {
     const struct loop_plan *p = r->code->plan;
     bool ok = true;
     uint32_t next = 0; /* of the rows */
     for (uint32_t i = 0; ok && i < p->nests.n;) {
+        watch_share(r->watch, (double)i / p->nests.n, 1.0 / p->nests.n);
+        ok = goes_on(r);
+        if (!ok)
+            break;
         while (next < p->rows.n && p->rows.at[next].first < i)
             next++;
         if (next < p->rows.n && p->rows.at[next].first == i && r->rows[next].chosen) {
@@ -665,9 +680,9 @@ static bool prepare(struct run *r, const struct exec_array *inputs, const struct
 }
 
 bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
-              const int64_t *dim_values, unsigned max_threads, void *stream, struct ir_faults *faults, struct diags *diags)
+              const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct diags *diags)
 {
-    struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .dims = dim_values};
+    struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .watch = watch, .dims = dim_values};
     struct variant_code *v = NULL;
     bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r)) && run_all(&r, v) && faults_end(&r, faults);
     run_fini(&r);

@@ -33,10 +33,10 @@ struct exec_array {
 
 /*
  * dim_values: from ir_shapes_resolve. Arrays of rank 1 and more are in the device's memory. Outputs overlap no input and
- * not each other. max_threads: 0 for all. Waits for the result unless a stream is given.
+ * not each other. max_threads: 0 for all. watch may be NULL. Waits for the result unless a stream is given.
  */
 bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
-              const int64_t *dim_values, unsigned max_threads, void *stream, struct ir_faults *faults, struct diags *diags);
+              const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct diags *diags);
 /* Compiles what exec_run would need, and runs nothing. data may be NULL: taken as aligned. */
 bool exec_prepare(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
                   const int64_t *dim_values, struct diags *diags);

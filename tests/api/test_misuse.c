@@ -397,12 +397,39 @@ static void test_absurd_contexts(void **state)
     context = shared;
 }
 
+static int stop_at_once(void *user, double done)
+{
+    assert_true(done >= 0 && done <= 1);
+    return ++*(int *)user;
+}
+
+/* Some 10^10 sines: nobody waits for them. */
+static void test_watched(void **state)
+{
+    static double data[1 << 20];
+    const char *source = "def f(v) { s = 0.0; for i in range(10000) { s += sin(v + i) }; return s }\nf(x)";
+    arex_array x = vector(AREX_FLOAT64, data, 1 << 20), few = vector(AREX_FLOAT64, data, 1);
+    struct call c;
+    int looks = 0;
+    (void)state;
+    call_open(&c, source);
+    c.options.progress = stop_at_once;
+    c.options.progress_user = &looks;
+    assert_int_equal(call_run(&c, &x, 1), AREX_STOPPED);
+    assert_true(has(c.diags, "AX0704"));
+    assert_int_equal(looks, 1);
+    assert_null(c.out.data);
+    c.options.progress = NULL;
+    assert_int_equal(call_run(&c, &few, 1), AREX_OK);
+    call_close(&c);
+}
+
 int run_misuse_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage), cmocka_unit_test(test_nothing_given), cmocka_unit_test(test_places_are_set), cmocka_unit_test(test_option_structs),
         cmocka_unit_test(test_sources), cmocka_unit_test(test_sources_are_copied), cmocka_unit_test(test_diagnostics), cmocka_unit_test(test_absurd_inputs),
-        cmocka_unit_test(test_absurd_outputs), cmocka_unit_test(test_absurd_memory), cmocka_unit_test(test_absurd_contexts),
+        cmocka_unit_test(test_absurd_outputs), cmocka_unit_test(test_absurd_memory), cmocka_unit_test(test_absurd_contexts), cmocka_unit_test(test_watched),
     };
     return cmocka_run_group_tests_name("misuse", tests, open_context, close_context);
 }

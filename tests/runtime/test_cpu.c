@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "cpu/loader.h"
 #include "cpu/pool.h"
@@ -29,7 +30,7 @@ static void mark(const int64_t *slots, int64_t begin, int64_t end)
 static void covers_once(struct pool *p, int64_t items, int64_t grain, unsigned threads)
 {
     memset((void *)hits, 0, sizeof hits);
-    pool_run(p, mark, &grain, items, grain, threads);
+    pool_run(p, mark, &grain, items, grain, threads, NULL);
     for (int64_t i = 0; i < MOST; i++)
         assert_int_equal(hits[i], i < items);
 }
@@ -76,7 +77,7 @@ static void test_pool_limit(void **state)
         for (int i = 0; i < 20; i++) {
             _Atomic int inside = 0, most = 0;
             int64_t slots[] = {(intptr_t)&inside, (intptr_t)&most};
-            pool_run(p, crowd, slots, 64, 1, limit);
+            pool_run(p, crowd, slots, 64, 1, limit, NULL);
             assert_in_range(most, 1, limit);
             assert_int_equal(inside, 0);
         }
@@ -90,12 +91,61 @@ static void test_pool_limit(void **state)
     pool_free(NULL);
 }
 
+/* ---- watched ---- */
+
+struct looks {
+    int calls, most; /* the last call stops */
+    double done;
+};
+
+static int look(void *user, double done)
+{
+    struct looks *l = user;
+    assert_true(done >= l->done && done <= 1);
+    l->done = done;
+    return ++l->calls >= l->most;
+}
+
+static void slow_count(const int64_t *slots, int64_t begin, int64_t end)
+{
+    struct timespec t = {0, 2000000};
+    nanosleep(&t, NULL);
+    atomic_fetch_add((_Atomic int64_t *)(intptr_t)slots[0], end - begin);
+}
+
+/* 2 ms a piece: some 20 looks a second. */
+static void test_pool_watched(void **state)
+{
+    struct pool *p = pool_new(4);
+    (void)state;
+    for (unsigned threads = 1; threads <= 4; threads += 3) {
+        _Atomic int64_t total = 0;
+        int64_t slots[] = {(intptr_t)&total};
+        struct looks l = {.most = 3};
+        struct watch w;
+        watch_init(&w, look, &l);
+        assert_false(pool_run(p, slow_count, slots, 100000, 10, threads, &w));
+        assert_int_equal(l.calls, 3);
+        assert_in_range(total, 1, 99999);
+        l = (struct looks){.most = 1000};
+        total = 0;
+        watch_init(&w, look, &l);
+        assert_true(pool_run(p, slow_count, slots, 1001, 10, threads, &w));
+        assert_int_equal(total, 1001);
+        total = 0;
+        watch_init(&w, NULL, NULL);
+        assert_true(pool_run(p, count, slots, 1000, 10, threads, &w));
+        assert_int_equal(total, 1000);
+    }
+    pool_free(p);
+}
+
 static void *call_often(void *arg)
 {
     _Atomic int64_t total = 0;
     int64_t slots[] = {(intptr_t)&total};
     for (int i = 0; i < 2000; i++)
-        pool_run(arg, count, slots, 1000, 10, 0);
+        pool_run(arg, count, slots, 1000, 10, 0, NULL);
     return atomic_load(&total) == 2000 * 1000 ? NULL : arg;
 }
 
@@ -273,7 +323,7 @@ static void test_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pool_covers), cmocka_unit_test(test_pool_callers), cmocka_unit_test(test_pool_fork),
+        cmocka_unit_test(test_pool_covers), cmocka_unit_test(test_pool_watched), cmocka_unit_test(test_pool_callers), cmocka_unit_test(test_pool_fork),
         cmocka_unit_test(test_pool_limit), cmocka_unit_test(test_import), cmocka_unit_test(test_launch),
         cmocka_unit_test(test_loader), cmocka_unit_test(test_device),
     };
