@@ -55,7 +55,7 @@ class Kernel(Translated):
 
 
 def _make(function, device=False, fastmath=False, **_):
-    return Compiled(function) if device else Kernel(function, fastmath)
+    return Compiled(function, device=True) if device else Kernel(function, fastmath)
 
 
 def jit(*args, device=False, **options):

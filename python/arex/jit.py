@@ -85,8 +85,8 @@ def _again(kind, about, *state):
 class Compiled(Translated):
     """A Python function and its program, compiled for each new combination of dtypes and ranks. py_func: the function."""
 
-    def __init__(self, function, target="cpu", fastmath=False, mapped=False):
-        t = Translator(function, fills=True)
+    def __init__(self, function, target="cpu", fastmath=False, mapped=False, device=False):
+        t = Translator(function, fills=not device, device=device)
         super().__init__(function, t, t.program if t.kernel else self._called(t), {"target": target, "fast": bool(fastmath), "name": function.__name__}, mapped)
 
     def _set(self, *state):

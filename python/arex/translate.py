@@ -75,10 +75,10 @@ class Source:
 class Translator:
     """One function to `def` or `kernel`. captured: outer scalars that it reads, which become parameters. fills: a function that
     stores to its arguments is a kernel, of one thread; it may end by returning some of them (returned). helpers: functions that it
-    calls, by their function objects, shared by all of one program. grown: array parameters that it may not be given, because
+    calls, by their function objects, shared by all of one program. device: it runs in kernels only, and may ask where it is. grown: array parameters that it may not be given, because
     `x += ...` changes NumPy's arrays in place."""
 
-    def __init__(self, function, kernel=False, fills=False, helpers=None):
+    def __init__(self, function, kernel=False, fills=False, helpers=None, device=False):
         self.source, self.returned = Source(function), []
         self.known = False  # in what must be known when compiling: outer numbers are written down there
         self.ops, self.aliases, self.types = _list("ops"), _list("aliases"), _list("types")
@@ -97,6 +97,7 @@ class Translator:
         self.counters = 0
         self.stored = self._stored(node)
         self.kernel, self.fills = kernel or (fills and bool(self.stored)), fills
+        self.device = device or kernel
         if isinstance(node, ast.Lambda):
             self.lines.append("    return " + self.expr(node.body))
         else:
@@ -377,7 +378,7 @@ class Translator:
         if self.is_module(node.value, "numpy") and node.attr == "newaxis":
             return "newaxis"
         name = self.cuda_name(node)
-        if name and self.kernel and name.split(".")[0] in ("threadIdx", "blockIdx", "blockDim", "gridDim"):
+        if name and self.device and name.split(".")[0] in ("threadIdx", "blockIdx", "blockDim", "gridDim"):
             return name
         if node.attr == "T" and self.outer(node.value) is None:
             return f"{self.expr(node.value)}.T"
@@ -485,7 +486,7 @@ class Translator:
         if function is self.source.function:
             self.fail(node, "a call of itself")
         if function not in self.helpers:
-            helper = Translator(function, helpers=self.helpers)  # those that it calls come before it
+            helper = Translator(function, helpers=self.helpers, device=self.device)  # those that it calls come before it
             if helper.captured:
                 self.fail(node, f"a call of {function.__name__}, which reads names from around it")
             self.helpers[function] = helper
@@ -513,7 +514,7 @@ class Translator:
         return f"shared({shape}, {self.type_name(given['dtype'])})"
 
     def cuda_call(self, node, name):
-        if not self.kernel:
+        if not self.device:
             self.fail(node, f"cuda.{name} outside of a kernel")
         if name == "shared.array":
             return self.shared(node)

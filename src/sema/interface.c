@@ -10,6 +10,7 @@ struct walk {
     struct scope *extents; /* names of extents in param lines */
     struct frame *defs; /* functions being walked */
     unsigned n_loops;   /* around the statement at hand, in its function */
+    bool serves_kernel; /* a kernel follows: its functions may ask where a thread is */
 };
 
 static void walk_expr(struct walk *w, const struct ast *e);
@@ -45,7 +46,7 @@ static void walk_name(struct walk *w, const struct ast *e)
 
 static void walk_call(struct walk *w, const struct ast *e)
 {
-    if (w->out->kernel && kernel_function(e->name))
+    if (w->serves_kernel && kernel_function(e->name))
         return;
     for (struct frame *f = w->defs; f; f = f->up)
         if (str_eq(f->def->name, e->name) && !scope_find(w->s.scope, e->name, true)) {
@@ -63,7 +64,7 @@ static void walk_expr(struct walk *w, const struct ast *e)
 {
     if (!e)
         return;
-    if (e->kind == AST_ATTR && w->out->kernel && kernel_attribute(e->kid[0]))
+    if (e->kind == AST_ATTR && w->serves_kernel && kernel_attribute(e->kid[0]))
         return;
     if (e->kind == AST_NAME)
         walk_name(w, e);
@@ -302,7 +303,7 @@ bool sema_interface(struct arena *arena, const struct ast *program, struct sema_
     w.root = scope_new(arena, NULL);
     w.extents = scope_new(arena, NULL);
     w.s.scope = scope_new(arena, NULL);
-    bool kernel = is_kernel_program(&w, program);
+    bool kernel = w.serves_kernel = is_kernel_program(&w, program);
     for (uint32_t i = 0; i < program->n_kids; i++)
         if (program->kid[i]->kind == AST_PARAM)
             add_param(&w, program->kid[i]);

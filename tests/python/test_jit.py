@@ -244,6 +244,27 @@ def test_shared_arrays():
     np.testing.assert_array_equal(types, 1.5 * u + 100 * (u > 2) + 7.5)
 
 
+@cuda.jit(device=True)
+def neighbour(s, step):
+    cuda.syncthreads()
+    return s[(cuda.threadIdx.x + step) % cuda.blockDim.x]
+
+
+@cuda.jit
+def shifted(x, out):
+    s = cuda.shared.array(64, np.float64)
+    s[cuda.threadIdx.x] = x[cuda.grid(1)]
+    out[cuda.grid(1)] = neighbour(s, 2)
+
+
+def test_device_functions_ask_where_they_are():
+    x, out = RNG.random(21), np.zeros(21)
+    shifted[3, 7](x, out)
+    np.testing.assert_array_equal(out, np.roll(x.reshape(3, 7), -2, axis=1).ravel())
+    with pytest.raises(arex.ArexError):
+        neighbour(x, 1)
+
+
 @cuda.jit
 def takes(x, lock, n):
     if cuda.atomic.compare_and_swap(lock, 0, 1) == 0:

@@ -179,6 +179,27 @@ def test_elements_of_what_is_computed():
     np.testing.assert_array_equal(launched(source, 1, 1, np.ones(4), 1 + np.arange(4.0)), [15, 5 + 5, 1, 1])
 
 
+def test_functions_ask_where_they_are():
+    source = """def place() = blockIdx.x * blockDim.x + threadIdx.x
+    def wait(v) { if v > 0 { v += 1 }; syncthreads(); return v }
+    def count(counts, v) = atomic_add(counts, v, 1)
+    def turned(n) { t = shared(8, int32); return len(t) - n + grid(1) - place() }
+    kernel f(out) {
+        s = shared(8, int64)
+        count(s, threadIdx.x // 2)
+        n = wait(threadIdx.x)
+        out[place()] = 10 * s[threadIdx.x] + n + 100 * turned(3)
+    }"""
+    np.testing.assert_array_equal(launched(source, 2, 8, np.zeros(16)), np.tile([520, 522, 523, 524, 505, 506, 507, 508], 2))
+    for function in ["def g(v) = v + grid(1)", "def g(v) { syncthreads(); return v }"]:
+        with pytest.raises(arex.ArexError) as e:
+            arex.compile(f"{function}\ng(x)")
+        assert e.value.code == "AX0202"
+    with pytest.raises(arex.ArexError) as e:
+        arex.compile("def g(v) { if v < 1 { syncthreads() }; return v }\nkernel f(x) { x[0] = g(threadIdx.x) }").launch(1, 4, np.zeros(4), target="cpu")
+    assert e.value.code == "AX0220"
+
+
 def test_faults_are_told():
     for target in TARGETS:
         for source, message in [("kernel f(x) { s = shared(4, int32); s[threadIdx.x] = 1; x[0] = 1 }", "index 7 is out of range for axis 0 with 4 elements"),
