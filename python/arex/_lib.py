@@ -1,9 +1,8 @@
-"""Finds libarex.so and declares it from the public header as it stands; finds the extension that makes calls short, if there is one."""
+"""Finds libarex.so and declares it: by what was made of the public header when it was built, else from the header as it stands. Finds the
+extension that makes calls short, if there is one."""
 import importlib.util
 import os
 from pathlib import Path
-
-import cffi
 
 _here = Path(__file__).resolve().parent
 
@@ -27,27 +26,34 @@ def _header():
     return _first([_here / "api.h", _here.parent.parent / "include/arex/api.h"], "arex/api.h")
 
 
-header_path = _header()
 library_path = _library()
-ffi = cffi.FFI()
-ffi.cdef(header_path.read_text())
-lib = ffi.dlopen(str(library_path))
 
 
-def _extension():
-    """The module arex._fast: in the package, or where the library was built; None where there is none, or AREX_EXTENSION is 0."""
+def _built(pattern, name):
+    """A module that the build made: in the package, or where the library was built; None where there is none, or AREX_EXTENSION is 0."""
     if os.environ.get("AREX_EXTENSION") == "0":
         return None
-    places = [p for folder in (_here, library_path.parent / "python/arex") for p in sorted(folder.glob("_fast.*.so"))]
-    for path in places:
-        spec = importlib.util.spec_from_file_location("arex._fast", path)
+    for path in [p for folder in (_here, library_path.parent / "python/arex") for p in sorted(folder.glob(pattern))]:
+        spec = importlib.util.spec_from_file_location(name, path)
         try:
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
             return module
-        except ImportError:  # made for another Python
+        except ImportError:  # made for another Python, or another cffi
             continue
     return None
 
 
-extension = _extension()
+def _declared():
+    made = _built("_cffi.py", "arex._cffi")
+    if made:
+        return made.ffi
+    import cffi
+    from_header = cffi.FFI()
+    from_header.cdef(_header().read_text())
+    return from_header
+
+
+ffi = _declared()
+lib = ffi.dlopen(str(library_path))
+extension = _built("_fast.*.so", "arex._fast")

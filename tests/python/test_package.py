@@ -7,10 +7,12 @@ import subprocess
 import sys
 import zipfile
 
+import cffi
 import pytest
 
 import arex
 import arex.program
+from arex._lib import library_path
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "python/arex"
@@ -29,7 +31,7 @@ def test_one_version():
 
 @needs_sources
 def test_every_module_is_packed():
-    listed = set(re.findall(r"'([\w.]+\.py[ied]?|py\.typed)'", (PACKAGE / "meson.build").read_text()))
+    listed = set(re.findall(r"'([\w.]+\.py[ied]?|py\.typed)'", (PACKAGE / "meson.build").read_text())) - {"_cffi.py"}  # made by the build
     assert {p.name for p in PACKAGE.iterdir() if p.suffix in (".py", ".pyi") or p.name == "py.typed"} == listed
 
 
@@ -51,6 +53,26 @@ def test_stub_of_the_extension():
     assert names == {n for n in vars(arex.program.extension) if not n.startswith("__")}
     caller = next(n for n in stub.body if isinstance(n, ast.ClassDef))
     assert {n.name for n in caller.body if isinstance(n, ast.FunctionDef)} == {n for n in vars(arex.program.extension.Caller) if n not in ("__new__", "__doc__", "__module__")}
+
+
+@needs_sources
+def test_declarations_are_those_of_the_header():
+    """What the build made of it, where it did."""
+    header = cffi.FFI()
+    header.cdef((ROOT / "include/arex/api.h").read_text())
+    text = (ROOT / "include/arex/api.h").read_text()
+    structs = re.findall(r"^typedef struct (\w+) \{", text, re.M)
+    assert len(structs) > 5
+
+    def fields(ffi):
+        return {name: (ffi.sizeof(name), [(f, d.type.cname, d.offset) for f, d in ffi.typeof(name).fields]) for name in structs}
+    assert fields(arex.program.ffi) == fields(header)
+    functions = re.findall(r"^(?:const )?[a-z_]+ \*?(arex_\w+)\(", text, re.M)
+    assert len(functions) > 25
+    opened = header.dlopen(str(library_path))
+    for name in functions:
+        mine, its = arex.program.ffi.typeof(getattr(arex.program.lib, name)).cname, header.typeof(getattr(opened, name)).cname
+        assert mine.replace("enum arex_", "arex_") == its.replace("enum arex_", "arex_")
 
 
 @needs_sources

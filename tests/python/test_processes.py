@@ -142,7 +142,7 @@ def test_fork_while_others_call(script):
 
         def busy():
             while not stop:
-                f(y, 1.0), f(x, 2), arex.evaluate("sum(y) + 1"), arex.compile("x + 1", target="cpu")
+                f(y, 1.0), f(x, 2), arex.evaluate("sum(y) + 1", target="cpu"), arex.compile("x + 1", target="cpu")
 
         threads = [threading.Thread(target=busy) for _ in range(3)]
         for t in threads:
@@ -152,7 +152,7 @@ def test_fork_while_others_call(script):
             pid = os.fork()
             if pid == 0:
                 signal.alarm(30)
-                os._exit(0 if f(x, 1.0) == 300001 and f(y, 1) == 11 and arex.evaluate("sum(y)") == 10 and arex.compile(f"x + {i}", target="cpu")(1.0) == 1 + i else 1)
+                os._exit(0 if f(x, 1.0) == 300001 and f(y, 1) == 11 and arex.evaluate("sum(y)", target="cpu") == 10 and arex.compile(f"x + {i}", target="cpu")(1.0) == 1 + i else 1)
             bad += os.waitpid(pid, 0)[1] != 0
         stop = True
         for t in threads:
