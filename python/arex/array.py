@@ -229,6 +229,10 @@ class Array:
         dtype, shape = self._typed()
         return f"<arex.Array shape={shape} dtype={dtype} device={self.device}>"
 
+    def _repr_html_(self):
+        from .display import array_html
+        return array_html(self)
+
     def __reduce__(self):
         return asarray, (self.get(),)
 

@@ -243,6 +243,14 @@ class Program(_Caller):
     def __repr__(self) -> str:
         return f"<arex.Program ({', '.join(self.inputs)}) -> {len(self.outputs)} output(s)>"
 
+    def _repr_html_(self):
+        from .display import program_html
+        return program_html(self)
+
+    def _repr_pretty_(self, printer, cycle):
+        from .display import program_text
+        printer.text(repr(self) if cycle else program_text(self))
+
     def _bind(self, args, named):
         if len(args) > len(self.inputs):
             fail("AX0305", f"{len(args)} values given; the program has {len(self.inputs)} inputs: {', '.join(self.inputs)}")
