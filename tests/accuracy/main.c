@@ -160,6 +160,8 @@ static double roughly(float got, double close)
     double e;
     if (close != close)
         return got != got ? 0 : INFINITY;
+    if (isinf(got) && fabs(close) > 0x1.0000000001p128 && !signbit(close) == !signbit(got))
+        return 0;
     if (got != got || isinf(got) || fabs(close) >= 0x1p128 || close == 0 || !signbit(close) != !signbit(got))
         return (isinf(got) && isinf(close) && signbit(got) == signbit((float)close)) || (got == 0 && close == 0 && !signbit(got) == !signbit(close)) ? 0 : INFINITY;
     e = ilogb(close) < -126 ? -126 : ilogb(close);

