@@ -175,7 +175,7 @@ static void later(struct parse *p, struct span span, struct str word)
 %token <op> POWER "'**'" PLUS "'+'" MINUS "'-'" TIMES "'*'" SHIFT "a shift" BITAND "'&'" BITOR "'|'" BITXOR "'^'"
 %token <op> INVERT "'~'" COMPARE "a comparison" AUGMENT "an augmented assignment"
 
-%type <list> statements statement_list simple_line values formals formal_list arguments argument_list indices extents targets
+%type <list> statements statement_list simple_line values formals formal_list arguments argument_list indices index_list extents targets
 %type <node> statement simple expr disjunction conjunction inversion comparison bitor bitxor bitand shift sum term factor power
 %type <node> primary atom argument formal index extent maybe compared tupled
 %type <list> block otherwise
@@ -293,7 +293,8 @@ arguments: %empty { $$ = list_of(p, NULL); } | argument_list | argument_list ','
 argument_list: argument { $$ = list_of(p, $1); } | argument_list ',' argument { $$ = list_add(p, $1, $3); };
 argument: expr | NAME '=' expr { $$ = named(p, AST_KEYWORD, @$, $1, @1, $3); };
 
-indices: index { $$ = list_of(p, $1); } | indices ',' index { $$ = list_add(p, $1, $3); };
+indices: index_list | index_list ',';
+index_list: index { $$ = list_of(p, $1); } | index_list ',' index { $$ = list_add(p, $1, $3); };
 index: expr
     | maybe ':' maybe { $$ = slice(p, @$, $1, $3, NULL); }
     | maybe ':' maybe ':' maybe { $$ = slice(p, @$, $1, $3, $5); }
@@ -313,6 +314,7 @@ atom:
     | '(' values ',' ')' { $$ = node_list(p, AST_TUPLE, @$, &$2); }
     | '(' ')' { ast_list l = list_of(p, NULL); $$ = node_list(p, AST_TUPLE, @$, &l); }
     | '[' values ']' { $$ = node_list(p, AST_TUPLE, @$, &$2); }
+    | '[' values ',' ']' { $$ = node_list(p, AST_TUPLE, @$, &$2); }
     ;
 
 %%

@@ -161,6 +161,7 @@ struct ast *ast_parse(struct arena *arena, const char *text, size_t n, const str
     if (!acceptable(text, n, &p.limits, diags))
         return NULL;
     p.text = arena_strndup(arena, text, n);
+    p.at = str_bom(text, n);
     unsigned before = diags->n_errors;
     int failed = run_grammar(&p);
     if (failed == 2 && diags->n_errors == before)

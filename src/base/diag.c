@@ -128,10 +128,16 @@ static bool continues(char c)
     return ((unsigned char)c & 0xc0) == 0x80;
 }
 
+/* Where the text begins: past the mark of UTF-8 that some editors put there. */
+static const char *first_line(const struct diags *d)
+{
+    return d->source + str_bom(d->source, strlen(d->source));
+}
+
 static const char *line_start(const struct diags *d, uint32_t offset)
 {
-    const char *s = d->source + offset;
-    while (s > d->source && s[-1] != '\n')
+    const char *s = d->source + offset, *first = first_line(d);
+    while (s > first && s[-1] != '\n')
         s--;
     return s;
 }
@@ -139,7 +145,8 @@ static const char *line_start(const struct diags *d, uint32_t offset)
 static uint32_t inside(const struct diags *d, uint32_t offset)
 {
     size_t n = strlen(d->source);
-    return offset > n ? (uint32_t)n : offset;
+    uint32_t first = (uint32_t)(first_line(d) - d->source);
+    return offset > n ? (uint32_t)n : offset < first ? first : offset;
 }
 
 void diags_position(const struct diags *d, uint32_t offset, unsigned *line, unsigned *column)

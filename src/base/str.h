@@ -18,6 +18,12 @@ bool str_eq(struct str a, struct str b);
 bool str_is(struct str a, const char *c);
 /* Bytes of the character that begins n > 0 bytes of text; 0 for NUL and for what is not UTF-8: shortest forms only, no surrogates. */
 unsigned utf8_length(const char *text, size_t n);
+/* Bytes of the byte order mark of UTF-8 that text begins with: 3, or 0. */
+static inline unsigned str_bom(const char *s, size_t n)
+{
+    return n >= 3 && s[0] == '\xef' && s[1] == '\xbb' && s[2] == '\xbf' ? 3 : 0;
+}
+
 /* Damerau-Levenshtein distance, for "did you mean"; capped at limit + 1. */
 unsigned str_distance(struct str a, struct str b, unsigned limit);
 

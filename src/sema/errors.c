@@ -82,6 +82,22 @@ static void guess_tables(struct guess *g, struct str name)
         guess_try(g, name, str_of(names[i]));
 }
 
+static void guess_types(struct guess *g, struct str name)
+{
+    for (int t = DT_none + 1; t < DT_COUNT; t++)
+        if (type_table[t].works)
+            guess_try(g, name, str_of(type_table[t].name));
+}
+
+void sema_unknown_type(struct sema *s, struct str name, struct span span)
+{
+    struct guess g = {{NULL, 0}, 3};
+
+    guess_types(&g, name);
+    sema_error(s, AX_unknown_type, span, "`%.*s` is not a type", (int)name.n, name.s);
+    say_guess(s, &g, span);
+}
+
 void sema_unknown_function(struct sema *s, struct str name, struct span span)
 {
     struct guess g = {{NULL, 0}, 3};

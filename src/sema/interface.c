@@ -190,8 +190,7 @@ static void add_param(struct walk *w, const struct ast *p)
         return;
     }
     if (t == DT_none)
-        sema_error(&w->s, AX_unknown_type, p->name_span, "`%.*s` is not a type", (int)p->type_name.n,
-                   p->type_name.s);
+        sema_unknown_type(&w->s, p->type_name, p->name_span);
     else if (!type_table[t].works)
         sema_error(&w->s, AX_not_supported, p->name_span, "%s is not in this version", type_table[t].name);
     if (p->n_kids > IR_MAX_RANK)

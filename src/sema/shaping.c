@@ -370,6 +370,22 @@ static struct value roll(struct sema *s, struct value x, const struct value *by,
                                     : taken_along(s, x, &from, d, back, span);
 }
 
+/* By several shifts, or along several axes: one after the other, as NumPy's pairs of them. */
+static struct value roll_each(struct sema *s, struct value x, const struct value *by, const struct value *axis, struct span span)
+{
+    bool many = by->kind == VALUE_TUPLE, along = axis->kind == VALUE_TUPLE;
+    if (!many && !along)
+        return roll(s, x, by, axis, span);
+    if (many && along && by->n_items != axis->n_items && by->n_items != 1 && axis->n_items != 1) {
+        sema_error(s, AX_type_mismatch, by->span, "`roll` has %u shifts for %u axes", by->n_items, axis->n_items);
+        return value_error();
+    }
+    uint32_t n_by = many ? by->n_items : 1, n_axes = along ? axis->n_items : 1, n = n_by && n_axes ? (n_by > n_axes ? n_by : n_axes) : 0;
+    for (uint32_t i = 0; i < n && x.kind != VALUE_ERROR; i++)
+        x = roll(s, x, many ? &by->items[n_by == 1 ? 0 : i] : by, along ? &axis->items[n_axes == 1 ? 0 : i] : axis, span);
+    return x;
+}
+
 static bool times_of(struct sema *s, enum op op, const struct value *v)
 {
     if (v->kind == VALUE_INT && v->i >= 0)
@@ -559,7 +575,7 @@ struct value call_shaping(struct sema *s, enum op op, const struct value *args, 
     case OP_broadcast_to:
         return broadcast_to(s, x, &args[1], span);
     case OP_roll:
-        return roll(s, x, &args[1], &args[2], span);
+        return roll_each(s, x, &args[1], &args[2], span);
     case OP_tile:
         return tile(s, x, &args[1], span);
     default:

@@ -273,3 +273,19 @@ def test_accuracy_is_listed(cli):
     text = cli("list", "ops", "--accuracy").stdout
     assert len(text.splitlines()) == len(rows) and "ulp at 0x" in text
     assert cli("list", "types", "--accuracy").returncode == 2
+
+
+def test_mark_of_utf8(cli, tmp_path):
+    """Editors on Windows begin files with it: no part of the program, and columns do not count it."""
+    program = tmp_path / "p.arex"
+    program.write_bytes(b"\xef\xbb\xbf2 + 3\n")
+    assert cli("run", program).stdout.strip().endswith("5")
+    program.write_bytes(b"\xef\xbb\xbf2 +* 3\n")
+    told = cli("run", program).stderr
+    assert ":1:4: error[AX0101]" in told and "\n    2 +* 3\n       ^" in told
+    program.write_bytes(b"2 + \xef\xbb\xbf3\n")
+    assert "AX0102" in cli("run", program).stderr
+
+
+def test_nearly_a_type(cli):
+    assert "did you mean `float32`?" in cli("eval", "param x: flaot32; x").stderr

@@ -18,7 +18,7 @@ reshape(z,(7,0,2))  reshape(s,(1,1))  reshape(s,())  reshape(o,5)  reshape(o,(5,
 sum(reshape(a,(12,5)),1)  reshape(sum(a,0),(2,10))  reshape(a+o[:,:4],60)  reshape(v,(-1,1))  reshape(b,(2,3))  reshape(h,(3,4))  reshape(a,(len(a),-1))  reshape(v[:1],())  reshape(a-mean(a),(60,))
 broadcast_to(s,(2,3))  broadcast_to(b,(4,6))  broadcast_to(o,(2,5,3))  broadcast_to(o,(1,5,1))  broadcast_to(z,(3,0,4))  sum(broadcast_to(u,(7,9)))  broadcast_to(a,(3,4,5))  broadcast_to(2,(2,2))  broadcast_to(s,())
 squeeze(o,0)  squeeze(o,(0,2))  squeeze(o,-1)  squeeze(o+s,(2,0))  squeeze(r,(0,2,4,6))  squeeze(sum(a,1)[None],0)
-roll(v,1)  roll(v,-5000)  roll(a,7)  roll(a,2,1)  roll(a,-1,axis=0)  roll(z,3)  roll(z,3,1)  roll(v,k)  roll(a*s,k,2)  roll(b,0)  roll(s,3)  v-roll(v,1)  roll(roll(f,1,0),-2,1)  sum(roll(a,1,2)*a)  roll(r,2,3)
+roll(v,1)  roll(v,-5000)  roll(a,7)  roll(a,2,1)  roll(a,-1,axis=0)  roll(z,3)  roll(z,3,1)  roll(v,k)  roll(a*s,k,2)  roll(b,0)  roll(s,3)  v-roll(v,1)  roll(roll(f,1,0),-2,1)  sum(roll(a,1,2)*a)  roll(r,2,3)  roll(a,(1,2),(0,2))  roll(a,(1,-2),(1,1))  roll(a,1,(0,1,2))  roll(f,(3,1),0)  roll(a,(2,5))  roll(z,(1,1),(0,1))  v[3,]
 tile(b,3)  tile(a,2)  tile(a,(2,1,1))  tile(a,(2,1,3,1))  tile(s,3)  tile(s,(2,2))  tile(b,0)  tile(z,(2,2))  tile(u,(1,5))  tile(f,())  sum(tile(f,(3,2)),0)  tile(b,(2,2))[1:,::2]  tile(o[:,1:]*a,(1,2))
 repeat(b,3)  repeat(a,2)  repeat(a,2,1)  repeat(a,3,axis=-1)  repeat(s,4)  repeat(z,2,0)  repeat(z,2,1)  repeat(v,0)  repeat(f.T,2,0)  repeat(v,1)
 concatenate((v,v))  concatenate((a,a[1:]))  concatenate((a,o[:,:4]*a[:,:,:2]),axis=2)  concatenate((a,f[None,:4,:5]))  concatenate((b,v))  concatenate((b,b[:0],b[::-1]))  concatenate((z,z))  concatenate((z,z),1)
