@@ -5,6 +5,8 @@ import pathlib
 import pytest
 
 import arex
+import ebnf
+import test_conformance
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent.parent / "docs"
 
@@ -62,8 +64,28 @@ def accuracy_page():
     return ACCURACY_HEAD + "\n".join(lines) + "\n"
 
 
+def differences_page():
+    cases = [test_conformance.Case(c.values[0]) for c in test_conformance.ALL]
+    lines = ["# Differences from NumPy", "",
+             "This page is made from `tests/conformance/differences.txt`; the tests hold every case of `tests/conformance` to NumPy and allow these alone.",
+             f"There are {len(cases)} cases (a line there may stand for several types) and {len(test_conformance.promotions())} pairs of types that meet.", ""]
+    for name, words in test_conformance.differences().items():
+        of_it = [c.program for c in cases if c.why == name]
+        example = min(of_it, key=len, default="")
+        lines.append(f"- **{name.replace('-', ' ').capitalize()}.** {words}" + (f" Cases: {len(of_it)}, such as `{example}`." if of_it else ""))
+    return "\n".join(lines) + "\n"
+
+
+def language_page():
+    """Written by hand but for the grammar at its end."""
+    last = "numbers are as described above.\n"
+    head = (DOCS / "language.md").read_text().partition(last)[0] + last
+    folder = DOCS.parent / "grammar"
+    return head + "\n" + ebnf.grammar((folder / "parser.y").read_text(), (folder / "lexer.re").read_text())
+
+
 @pytest.mark.skipif(not DOCS.exists(), reason="no documents here")
-@pytest.mark.parametrize("name, page", [("errors.md", errors_page), ("accuracy.md", accuracy_page)])
+@pytest.mark.parametrize("name, page", [("errors.md", errors_page), ("accuracy.md", accuracy_page), ("numpy-differences.md", differences_page), ("language.md", language_page)])
 def test_page(name, page):
     if os.environ.get("AREX_UPDATE_DOCS"):
         (DOCS / name).write_text(page())
