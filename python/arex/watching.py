@@ -45,7 +45,8 @@ class progress:
 
     def __init__(self, bar: Optional[Callable[..., Any]] = None, **options: Any) -> None:
         if bar is None:
-            from tqdm.auto import tqdm as bar
+            from tqdm.auto import tqdm
+            bar = tqdm
         self._make, self._options = bar, {"total": 100, "unit": "%", **options}
         self._bar, self._shown, self._before = None, 0, None
 
