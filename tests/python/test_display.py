@@ -52,7 +52,7 @@ def test_program():
     from IPython.lib.pretty import pretty
     program = arex.compile("a < sum(x)")
     text = pretty(program)
-    assert "sum" in text and "bool[a.0]" in text and "kernels=1" in text and "a < sum(x)" in text
+    assert "sum" in text and "bool[a.0]" in text and "kernels=2" in text and "a < sum(x)" in text
     page = program._repr_html_()
     assert "a &lt; sum(x)" in page and "<summary>plan</summary>" in page
     assert "AX0" in pretty(arex.compile("kernel k(a, out) { i = grid(1); out[i] = a*2 }"))  # what types it lacks, and no exception

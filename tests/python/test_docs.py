@@ -84,9 +84,72 @@ def language_page():
     return head + "\n" + ebnf.grammar((folder / "parser.y").read_text(), (folder / "lexer.re").read_text())
 
 
+def described(name, thing):
+    """A heading with how it is called, and its words."""
+    import inspect
+    try:
+        formals = inspect.signature(thing)
+        call = "(" + ", ".join(str(p).split(":")[0].split("=")[0] + (f"={p.default!r}" if p.default is not p.empty else "") for p in formals.parameters.values()) + ")"
+    except (TypeError, ValueError):
+        call = ""
+    words = inspect.cleandoc(thing.__doc__ or "")
+    assert words, f"{name} has no docstring"
+    return [f"### `{name}{call}`", "", words.replace("<", "&lt;"), ""]
+
+
+def reference_page():
+    """Functions, classes and errors of the package, from their docstrings."""
+    import inspect
+    lines = ["# The Python package", "", "Made from the docstrings by the tests. Arrays are NumPy's or `arex.Array`; shapes broadcast as NumPy's do; angles are in radians.",
+             "What raises which error: [errors](errors.md).", "", "## Functions and classes", ""]
+    things = {n: getattr(arex, n) for n in sorted(arex.__all__, key=str.lower)}
+    plain = {n: t for n, t in things.items() if callable(t) and not (inspect.isclass(t) and issubclass(t, Exception))}
+    for name, thing in plain.items():
+        lines += described("arex." + name, thing)
+    for name, thing in {"Program.emit": arex.Program.emit, "Program.launch": arex.Program.launch, "Program.result_type": arex.Program.result_type,
+                        "Program.stats": arex.Program.stats, "Array.get": arex.Array.get, "cuda.jit": arex.cuda.jit, "cuda.is_available": arex.cuda.is_available,
+                        "cuda.synchronize": arex.cuda.synchronize}.items():
+        lines += described("arex." + name, thing)
+    lines += ["## Errors", "", "| class | codes | |", "| --- | --- | --- |"]
+    from arex.errors import class_of
+    codes = [e["code"] for e in arex.list("errors") if e["severity"] == "error"]
+    for name, thing in things.items():
+        if inspect.isclass(thing) and issubclass(thing, Exception):
+            own = ", ".join(c for c in codes if class_of(c) is thing)
+            lines.append(f"| `{name}({', '.join(b.__name__ for b in thing.__bases__)})` | {own} | {inspect.cleandoc(thing.__doc__)} |")
+    lines += ["", "## Functions of the language", "", "As `arex.NAME`, on arrays, lists and numbers; reductions take `axis` and `keepdims`.", "",
+              "| name | kind | |", "| --- | --- | --- |"]
+    for row in arex.list("ops"):
+        lines.append(f"| `{row['name']}` | {row['kind']} | {row.get('doc', '').replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"
+
+
 @pytest.mark.skipif(not DOCS.exists(), reason="no documents here")
-@pytest.mark.parametrize("name, page", [("errors.md", errors_page), ("accuracy.md", accuracy_page), ("numpy-differences.md", differences_page), ("language.md", language_page)])
+@pytest.mark.parametrize("name, page", [("errors.md", errors_page), ("accuracy.md", accuracy_page), ("numpy-differences.md", differences_page), ("language.md", language_page), ("reference-python.md", reference_page)])
 def test_page(name, page):
     if os.environ.get("AREX_UPDATE_DOCS"):
         (DOCS / name).write_text(page())
     assert (DOCS / name).read_text() == page(), f"docs/{name} is out of date: AREX_UPDATE_DOCS=1 ./dev test"
+
+
+def blocks(page):
+    """The ```python blocks of a page, in order, each behind as many newlines as make its lines those of the page."""
+    text = (DOCS / page).read_text()
+    parts = text.split("```python\n")
+    at = parts[0].count("\n") + 1
+    for part in parts[1:]:
+        code = part.split("```")[0]
+        yield "\n" * at + code
+        at += part.count("\n") + 1
+
+
+@pytest.mark.skipif(not DOCS.exists(), reason="no documents here")
+@pytest.mark.parametrize("page", ["spyder.md", "coming-from.md"])
+def test_snippets(page, tmp_path):
+    import subprocess
+    import sys
+    script = tmp_path / "page.py"  # functions are translated by their source, so it is a file
+    script.write_text("\n".join(blocks(page)))
+    assert "assert" in script.read_text()
+    done = subprocess.run([sys.executable, "-W", "ignore", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
