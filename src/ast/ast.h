@@ -40,7 +40,7 @@ enum ast_kind {
     AST_BREAK,
     AST_CONTINUE,
     AST_KERNEL,   /* as AST_DEF: a function that every thread of a launch runs */
-    AST_STORE,    /* kid[0] = kid[1]: an AST_INDEX, in kernels */
+    AST_STORE,    /* kid[0] = kid[1]: an AST_INDEX; an element in kernels, a part of an array elsewhere */
     AST_RETURN,   /* kids; none in kernels */
     AST_EXPR,     /* kid[0] as a statement */
     AST_PROGRAM,  /* kids: statements */

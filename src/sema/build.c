@@ -172,6 +172,9 @@ static void run_last(struct sema *s, const struct ast *last, const struct sema_i
         run_let(s, last);
         for (uint32_t i = 0; i < last->n_names; i++)
             add_output(s, interface, scope_find(s->scope, last->names[i], false)->value);
+    } else if (last->kind == AST_STORE) {
+        run_part(s, last);
+        add_output(s, interface, eval(s, last->kid[0]->kid[0]));
     } else if (last->kind == AST_EXPR) {
         add_outputs(s, interface, eval(s, last->kid[0]));
     } else if (last->kind == AST_RETURN) {
@@ -192,6 +195,8 @@ static void run_program(struct sema *s, const struct sema_interface *interface)
         }
         if (st->kind == AST_LET)
             run_let(s, st);
+        else if (st->kind == AST_STORE)
+            run_part(s, st);
         else if (st->kind == AST_DEF)
             bind_def(s, st, false);
         else if (st->kind == AST_EXPR)

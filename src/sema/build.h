@@ -163,6 +163,9 @@ struct value call_making(struct sema *s, enum op op, const struct value *args, s
 /* shaping.c: values as for call_axes */
 struct value call_shaping(struct sema *s, enum op op, const struct value *args, struct span span);
 
+/* part.c: a part of an array replaced, outside kernels */
+void run_part(struct sema *s, const struct ast *st);
+
 /* library.c */
 struct binding *library_find(struct sema *s, struct str name, enum dtype dtype);
 

@@ -141,8 +141,8 @@ static void walk_control(struct walk *w, const struct ast *st)
 
 static void walk_statement(struct walk *w, const struct ast *st)
 {
-    if (st->kind == AST_STORE && !w->out->kernel)
-        sema_error(&w->s, AX_not_supported, st->span, "elements are stored in kernels only");
+    if (st->kind == AST_STORE && !w->out->kernel && w->defs && has_control(w->defs->def))
+        sema_error(&w->s, AX_not_supported, st->span, "a function with `if`, `for` or `while` works on one element: it has no parts to replace");
     if (st->kind == AST_RETURN && !st->n_kids && !w->out->kernel)
         sema_error(&w->s, AX_no_output, st->span, "a return gives a value, but for those in kernels");
     switch (st->kind) {
@@ -169,6 +169,8 @@ static void walk_statement(struct walk *w, const struct ast *st)
     if (st->kind == AST_LET)
         for (uint32_t i = 0; i < st->n_names; i++)
             scope_bind(w->s.arena, w->s.scope, st->names[i], st->name_spans[i]);
+    if (st->kind == AST_STORE && !w->out->kernel && st->kid[0]->kid[0]->kind == AST_NAME)
+        scope_bind(w->s.arena, w->s.scope, st->kid[0]->kid[0]->name, st->kid[0]->kid[0]->span);
 }
 
 static void walk_block(struct walk *w, struct ast *const *st, uint32_t n)
@@ -227,6 +229,8 @@ static void find_outputs(struct walk *w, const struct ast *last)
             add_output(w, last->names[i], last->name_spans[i]);
     else if (last->kind == AST_EXPR)
         output_expr(w, last->kid[0]);
+    else if (last->kind == AST_STORE)
+        output_expr(w, last->kid[0]->kid[0]);
     else if (last->kind == AST_RETURN && last->n_kids == 1)
         output_expr(w, last->kid[0]);
     else if (last->kind == AST_RETURN)

@@ -57,6 +57,9 @@ struct value run_body(struct sema *s, struct ast **body, unsigned n, struct span
         case AST_LET:
             run_let(s, body[i]);
             break;
+        case AST_STORE:
+            run_part(s, body[i]);
+            break;
         case AST_DEF:
             bind_def(s, body[i], s->frame && s->frame->library);
             break;
