@@ -124,7 +124,7 @@ def test_out_of_range():
 @pytest.mark.parametrize("source, code", [
     ("kernel f(x) { y = x[0] }", "AX0216"), ("kernel f(x) { x[0] = z }", "AX0201"), ("kernel f(x) { x[0, 1] = 1 }", "AX0212"),
     ("kernel f(x, y) { x[0] = y }", "AX0203"), ("kernel f(x) { x[grid(1)] = shared(3, float32) }", "AX0203"),
-    ("y = 1\nkernel f(x) { x[0] = 1 }", "AX0217"), ("kernel f(x) { x[0] = 1 }\nkernel g(x) { x[0] = 1 }", "AX0217"), ("y[0] = x", "AX0217"),
+    ("y = 1\nkernel f(x) { x[0] = 1 }", "AX0217"), ("kernel f(x) { x[0] = 1 }\nkernel g(x) { x[0] = 1 }", "AX0217"), ("def f(v) { if v > 0 { v[0] = 1 }; return v }\nf(y)", "AX0217"),
     ("kernel f(x) { x[0.5] = 1 }", "AX0203"), ("kernel f(x) { x[1:2] = 1 }", "AX0203"), ("kernel f(x, x) { x[0] = 1 }", "AX0205"),
     ("kernel f(x) { x[grid(4)] = 1 }", "AX0203"), ("kernel f(x) { x[threadIdx.w] = 1 }", "AX0201"), ("kernel f(x) { t = x[0]; t[0] = 1; x[0] = 1 }", "AX0203"),
     ("kernel f(x) { atomic_add(x, 0); x[0] = 1 }", "AX0208"), ("kernel f(x) { x[0] = sum(x) }", "AX0219"), ("grid(1) + x", "AX0202"),
