@@ -31,8 +31,11 @@ def known(arch):
     return f"'{arch}'" in _help()
 
 
+RANKS = {"transpose": {"x": 2}, "matmul_tiled": {"a": 2, "b": 2, "c": 2}, "heat_rod": {"u": 1}, "heat_block": {"u": 3}, "fdtd": {"c": 0}}
+
+
 def types_of(name):
-    rank = {"m": 2, "points": 2, "p": 2, "u": 2, "out": 2, "k": 0} | ({"x": 2} if name == "transpose" else {"a": 2, "b": 2, "c": 2} if name == "matmul_tiled" else {})
+    rank = {"m": 2, "points": 2, "p": 2, "u": 2, "out": 2, "k": 0} | RANKS.get(name, {})
     dtype = "int64" if name in ("integers", "histogram", "histogram_shared") else "float32"
     inputs = arex.compile(PROGRAMS[name]).inputs
     return ", ".join(f"{i}={dtype}" + (f"[{',' * (rank.get(i, 1) - 1)}]" if rank.get(i, 1) else "") for i in inputs) if "param" not in PROGRAMS[name] else None
