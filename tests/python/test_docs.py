@@ -1,4 +1,5 @@
 """Pages that are made from the tables are what the tables say. AREX_UPDATE_DOCS=1 writes them anew."""
+import json
 import os
 import pathlib
 
@@ -153,3 +154,13 @@ def test_snippets(page, tmp_path):
     assert "assert" in script.read_text()
     done = subprocess.run([sys.executable, "-W", "ignore", script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not DOCS.exists(), reason="no tables here")
+def test_list_of_operators_is_whole(cli):
+    """As the table has them, but for what only fast mode puts in; the same for people and for machines."""
+    table = (DOCS.parent / "grammar" / "ops.def").read_text().splitlines()
+    rows = [line.partition("(")[2].partition(",")[0] for line in table if line.startswith(("ELEM(", "REDUCE(", "SCAN(", "COMPOSE(", "SPECIAL(")) and ",FAST," not in line.replace(" ", "")]
+    assert len(rows) > 100
+    assert [r["name"] for r in json.loads(cli("list", "ops", "--json").stdout)] == rows
+    assert [line.split()[0] for line in cli("list", "ops").stdout.splitlines()] == rows

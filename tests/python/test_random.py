@@ -116,6 +116,33 @@ def outcome(text, arrays, target):
     return [(np.asarray(r).dtype.str, np.shape(r), np.asarray(r).tobytes()) for r in (results if isinstance(results, tuple) else (results,))]
 
 
+def parts(text):
+    """What stands in brackets: the smaller programs in a program."""
+    opened = []
+    for i, c in enumerate(text):
+        if c == "(":
+            opened.append(i + 1)
+        elif c == ")":
+            yield text[opened.pop():i]
+
+
+def shrunk(text, fails):
+    """The smallest part that fails by itself, or all of it."""
+    return next((p for p in sorted(set(parts(text)), key=len) if p and fails(p)), text)
+
+
+def disagree(text, arrays, targets):
+    outcomes = [outcome(text, arrays, t) for t in targets]
+    return any(o != outcomes[0] for o in outcomes)
+
+
+def test_programs_shrink():
+    text = "((abs((a)) + (b)), sum((sqrt((c)) * (d))))"
+    assert shrunk(text, lambda p: "sqrt" in p) == "sqrt((c)) * (d)"
+    assert shrunk(text, lambda p: p == "c") == "c"
+    assert shrunk(text, lambda p: False) == text
+
+
 @pytest.mark.parametrize("seed", range(int(os.environ.get("AREX_RANDOM_FROM", 0)), int(os.environ.get("AREX_RANDOM_TO", 200))))
 def test_program(seed, targets):
     maker = Maker(seed)
@@ -123,6 +150,6 @@ def test_program(seed, targets):
     second, _ = maker.make(2)
     text = f"{first}, {second}" if seed % 2 else first
     outcomes = [outcome(text, maker.arrays, t) for t in targets]
-    assert all(o == outcomes[0] for o in outcomes), f"{text}\n" + "\n".join(f"{k}: {v.dtype} {v.shape} {v.strides}" for k, v in maker.arrays.items())
+    assert all(o == outcomes[0] for o in outcomes), f"{text}\nthe smallest part that fails: {shrunk(text, lambda p: disagree(p, maker.arrays, targets))}\n" + "\n".join(f"{k}: {v.dtype} {v.shape} {v.strides}" for k, v in maker.arrays.items())
     if isinstance(outcomes[0], list):
         assert outcomes[0][0][1] == shape, text
