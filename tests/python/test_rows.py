@@ -70,3 +70,17 @@ def test_faults_are_seen(targets):
     for target in targets:
         with pytest.raises(arex.ArexError, match="99"):
             run("param x: int64[n, m]\nparam v: float64[k]\nd = x - min(x, -1, keepdims=True); return sum(v[x], -1, keepdims=True) + d", x, target, v=np.ones(4))
+
+
+@pytest.mark.parametrize("place", ["the input itself", "shifted", "backwards"])
+def test_output_over_the_input(place, targets):
+    """What is laid down in the output's memory must not meet the input, which is read again later."""
+    program = "e = exp(sin(x) * 2 + cos(x) * x + 1 - x * x); return e / sum(e, -1, keepdims=True) + x"
+    x = np.random.default_rng(4).normal(size=(70, 300))
+    want = run(program, x, "reference")[0]
+    for target in targets:
+        memory = np.zeros((71, 300))
+        memory[:-1] = x
+        out = {"the input itself": memory[:-1], "shifted": memory[1:], "backwards": memory[:-1][::-1]}[place]
+        run(program, memory[:-1], target, out=out)
+        assert out.tobytes() == want.tobytes(), target
