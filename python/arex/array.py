@@ -431,7 +431,7 @@ def _index_text(i, operands):
     if isinstance(i, (int, np.integer)) and not isinstance(i, bool):
         return str(int(i))
     if isinstance(i, (list, np.ndarray, Array)):
-        operands.append(i if isinstance(i, Array) else np.asarray(i))
+        operands.append(i if isinstance(i, Array) else np.asarray(i, np.intp if isinstance(i, list) and not i else None))
         return "{}"
     raise IndexError(f"{i!r} is no index")
 
@@ -572,10 +572,12 @@ def asarray(x: Any, dtype: Any = None) -> Array:
         return asarray(_taken(exchange.from_cuda_interface(x)), dtype)
     if not isinstance(x, np.ndarray) and exchange.on_a_device(x):
         return asarray(from_dlpack(x), dtype)
-    host = np.ascontiguousarray(x, dtype) if np.ndim(x) else np.asarray(x, dtype)
     device = _place()
+    # what others hold is copied (an object's __array__ may hand out its own memory), and brought to this machine's order of bytes
+    host = np.array(x, dtype, copy=True, order="C")
+    host = host if host.dtype.isnative else host.astype(host.dtype.newbyteorder("="))
     if device < 0:
-        return Array(_Memory.of_host(host.copy() if host is x or host.base is not None else host))
+        return Array(_Memory.of_host(host))
     memory = _Memory.new(host.shape, host.dtype, device)
     _copy(memory.struct, _Memory.of_host(host).struct)
     return Array(memory)

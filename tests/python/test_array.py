@@ -209,3 +209,24 @@ def test_tutorials(name, capsys):
     runpy.run_path(str(SAMPLES / f"{name}.py"))
     said = capsys.readouterr().out
     assert "True" in said and "False" not in said
+
+
+class _Holder:
+    """As a column of pandas: hands out its own memory."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+def test_asarray_holds_nothing_of_others():
+    own = np.arange(3.0)
+    x = arex.asarray(_Holder(own))
+    own[0] = 99
+    np.testing.assert_array_equal(arex.asnumpy(x), [0, 1, 2])
+    other = arex.asarray(np.arange(3.0).astype(">f8"))
+    assert other.dtype == np.float64 and other.dtype.isnative
+    np.testing.assert_array_equal(arex.asnumpy(other + 1), [1, 2, 3])
+    assert x[[]].shape == (0,)
