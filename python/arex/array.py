@@ -574,7 +574,7 @@ def asarray(x: Any, dtype: Any = None) -> Array:
         return asarray(from_dlpack(x), dtype)
     device = _place()
     # what others hold is copied (an object's __array__ may hand out its own memory), and brought to this machine's order of bytes
-    host = np.array(x, dtype, copy=True, order="C")
+    host = np.array(np.asarray(x, dtype), copy=True, order="C")
     host = host if host.dtype.isnative else host.astype(host.dtype.newbyteorder("="))
     if device < 0:
         return Array(_Memory.of_host(host))
