@@ -164,7 +164,7 @@ class Array:
         if self._memory is None:
             program, values = self._bound()
             device = _device_of(values)
-            self._memory, self._pending = program.keep(values, device) if device >= 0 else _on_the_host(program, values), None
+            self._memory, self._pending = _Memory.taken(program.keep(values, device)) if device >= 0 else _on_the_host(program, values), None
             for reader in self._waiting:
                 array = reader()
                 if array is not None and array._pending:

@@ -295,8 +295,7 @@ class Program(_Caller):
         return self._tuple(*results) if self._tuple else tuple(results)
 
     def keep(self, values, device):
-        """The only output, in memory of the library's own on a device."""
-        from .array import _Memory
+        """The only output, in memory of the library's own on a device: an arex_array, which the next call of this thread overwrites."""
         call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
         arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
         call.outputs[0].data, call.outputs[0].device = ffi.NULL, device
@@ -304,7 +303,7 @@ class Program(_Caller):
         status = lib.arex_call(self._program, call.input_array, len(arrays), call.output_array, 1, call.options, call.slot)
         if status or call.slot[0]:
             check(status, call.slot)
-        return _Memory.taken(call.outputs[0])
+        return call.outputs[0]
 
     def into(self, values, out):
         """The only output, into a NumPy array or elements on a device, from wherever the inputs are."""

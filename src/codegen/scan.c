@@ -73,19 +73,20 @@ static val totals(struct scan *s)
 
 /* ---- one after another ---- */
 
-/* Elements from..to in place, with or without what each is itself; returns what they come to. */
-static val in_order(struct scan *s, val memory, val from, val to, bool with_own)
+/* `count` elements in place, with or without what each is itself; returns what they come to. Counted from 0: of a loop from an address of
+ * the thread's own to 16 after it, in bytes, ptxas 13.0 makes one that takes 21 more (sm_90). */
+static val in_order(struct scan *s, val memory, val from, val count, bool with_own)
 {
     struct gen *g = s->g;
     struct ll *l = &g->l;
     val none = identity(s);
     block here = ll_here(l);
-    struct loop loop = gen_loop(g, from, to);
+    struct loop loop = gen_loop(g, ll_i64(l, 0), count);
     LLVMPositionBuilderBefore(l->b, LLVMGetFirstInstruction(loop.head));
     val before = ll_phi(l, LLVMTypeOf(none), none, here);
     ll_at(l, loop.body);
-    val all = combine(s, before, take(s, memory, loop.i, 1));
-    put(s, memory, loop.i, with_own ? all : before);
+    val k = ll_add(l, from, loop.i), all = combine(s, before, take(s, memory, k, 1));
+    put(s, memory, k, with_own ? all : before);
     ll_phi_add(before, all, ll_here(l));
     gen_loop_end(g, &loop, ll_i64(l, 1));
     return before;
@@ -128,7 +129,7 @@ static val with_all_before(struct scan *s, val before_block, val group, val chun
 
 static val at_most(struct scan *s, val most, val from, unsigned step)
 {
-    return ll_min(&s->g->l, most, ll_add(&s->g->l, from, ll_i64(&s->g->l, step)));
+    return ll_min(&s->g->l, ll_sub(&s->g->l, most, from), ll_i64(&s->g->l, step));
 }
 
 static val up(struct scan *s, val n, unsigned by)
@@ -180,7 +181,7 @@ static void store_cpu(struct scan *s, val before)
     struct gen *g = s->g;
     struct ll *l = &g->l;
     struct loop chunk = gen_loop(g, ll_i64(l, 0), up(s, s->n, CHUNK));
-    val from = ll_mul(l, chunk.i, ll_i64(l, CHUNK)), to = at_most(s, s->n, from, CHUNK);
+    val from = ll_mul(l, chunk.i, ll_i64(l, CHUNK)), to = ll_add(l, from, at_most(s, s->n, from, CHUNK));
     val whole = ll_sub(l, to, ll_rem(l, ll_sub(l, to, from), ll_i64(l, s->width)));
     store_some(s, before, chunk.i, from, whole, s->width);
     store_some(s, before, chunk.i, whole, to, 1);
@@ -241,11 +242,11 @@ static val walk_gpu(struct scan *s)
     val thread = gpu_thread(g, AXIS_X), ways = ll_i64(l, SCAN_WAYS), own = ll_mul(l, thread, ll_i64(l, CHUNK + 1));
     fill_gpu(s);
     gpu_barrier(g);
-    put(s, s->chunks, thread, in_order(s, s->elements, own, ll_add(l, own, ll_i64(l, CHUNK)), true));
+    put(s, s->chunks, thread, in_order(s, s->elements, own, ll_i64(l, CHUNK), true));
     gpu_barrier(g);
     struct branch group = gen_if(g, ll_lt(l, thread, ll_i64(l, GROUPS)));
     val from = ll_mul(l, thread, ways);
-    put(s, s->groups, thread, in_order(s, s->chunks, from, ll_add(l, from, ways), false));
+    put(s, s->groups, thread, in_order(s, s->chunks, from, ways, false));
     gen_if_end(g, &group);
     gpu_barrier(g);
     struct branch first = gen_if(g, ll_eq(l, thread, ll_i64(l, 0)));
