@@ -89,10 +89,12 @@ def test_commands(command, tmp_path):
     lines = [line.split("  #")[0].rstrip() for b in blocks("README.md") if b.startswith("./dev") for line in b.split("\n")]
     ran = 0
     for line in lines:
-        if line in TESTS_OF_THEIR_OWN or ("--codegen nvvm" in line and not os.environ.get("CUDA_HOME")):
+        if line in TESTS_OF_THEIR_OWN:
             continue
         assert line.startswith("./dev arex "), line
         done = subprocess.run([command, *shlex.split(line)[2:]], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        if "--codegen nvvm" in line and "AX0506" in done.stderr:  # libNVVM is not here
+            continue
         assert done.returncode == 0, (line, done.stderr)
         ran += 1
         if "'sum(x*x)' -i" in line:
