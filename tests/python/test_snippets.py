@@ -1,5 +1,4 @@
 """What the documents show runs: each indented block of the pages on the language and on Python, and of the README."""
-import os
 import pathlib
 import re
 import shlex
