@@ -27,6 +27,7 @@ struct exec_code {
     bool may_fault;
     int64_t cache_bytes;
     uint32_t key_size, n_accesses;
+    uint32_t n_slots; /* of all nests together */
     struct lock lock; /* guards variants and times; held while compiling, so that no variant is made twice */
     struct variant_code *variants;
     struct exec_times times;
@@ -69,6 +70,7 @@ struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *dev
         c->may_fault |= raises(plan->ir, &plan->nests.at[i].main) || raises(plan->ir, &plan->nests.at[i].epilogue);
         c->n_accesses += geometry_accesses(&plan->nests.at[i]);
         c->key_size += 1 + geometry_accesses(&plan->nests.at[i]);
+        c->n_slots += loop_slots(&plan->nests.at[i]).count;
     }
     lock_init(&c->lock);
     return c;
@@ -126,6 +128,10 @@ struct run {
     void **temporaries; /* to free */
     uint32_t n_temporaries, max_temporaries;
     struct ir_faults *faults_on_device, faults_here;
+    /* where nests are repeated: the slots of all of them, filled once; where buffers are now; rounds by their number in the IR */
+    int64_t *slots, *rounds;
+    bool *filled, endless; /* endless: steps were given up */
+    void **now;            /* and room for what they were */
 };
 
 static bool no_memory(struct diags *diags)
@@ -150,6 +156,14 @@ static bool run_init(struct run *r)
     r->rows = calloc(p->rows.n + 1, sizeof *r->rows);
     r->key = calloc(r->code->key_size + 1, 1);
     r->temporaries = calloc(r->max_temporaries, sizeof *r->temporaries);
+    if (p->steps.n) {
+        r->slots = calloc(r->code->n_slots + 1, sizeof *r->slots);
+        r->filled = calloc(p->nests.n + 1, sizeof *r->filled);
+        r->rounds = calloc(p->ir->steps.n + 1, sizeof *r->rounds);
+        r->now = calloc(2 * (size_t)p->buffers.n + 1, sizeof *r->now);
+        if (!r->slots || !r->filled || !r->rounds || !r->now)
+            return no_memory(r->diags);
+    }
     return (r->arguments && r->buffers && r->buffer_strides && r->buffer_shapes && r->geometry && r->accesses && r->rows && r->key && r->temporaries) ||
            no_memory(r->diags);
 }
@@ -166,6 +180,10 @@ static void run_fini(struct run *r)
     free(r->accesses);
     free(r->rows);
     free(r->key);
+    free(r->slots);
+    free(r->filled);
+    free(r->rounds);
+    free(r->now);
     free(r->temporaries);
 }
 
@@ -223,9 +241,16 @@ static bool make_buffers(struct run *r, const struct exec_array *outputs, bool a
             r->buffers[b].data = o->data;
             if (o->stride)
                 r->buffers[b].stride = o->stride;
-        } else if (allocate && !temporary(r, size, &r->buffers[b].data)) {
+        } else if (allocate && p->buffers.at[b].in == b && !temporary(r, size, &r->buffers[b].data)) {
             return false;
         }
+    }
+    for (uint32_t b = 0; b < p->buffers.n; b++) {
+        uint32_t memory = loop_memory_of(p, b);
+        r->buffers[b].data = r->buffers[memory].data;
+        r->buffers[b].stride = r->buffers[memory].stride;
+        if (r->now)
+            r->now[b] = r->buffers[b].data;
     }
     return true;
 }
@@ -592,15 +617,55 @@ static bool fill_slots(struct run *r, const struct geometry *geo, int64_t *slots
     return true;
 }
 
+/* The slots of a nest that is repeated, for the round at hand: buffers that changed hands, and what round it is. */
+static void refresh(const struct run *r, const struct geometry *geo, int64_t *slots)
+{
+    const struct loop_plan *p = r->code->plan;
+    const uint32_t main = geo->nest->main.loads.n + geo->nest->main.stores.n;
+    int64_t *at = slots + loop_slots(geo->nest).main_loads;
+    for (uint32_t i = 0; i < geo->n; i++) {
+        const struct geometry_access *a = &geo->access[i];
+        bool address = !a->access->layout || ir_at(p->ir, a->access->value)->attr == LAYOUT_ADDRESS;
+        if (a->access->source == SOURCE_ROUND)
+            *at = r->rounds[a->access->index];
+        else if (a->access->source == SOURCE_BUFFER && address && a->pointer != (uint64_t)(uintptr_t)r->faults_on_device)
+            *at = (int64_t)(a->pointer + (uint64_t)((uintptr_t)r->now[loop_memory_of(p, a->access->index)] - (uintptr_t)r->buffers[a->access->index].data));
+        at += 1 + (i < main ? geo->nest->rank : geo->nest->n_kept);
+    }
+}
+
+/* Of nests one after another: in `here`, or where those that are repeated are kept. NULL with a diagnostic. */
+static int64_t *slots_of(struct run *r, uint32_t first, uint32_t n, int64_t *here)
+{
+    int64_t *slots = here, *at;
+    if (r->slots) {
+        slots = r->slots;
+        for (uint32_t i = 0; i < first; i++)
+            slots += loop_slots(r->geometry[i].nest).count;
+    }
+    at = slots;
+    for (uint32_t i = first; i < first + n; i++) {
+        const struct geometry *geo = &r->geometry[i];
+        if ((!r->filled || !r->filled[i]) && !fill_slots(r, geo, at))
+            return NULL;
+        if (r->filled) {
+            r->filled[i] = true;
+            refresh(r, geo, at);
+        }
+        at += loop_slots(geo->nest).count;
+    }
+    return slots;
+}
+
 static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
 {
     const struct geometry *geo = &r->geometry[i];
-    int64_t slots[LOOP_MAX_SLOTS];
+    int64_t here[LOOP_MAX_SLOTS], *slots;
     if (copies_onto_itself(r->code->plan->ir, geo))
         return true;
     if (geo->nest->blocks && !blocks_fit(geo, r->diags))
         return false;
-    if (!fill_slots(r, geo, slots))
+    if (!(slots = slots_of(r, i, 1, here)))
         return false;
     if (geo->nest->kind == NEST_SCAN)
         return (geo->blocks == 1 || (launch(r, v, v->totals_entry[i], geo, slots, false) && launch(r, v, v->join_entry[i], geo, slots, true))) &&
@@ -612,13 +677,12 @@ static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
 static bool run_rows(struct run *r, struct variant_code *v, unsigned i)
 {
     const struct loop_rows *rows = &r->code->plan->rows.at[i];
-    int64_t slots[LOOP_MAX_SLOTS];
+    int64_t here[LOOP_MAX_SLOTS], *slots = slots_of(r, rows->first, rows->n, here);
     struct device_launch l = {.slots = slots, .grid = {r->rows[i].blocks, 1, 1}, .block = {32, r->rows[i].warps, 1}, .grain = r->rows[i].grain};
-    for (uint32_t k = rows->first; k < rows->first + rows->n; k++) {
-        if (!fill_slots(r, &r->geometry[k], slots + l.n_slots))
-            return false;
+    if (!slots)
+        return false;
+    for (uint32_t k = rows->first; k < rows->first + rows->n; k++)
         l.n_slots += loop_slots(r->geometry[k].nest).count;
-    }
     l.items = r->geometry[rows->first].kept;
     return launch_entry(r, v, v->rows_entry[i], &l);
 }
@@ -632,26 +696,86 @@ static bool goes_on(struct run *r)
     return false;
 }
 
-static bool run_all(struct run *r, struct variant_code *v)
+/* Nests from `from` to `end`, which are in the rounds of `parent`; `round` is that of the innermost steps. */
+struct span_of_nests {
+    uint32_t from, end, parent;
+    int64_t round;
+};
+
+static bool run_steps(struct run *r, struct variant_code *v, const struct loop_steps *s, uint32_t index);
+
+/* The rows that begin here, or those after. */
+static uint32_t rows_from(const struct loop_plan *p, uint32_t nest)
+{
+    uint32_t i = 0;
+    while (i < p->rows.n && p->rows.at[i].first < nest)
+        i++;
+    return i;
+}
+
+static bool run_nests(struct run *r, struct variant_code *v, struct span_of_nests span)
 {
     const struct loop_plan *p = r->code->plan;
-    bool ok = true;
-    uint32_t next = 0; /* of the rows */
-    for (uint32_t i = 0; ok && i < p->nests.n;) {
-        watch_share(r->watch, (double)i / p->nests.n, 1.0 / p->nests.n);
-        ok = goes_on(r);
-        if (!ok)
-            break;
-        while (next < p->rows.n && p->rows.at[next].first < i)
-            next++;
-        if (next < p->rows.n && p->rows.at[next].first == i && r->rows[next].chosen) {
-            ok = run_rows(r, v, next);
-            i += p->rows.at[next].n;
-        } else {
-            ok = run_nest(r, v, i++);
+    uint32_t rows = rows_from(p, span.from), steps = 0;
+    for (uint32_t i = span.from;;) {
+        while (steps < p->steps.n && (p->steps.at[steps].parent != span.parent || p->steps.at[steps].first < i))
+            steps++;
+        if (steps < p->steps.n && p->steps.at[steps].first == i && i <= span.end) {
+            if (!run_steps(r, v, &p->steps.at[steps], steps))
+                return false;
+            i += p->steps.at[steps++].n;
+            continue;
         }
+        if (i >= span.end)
+            return true;
+        if (span.parent == NO_STEPS)
+            watch_share(r->watch, (double)i / p->nests.n, 1.0 / p->nests.n);
+        if (!goes_on(r))
+            return false;
+        while (rows < p->rows.n && p->rows.at[rows].first < i)
+            rows++;
+        bool by_rows = rows < p->rows.n && p->rows.at[rows].first == i && r->rows[rows].chosen;
+        bool skipped = p->nests.at[i].once && span.round > 0;
+        if (!skipped && !(by_rows ? run_rows(r, v, rows) : run_nest(r, v, i)))
+            return false;
+        i += by_rows ? p->rows.at[rows].n : 1;
     }
-    return ok;
+}
+
+/* How many: known, or what nests before have computed. */
+static bool rounds_of(struct run *r, const struct loop_steps *s, int64_t *rounds)
+{
+    *rounds = s->known;
+    if (s->rounds != NO_STEPS && !r->device->ops->copy_out(r->device, rounds, r->now[s->rounds], sizeof *rounds, r->stream, r->diags))
+        return false;
+    if (*rounds > r->code->plan->ir->max_rounds) {
+        *rounds = r->code->plan->ir->max_rounds;
+        r->endless = true;
+    }
+    return true;
+}
+
+static void change_hands(struct run *r, const struct loop_steps *s)
+{
+    void **before = r->now + r->code->plan->buffers.n;
+    for (uint32_t i = 0; i < s->moves.n; i++)
+        before[s->moves.at[i].from] = r->now[s->moves.at[i].from];
+    for (uint32_t i = 0; i < s->moves.n; i++)
+        r->now[s->moves.at[i].to] = before[s->moves.at[i].from];
+}
+
+static bool run_steps(struct run *r, struct variant_code *v, const struct loop_steps *s, uint32_t index)
+{
+    int64_t rounds;
+    if (!rounds_of(r, s, &rounds))
+        return false;
+    for (int64_t round = 0; round < rounds; round++) {
+        r->rounds[s->number] = round;
+        if (!goes_on(r) || !run_nests(r, v, (struct span_of_nests){s->first, s->first + s->n, index, round}))
+            return false;
+        change_hands(r, s);
+    }
+    return true;
 }
 
 static bool faults_end(struct run *r, struct ir_faults *faults)
@@ -663,6 +787,8 @@ static bool faults_end(struct run *r, struct ir_faults *faults)
         ok = r->device->ops->synchronize(r->device, NULL, r->diags);
     if (!ok)
         return false;
+    if (r->endless)
+        r->faults_here.bits |= FAULT_ENDLESS;
     if (faults)
         *faults = r->faults_here;
     return true;
@@ -683,8 +809,9 @@ bool exec_run(struct exec_code *code, const struct exec_array *inputs, const str
               const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct diags *diags)
 {
     struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .watch = watch, .dims = dim_values};
+    const struct loop_plan *plan = code->plan;
     struct variant_code *v = NULL;
-    bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r)) && run_all(&r, v) && faults_end(&r, faults);
+    bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r)) && run_nests(&r, v, (struct span_of_nests){0, plan->nests.n, NO_STEPS, 0}) && faults_end(&r, faults);
     run_fini(&r);
     return ok;
 }

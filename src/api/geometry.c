@@ -40,7 +40,7 @@ static uint64_t value_bits(const void *host, enum dtype dtype)
 /* As the access sees the array: through its view, where it is one. */
 static struct ir_layout layout_of(const struct ir *ir, const struct loop_access *a, const struct geometry_array *array, const int64_t *dim_values)
 {
-    const struct ir_node *n = a->layout ? ir_at(ir, ir_at(ir, a->value)->args[0]) : ir_at(ir, a->value);
+    const struct ir_node *n = a->layout ? ir_at(ir, ir_at(ir, a->value)->args[0]) : ir_at(ir, a->target ? a->target : a->value);
     const struct ir_node *base = a->view ? ir_at(ir, n->args[0]) : n;
     struct ir_layout l = {.rank = ir->shapes.at[base->shape].rank};
     if (a->source == SOURCE_PLACE) {
@@ -50,7 +50,7 @@ static struct ir_layout layout_of(const struct ir *ir, const struct loop_access 
         memcpy(l.stride, array->stride, l.rank * sizeof *l.stride);
     }
     if (a->view)
-        ir_view_apply(&ir->views.at[n->attr], dim_values, &l);
+        ir_view_apply(&ir->views.at[(uint32_t)n->attr], dim_values, &l);
     return l;
 }
 
@@ -61,6 +61,10 @@ static void read_access(struct geometry_access *out, const struct loop_plan *pla
     if (a->source == SOURCE_COUNT) {
         out->by_value = true;
         out->pointer = (uint64_t)count_value(plan->ir, a->value, dim_values);
+        return;
+    }
+    if (a->source == SOURCE_ROUND) {
+        out->by_value = true;
         return;
     }
     static const struct geometry_array nowhere = {0};

@@ -81,6 +81,7 @@ void ir_init(struct ir *ir, struct arena *arena, uint32_t max_nodes)
     ir->arena = arena;
     ir->max_nodes = max_nodes ? max_nodes : 100000;
     ir->max_rounds = 1u << 30;
+    ir->stepping = NO_STEPS;
     ir->builder = arena_new(arena, struct ir_builder);
     struct ir_node poison = {0};
     struct ir_dim one = {.kind = DIM_ONE};

@@ -14,6 +14,8 @@ struct value {
 struct evaluation {
     const struct ir *ir;
     const uint8_t *live;
+    const uint32_t *owner; /* of ir_owners */
+    uint32_t steps;        /* in whose round it is, or NO_STEPS */
     struct ir_faults *faults;
     const int64_t *dims;
     const struct ir_array *inputs;
@@ -608,13 +610,46 @@ static void update(struct evaluation *e, ir_id id)
         value_free(&item[k]);
 }
 
+/* ---- parts, steps ---- */
+
+static void replace(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    const uint32_t part = (uint32_t)(n->attr >> 32);
+    const struct ir_shape *s = &e->ir->shapes.at[n->shape];
+    struct value value = expand(e, n->args[1], part), *out = &e->values[id];
+    struct ir_layout l = {.rank = s->rank};
+    size_t size = size_of(e, id);
+    *out = expand(e, n->args[0], n->shape);
+    if (value.faults && !out->faults && (out->faults = get(e, (size_t)elements(e, n->shape))))
+        memset(out->faults, 0, (size_t)elements(e, n->shape));
+    int64_t step = 1, index[IR_MAX_RANK] = {0}; /* strides count elements */
+    for (unsigned d = s->rank; d-- > 0; step *= l.shape[d]) {
+        l.shape[d] = e->dims[s->dim[d]];
+        l.stride[d] = step;
+    }
+    ir_view_apply(&e->ir->views.at[(uint32_t)n->attr], e->dims, &l);
+    for (int64_t i = 0; !e->failed && i < elements(e, part); i++) {
+        int64_t at = l.offset;
+        for (unsigned d = 0; d < l.rank; d++)
+            at += index[d] * l.stride[d];
+        memcpy((char *)out->data + (size_t)at * size, (char *)value.data + (size_t)i * size, size);
+        if (out->faults)
+            out->faults[at] |= value.faults ? value.faults[i] : 0;
+        for (unsigned d = l.rank; d-- > 0 && ++index[d] == l.shape[d];)
+            index[d] = 0;
+    }
+    value_free(&value);
+}
+
 static void run_loop(struct evaluation *e, ir_id id);
+static void run_steps(struct evaluation *e, ir_id id);
 static void result(struct evaluation *e, ir_id id);
 
 static void node(struct evaluation *e, ir_id id)
 {
     const struct ir_node *n = ir_at(e->ir, id);
-    if (n->op == OP_tie || n->op == OP_barrier) /* threads go side by side: what one does is done before the next node */
+    if (n->op == OP_tie || n->op == OP_barrier || n->op == OP_state || n->op == OP_turn) /* threads go side by side: what one does is done before the next node */
         return;
     if (n->op == OP_layout)
         layout(e, id);
@@ -626,6 +661,12 @@ static void node(struct evaluation *e, ir_id id)
         run_loop(e, id);
     else if (n->op == OP_result)
         result(e, id);
+    else if (n->op == OP_replace)
+        replace(e, id);
+    else if (n->op == OP_steps)
+        run_steps(e, id);
+    else if (n->op == OP_stepped)
+        e->values[id] = expand(e, e->ir->steps.at[ir_at(e->ir, n->args[0])->attr].state[n->attr], n->shape);
     else if (op_table[n->op].kind == OPK_REDUCE)
         reduce(e, id);
     else if (op_table[n->op].kind == OPK_SCAN)
@@ -651,7 +692,7 @@ static void node(struct evaluation *e, ir_id id)
 /* What a reduction takes in counts even when its value is not an output: it has been computed. */
 static void reduction_faults(const struct evaluation *e, ir_id id)
 {
-    if (!op_collects((enum op)ir_at(e->ir, id)->op) || !e->values[id].faults || !e->faults)
+    if (!op_is_kept((enum op)ir_at(e->ir, id)->op) || !e->values[id].faults || !e->faults)
         return;
     for (int64_t i = 0; i < elements(e, ir_at(e->ir, id)->shape); i++)
         e->faults->bits |= e->values[id].faults[i];
@@ -662,6 +703,8 @@ static void run_region(struct evaluation *e, uint32_t region, ir_id from, ir_id 
 {
     for (ir_id id = from; !e->failed && id < to; id++) {
         if (!e->live[id] || ir_looping_region(e->ir, ir_at(e->ir, id)->region) != region || ir_at(e->ir, id)->op == OP_carry)
+            continue;
+        if (ir_at(e->ir, id)->op == OP_state || ir_at(e->ir, id)->op == OP_turn || (region == 0 && e->owner[id] != e->steps))
             continue;
         value_free(&e->values[id]);
         node(e, id);
@@ -749,6 +792,45 @@ static void run_loop(struct evaluation *e, ir_id id)
     e->values[id].data = get(e, 1);
 }
 
+/* What states become is taken before any of them changes. */
+static void set_states(struct evaluation *e, const struct ir_steps *s, ir_id chain)
+{
+    struct value *next = get(e, (s->n + 1) * sizeof *next);
+    for (uint32_t i = 0; !e->failed && i < s->n; i++)
+        next[i] = expand(e, ir_tied(e->ir, chain, i), ir_at(e->ir, s->state[i])->shape);
+    for (uint32_t i = 0; next && i < s->n; i++) {
+        struct value *state = &e->values[s->state[i]];
+        for (int64_t k = 0; !e->failed && next[i].faults && e->faults && k < elements(e, ir_at(e->ir, s->state[i])->shape); k++)
+            e->faults->bits |= next[i].faults[k]; /* each is stored, whoever reads it */
+        value_free(state);
+        free(next[i].faults);
+        state->data = next[i].data;
+    }
+    free(next);
+}
+
+static void run_steps(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    const struct ir_steps *s = &e->ir->steps.at[n->attr];
+    const uint32_t outer = e->steps;
+    int64_t rounds = e->failed ? 0 : *(int64_t *)e->values[n->args[1]].data;
+    if (rounds > e->ir->max_rounds && e->faults)
+        e->faults->bits |= FAULT_ENDLESS;
+    set_states(e, s, n->args[0]);
+    e->steps = (uint32_t)n->attr;
+    for (int64_t round = 0; !e->failed && round < rounds && round < e->ir->max_rounds; round++) {
+        struct value *at = &e->values[s->round];
+        value_free(at);
+        if ((at->data = get(e, sizeof round)))
+            memcpy(at->data, &round, sizeof round);
+        run_region(e, 0, s->state[0], id);
+        set_states(e, s, n->args[2]);
+    }
+    e->steps = outer;
+    e->values[id].data = get(e, 1);
+}
+
 static void result(struct evaluation *e, ir_id id)
 {
     const struct ir_node *n = ir_at(e->ir, id);
@@ -776,17 +858,21 @@ bool ir_eval(const struct ir *ir, const struct ir_array *inputs, const int64_t *
              struct ir_faults *faults)
 {
     uint8_t *live = calloc(ir->nodes.n + 1, 1);
-    struct evaluation e = {.ir = ir, .live = live, .faults = faults, .dims = dim_values, .inputs = inputs};
+    uint32_t *owner = calloc(ir->nodes.n + 1, sizeof *owner);
+    struct evaluation e = {.ir = ir, .live = live, .owner = owner, .steps = NO_STEPS, .faults = faults, .dims = dim_values, .inputs = inputs};
     e.values = calloc(ir->nodes.n + 1, sizeof *e.values);
-    e.failed = !live || !e.values;
-    if (!e.failed)
+    e.failed = !live || !owner || !e.values;
+    if (!e.failed) {
         ir_live(ir, live);
+        ir_owners(ir, owner);
+    }
     run_region(&e, 0, 1, ir->nodes.n);
     for (uint32_t i = 0; !e.failed && i < ir->outputs.n; i++)
         output(&e, ir->outputs.at[i].node, outputs[i]);
     for (ir_id id = 1; e.values && id < ir->nodes.n; id++)
         value_free(&e.values[id]);
     free(e.values);
+    free(owner);
     free(live);
     return !e.failed;
 }

@@ -104,6 +104,17 @@ struct ir_loop {
     uint32_t n;
 };
 
+/*
+ * Statements repeated over whole arrays. Which nodes are repeated is told by what they depend on (ir_owners): what depends on no state is
+ * computed once, before. `parent` is the steps in whose round these are run; NO_STEPS for the program.
+ */
+struct ir_steps {
+    ir_id *state; /* the arrays, as a round sees them */
+    uint32_t n, parent;
+    ir_id round;
+};
+#define NO_STEPS UINT32_MAX
+
 enum ir_check_kind {
     CHECK_BROADCAST, /* the shapes of node's arguments must broadcast */
     CHECK_EXTENT,    /* dim a == dim b (a `param` said so); text names the extent */
@@ -111,6 +122,7 @@ enum ir_check_kind {
     CHECK_FITS,      /* weak integer input `input` fits dtype */
     CHECK_INDEX,     /* index lies within dim_a */
     CHECK_EQUAL,     /* dim a == dim b, or text tells what is wrong */
+    CHECK_STRETCHES, /* dim a == dim b, or dim a is 1 */
 };
 
 struct ir_check {
@@ -146,6 +158,7 @@ struct ir {
     VEC(struct ir_shape) shapes;
     VEC(struct ir_region) regions;
     VEC(struct ir_loop) loops;
+    VEC(struct ir_steps) steps;
     VEC(struct ir_check) checks;
     VEC(struct ir_view) views;
     VEC(struct ir_input) inputs;
@@ -157,6 +170,7 @@ struct ir {
     uint32_t n_moments;         /* reads and writes of what a kernel changes so far: each is a node of its own */
     struct ir_builder *builder; /* hash tables and the like; private to src/ir */
     uint32_t region;            /* where new nodes go */
+    uint32_t stepping;          /* the steps whose round is being built, or NO_STEPS */
     uint32_t max_nodes;
     uint32_t max_rounds; /* of one loop, after which it is given up with FAULT_ENDLESS */
 };
@@ -211,7 +225,20 @@ ir_id ir_loop_finish(struct ir *ir, uint32_t loop, const ir_id *starts, ir_id co
 ir_id ir_loop_result(struct ir *ir, ir_id loop, uint32_t variable);
 uint32_t ir_broadcast(struct ir *ir, uint32_t a, uint32_t b); /* of two shapes, unchecked */
 
+/*
+ * Steps over n states that start from these values, of the states' own types; where the value has fewer axes than the shape, it is stretched.
+ * begin makes the states, end the node of the steps from what the states become; finish nothing, when they are given up.
+ */
+uint32_t ir_steps_begin(struct ir *ir, const ir_id *starts, const uint32_t *shapes, uint32_t n, struct span span);
+ir_id ir_steps_end(struct ir *ir, uint32_t steps, const ir_id *starts, ir_id rounds, const ir_id *nexts, struct span span);
+ir_id ir_stepped(struct ir *ir, ir_id steps, uint32_t state);
+/* x with the part that `steps` of indexing lead to replaced by a value that broadcasts to it. */
+ir_id ir_replace(struct ir *ir, ir_id x, const struct ir_step *steps, uint32_t n, ir_id value, struct span span, struct diags *diags);
+
 /* ---- asking ---- */
+
+/* owner[id]: the innermost steps in whose rounds the node is computed, or NO_STEPS. owner has nodes.n entries. */
+void ir_owners(const struct ir *ir, uint32_t *owner);
 
 bool ir_region_around(const struct ir *ir, uint32_t outer, uint32_t inner); /* or the same */
 /* Item i of a chain of OP_tie. */

@@ -55,6 +55,11 @@ const struct op_info op_table[OP_COUNT] = {
     [OP_loop] = {.name = "loop", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 3},
     [OP_carry] = {.name = "carry", .symbol = "", .doc = "", .kind = OPK_INTERNAL},
     [OP_result] = {.name = "result", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
+    [OP_replace] = {.name = "replace", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 2},
+    [OP_steps] = {.name = "steps", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 3},
+    [OP_state] = {.name = "state", .symbol = "", .doc = "", .kind = OPK_INTERNAL},
+    [OP_turn] = {.name = "turn", .symbol = "", .doc = "", .kind = OPK_INTERNAL},
+    [OP_stepped] = {.name = "stepped", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
     [OP_tie] = {.name = "tie", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 2},
 };
 

@@ -105,6 +105,11 @@ enum op {
     OP_carry,  /* a variable of a loop, inside it */
     OP_result, /* a variable of a loop, after it; attr: the carry */
     OP_tie,    /* a value and the list of those after it */
+    OP_replace, /* an array, the value of a part of it: the array with that part replaced; attr: shape of the part << 32 | view that it is */
+    OP_steps,   /* statements repeated over whole arrays; attr: index into ir.steps */
+    OP_state,   /* an array that they change, in them; attr: index into ir.steps << 32 | which */
+    OP_turn,   /* how many rounds went before, in them; attr: index into ir.steps */
+    OP_stepped, /* an array that they change, after them; attr: which */
     OP_COUNT
 };
 
@@ -128,6 +133,11 @@ extern const struct op_info op_table[OP_COUNT];
 static inline bool op_collects(enum op op)
 {
     return op_table[op].kind == OPK_REDUCE || op_table[op].kind == OPK_SCAN;
+}
+/* Does a value lie in memory of its own, from which whoever uses it reads? */
+static inline bool op_is_kept(enum op op)
+{
+    return op_collects(op) || op == OP_replace || op == OP_state || op == OP_stepped;
 }
 /* A function of the language by name or alias; OP_none when unknown. Symbols are not names. */
 enum op op_by_name(struct str name);

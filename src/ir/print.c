@@ -107,13 +107,13 @@ static void print_node(const struct ir *ir, ir_id id, struct strbuf *out)
         print_value(n, out);
     if (n->op == OP_input)
         strbuf_printf(out, " %.*s", (int)ir->inputs.at[n->attr].name.n, ir->inputs.at[n->attr].name.s);
-    for (uint32_t i = 0; n->op == OP_view && i < ir->views.at[n->attr].n; i++)
-        print_step(&ir->views.at[n->attr].steps[i], out);
+    for (uint32_t i = 0; (n->op == OP_view || n->op == OP_replace) && i < ir->views.at[(uint32_t)n->attr].n; i++)
+        print_step(&ir->views.at[(uint32_t)n->attr].steps[i], out);
     if (n->op == OP_layout && n->attr == LAYOUT_ADDRESS)
         strbuf_puts(out, " address");
     if (n->op == OP_layout && n->attr != LAYOUT_ADDRESS)
         strbuf_printf(out, " stride of axis %u", (unsigned)(n->attr - LAYOUT_STRIDE));
-    if (n->op == OP_carry)
+    if (n->op == OP_carry || n->op == OP_state || n->op == OP_stepped)
         strbuf_printf(out, " %u", (unsigned)(n->attr & UINT32_MAX));
     if (n->op == OP_result)
         strbuf_printf(out, " %%%u", (unsigned)n->attr);

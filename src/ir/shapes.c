@@ -155,7 +155,8 @@ static bool check(const struct ir *ir, const struct ir_check *c, const int64_t *
         diag_add(diags, AX_scalar_range, c->span, "%" PRId64 " does not fit %s", weak_values[c->input], type_table[c->dtype].name);
         return false;
     case CHECK_EQUAL:
-        if (values[c->dim_a] == values[c->dim_b])
+    case CHECK_STRETCHES:
+        if (values[c->dim_a] == values[c->dim_b] || (c->kind == CHECK_STRETCHES && values[c->dim_a] == 1))
             return true;
         diag_add(diags, AX_shape_mismatch, c->span, "%.*s: %" PRId64 " and %" PRId64, (int)c->text.n, c->text.s, values[c->dim_a], values[c->dim_b]);
         return false;

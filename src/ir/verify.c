@@ -14,6 +14,8 @@ static unsigned arity(const struct ir_node *n)
     case OP_const:
     case OP_place:
     case OP_carry:
+    case OP_state:
+    case OP_turn:
         return 0;
     case OP_tie:
         return n->n_args == 1 ? 1 : 2;
@@ -114,7 +116,7 @@ static const char *check_view(const struct ir *ir, ir_id id)
     const struct ir_node *n = ir_at(ir, id), *of = ir_at(ir, n->args[0]);
     if (n->attr >= ir->views.n || ir->views.at[n->attr].n == 0)
         return fault(ir, id, "is no view");
-    if (of->op != OP_input && of->op != OP_place && !op_collects((enum op)of->op))
+    if (of->op != OP_input && of->op != OP_place && !op_is_kept((enum op)of->op))
         return fault(ir, id, "looks at what is not in memory");
     return of->dtype != n->dtype ? fault(ir, id, "has not the type of what it looks at") : NULL;
 }
@@ -155,7 +157,7 @@ static const char *check_rarely(const struct ir *ir, ir_id id)
 
 static bool in_memory(const struct ir_node *n)
 {
-    return n->op == OP_input || n->op == OP_memory || n->op == OP_shared || n->op == OP_place || n->op == OP_view || op_collects((enum op)n->op);
+    return n->op == OP_input || n->op == OP_memory || n->op == OP_shared || n->op == OP_place || n->op == OP_view || op_is_kept((enum op)n->op);
 }
 
 static const char *check_layout(const struct ir *ir, ir_id id)
@@ -232,6 +234,42 @@ static const char *check_result(const struct ir *ir, ir_id id)
     return ir_at(ir, (ir_id)n->attr)->dtype != n->dtype ? fault(ir, id, "has not the type of the loop's variable") : NULL;
 }
 
+/* The part and its value have as many axes, or the value fewer; and the type of the whole. */
+static const char *check_replace(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id), *whole = ir_at(ir, n->args[0]), *value = ir_at(ir, n->args[1]);
+    if ((uint32_t)n->attr >= ir->views.n || n->attr >> 32 >= ir->shapes.n)
+        return fault(ir, id, "replaces no part");
+    if (whole->dtype != n->dtype || value->dtype != n->dtype || whole->shape != n->shape)
+        return fault(ir, id, "has not the type and shape of what it replaces a part of");
+    return ir->shapes.at[value->shape].rank > ir->shapes.at[n->attr >> 32].rank ? fault(ir, id, "replaces a part by what has more axes") : NULL;
+}
+
+static const char *check_steps(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id), *rounds = ir_at(ir, n->args[1]);
+    ir_id starts = n->args[0], nexts = n->args[2];
+    if (n->attr >= ir->steps.n || n->region != 0)
+        return fault(ir, id, "are no steps of a program");
+    if (rounds->dtype != DT_int64 || ir->shapes.at[rounds->shape].rank != 0)
+        return fault(ir, id, "have no number of rounds");
+    const struct ir_steps *s = &ir->steps.at[n->attr];
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct ir_node *start = ir_at(ir, starts), *next = ir_at(ir, nexts), *state = ir_at(ir, s->state[i]);
+        bool last = i + 1 == s->n;
+        if (start->op != OP_tie || next->op != OP_tie || start->n_args != (last ? 1 : 2) || next->n_args != (last ? 1 : 2))
+            return fault(ir, id, "have not one start and one next for each state");
+        if (start->dtype != state->dtype || next->dtype != state->dtype)
+            return fault(ir, id, "change the type of a state");
+        if (ir->shapes.at[ir_at(ir, start->args[0])->shape].rank > ir->shapes.at[state->shape].rank ||
+            ir->shapes.at[ir_at(ir, next->args[0])->shape].rank > ir->shapes.at[state->shape].rank)
+            return fault(ir, id, "change the axes of a state");
+        starts = start->args[1];
+        nexts = next->args[1];
+    }
+    return NULL;
+}
+
 static const char *check_kind(const struct ir *ir, ir_id id)
 {
     const struct ir_node *n = ir_at(ir, id), *of = ir_at(ir, n->args[0]);
@@ -271,6 +309,16 @@ static const char *check_kind(const struct ir *ir, ir_id id)
         return check_carry(ir, id);
     if (n->op == OP_result)
         return check_result(ir, id);
+    if (n->op == OP_replace)
+        return check_replace(ir, id);
+    if (n->op == OP_steps)
+        return check_steps(ir, id);
+    if (n->op == OP_state && (n->attr >> 32 >= ir->steps.n || (uint32_t)n->attr >= ir->steps.at[n->attr >> 32].n || ir->steps.at[n->attr >> 32].state[(uint32_t)n->attr] != id))
+        return fault(ir, id, "is no state of steps");
+    if (n->op == OP_turn && (n->attr >= ir->steps.n || ir->steps.at[n->attr].round != id))
+        return fault(ir, id, "is no round of steps");
+    if (n->op == OP_stepped && (of->op != OP_steps || n->attr >= ir->steps.at[of->attr].n || n->dtype != ir_at(ir, ir->steps.at[of->attr].state[n->attr])->dtype))
+        return fault(ir, id, "is no result of steps");
     if (n->op == OP_bitcast && type_table[n->dtype].size != type_table[ir_at(ir, n->args[0])->dtype].size)
         return fault(ir, id, "changes the size of an element");
     return NULL;

@@ -345,7 +345,7 @@ static bool is_leaf(const struct rebuild *r, ir_id id)
 {
     const struct ir_node *n = ir_at(r->ir, id);
     return stays(r, id) || n->op == OP_count || n->op == OP_layout || n->op == OP_input || n->op == OP_place || n->op == OP_view ||
-           n->op == OP_memory || n->op == OP_shared || op_collects((enum op)n->op);
+           n->op == OP_memory || n->op == OP_shared || n->op == OP_turn || op_is_kept((enum op)n->op);
 }
 
 /* need[id] = 1 for every node that is built again, down from `root`. Arguments come before their users. */
@@ -551,4 +551,40 @@ ir_id ir_update(struct ir *ir, const struct ir_update *u, struct span span, stru
     ir_id id = ir_intern(ir, n);
     vec_push(ir->arena, &ir->effects, id);
     return id;
+}
+
+/* What does not line up with the part at the call is told there. */
+static void check_part(struct ir *ir, uint32_t part, ir_id value, struct span span)
+{
+    const struct ir_shape to = ir->shapes.at[part], from = ir->shapes.at[ir_at(ir, value)->shape];
+    for (unsigned k = 1; k <= from.rank; k++) {
+        struct ir_check c = {.kind = CHECK_STRETCHES, .span = span, .dim_a = from.dim[from.rank - k], .dim_b = to.dim[to.rank - k]};
+        c.text = str_of(arena_printf(ir->arena, "axis %u of the value does not broadcast to the part that it replaces", to.rank - k));
+        if (c.dim_a != c.dim_b && c.dim_a != 0)
+            vec_push(ir->arena, &ir->checks, c);
+    }
+}
+
+ir_id ir_replace(struct ir *ir, ir_id x, const struct ir_step *steps, uint32_t n, ir_id value, struct span span, struct diags *diags)
+{
+    const uint32_t shape = ir_at(ir, x)->shape;
+    struct ir_shape part = ir->shapes.at[shape];
+    struct ir_view v = {.steps = arena_array(ir->arena, struct ir_step, n + 1)};
+    for (uint32_t i = 0; i < n; i++) {
+        struct ir_step step = steps[i];
+        if (step.kind == STEP_SLICE || step.kind == STEP_INDEX)
+            step.of = part.dim[step.axis];
+        part = stepped_shape(ir, part, &step);
+        add_step(&v, step);
+    }
+    struct ir_node node = {.op = OP_replace, .dtype = ir_at(ir, x)->dtype, .n_args = 2, .args = {x, value}, .shape = shape, .span = span};
+    if (part.rank < ir->shapes.at[ir_at(ir, value)->shape].rank) {
+        diag_add(diags, AX_shape_mismatch, span, "an array of %u axes does not broadcast to %u, those of the part that it replaces",
+                 ir->shapes.at[ir_at(ir, value)->shape].rank, part.rank);
+        return 0;
+    }
+    uint32_t number = ir_shape(ir, &part);
+    node.attr = (uint64_t)number << 32 | view_number(ir, &v);
+    check_part(ir, number, value, span);
+    return ir_intern(ir, node);
 }

@@ -11,6 +11,7 @@
  * short no traffic.
  * The level of a value is the number of reductions one after another that it waits for; nests run level by level.
  */
+#include <stdlib.h>
 #include <string.h>
 #include "loop/loop.h"
 
@@ -26,6 +27,15 @@ enum { AXIS_MADE = 0xff };
 struct visit {
     ir_id id;
     uint32_t next; /* argument to meet */
+};
+
+/* A value that is stored: an output, or what a state of steps starts from or becomes. */
+struct placing {
+    ir_id id, target; /* target: the state */
+    uint32_t buffer;
+    uint32_t shape;
+    uint32_t nest;
+    enum { IN_MAIN, IN_EPILOGUE, IN_MAP, IN_PLACE } where;
 };
 
 /* A value laid down in an output's memory. */
@@ -45,6 +55,10 @@ struct fuse {
     uint32_t *home;      /* per node: 1 + the nest it can be computed after, HOME_NONE, or 0 when it waits for none */
     uint32_t *buffer_of; /* per node: 1 + the buffer that holds it */
     VEC(struct lent) lent;
+    VEC(struct placing) placed;
+    uint32_t *owner;   /* of ir_owners */
+    uint32_t segment;  /* the first nest that what is placed now may be joined with: no loop of steps lies between */
+    uint32_t maps;     /* and the first of the MAP nests */
     uint32_t reader; /* the nest whose main body is collected, plus 1 */
     uint8_t *seen;
     struct visit *stack; /* of collect; every node is on it once at most */
@@ -83,7 +97,7 @@ static void find_levels(struct fuse *f)
         for (unsigned i = 0; i < n->n_args; i++)
             if (f->level[id] < f->level[n->args[i]])
                 f->level[id] = f->level[n->args[i]];
-        f->level[id] += is_reduce(n);
+        f->level[id] += is_reduce(n) || n->op == OP_replace || n->op == OP_steps;
     }
 }
 
@@ -144,9 +158,9 @@ static enum loop_kind kind_of(const struct fuse *f, ir_id reduce)
 
 static bool joins(const struct fuse *f, const struct loop_nest *nest, ir_id id)
 {
-    const struct ir_node *n = ir_at(f->ir, id), *m = ir_at(f->ir, nest->reduces.at[0].value);
+    const struct ir_node *n = ir_at(f->ir, id), *m = nest->reduces.n ? ir_at(f->ir, nest->reduces.at[0].value) : NULL;
     uint16_t lanes = lanes_of(f, id);
-    if (is_scan(n) || is_scan(m))
+    if (!m || is_scan(n) || is_scan(m))
         return false;
     return nest->level == f->level[id] && axes_of(n) == axes_of(m) &&
            ir_at(f->ir, n->args[0])->shape == ir_at(f->ir, m->args[0])->shape &&
@@ -160,10 +174,19 @@ static struct loop_nest *nest_new(struct fuse *f, enum loop_kind kind, uint32_t 
     return &f->plan->nests.at[f->plan->nests.n - 1];
 }
 
+/* The number of a new MAP nest over the space. */
+static uint32_t map_new(struct fuse *f, const struct space *s, uint32_t level)
+{
+    struct loop_nest *nest = nest_new(f, NEST_MAP, level);
+    nest->rank = nest->n_kept = s->n;
+    memcpy(nest->dim, s->dim, s->n * sizeof *s->dim);
+    return f->plan->nests.n - 1;
+}
+
 static void place_reduction(struct fuse *f, ir_id id)
 {
     struct loop_nest *nest = NULL;
-    for (uint32_t i = 0; i < f->plan->nests.n && !nest; i++)
+    for (uint32_t i = f->segment; i < f->plan->nests.n && !nest; i++)
         if (joins(f, &f->plan->nests.at[i], id))
             nest = &f->plan->nests.at[i];
     if (!nest) {
@@ -191,28 +214,6 @@ static bool too_many_nests(const struct fuse *f, uint32_t at_least)
     return true;
 }
 
-/* Reductions level by level, so that nests come out in order of execution. False when they are too many. */
-static bool place_reductions(struct fuse *f)
-{
-    uint32_t deepest = 0;
-    for (ir_id id = 1; id < f->ir->nodes.n; id++)
-        if (f->live[id] && deepest < f->level[id])
-            deepest = f->level[id];
-    if (too_many_nests(f, deepest)) /* a level needs a nest; known before time goes into any */
-        return false;
-    for (uint32_t level = 1; level <= deepest; level++)
-        for (ir_id id = 1; id < f->ir->nodes.n; id++)
-            if (f->live[id] && is_reduce(ir_at(f->ir, id)) && f->level[id] == level) {
-                place_reduction(f, id);
-                if (too_many_nests(f, f->plan->nests.n))
-                    return false;
-            }
-    for (uint32_t i = 0; i < f->plan->nests.n; i++)
-        if (f->plan->nests.at[i].lanes == 0)
-            f->plan->nests.at[i].lanes = TREE_LANE_BYTES / 8;
-    return true;
-}
-
 /* ---- bodies ---- */
 
 static uint32_t buffer_for(struct fuse *f, ir_id id)
@@ -226,17 +227,21 @@ static uint32_t buffer_for(struct fuse *f, ir_id id)
     return f->buffer_of[id] - 1;
 }
 
-/* How a value lines up with the space: NumPy's alignment at the last axis. */
-static struct loop_access access_of(const struct fuse *f, ir_id id, const struct space *s)
+/* How an array of this shape lines up with the space: NumPy's alignment at the last axis. */
+static struct loop_access access_as(const struct fuse *f, ir_id id, uint32_t number, const struct space *s)
 {
-    const struct ir_node *n = ir_at(f->ir, id);
-    const struct ir_shape *shape = shape_of(f, id);
-    struct loop_access a = {.value = id, .dtype = n->dtype, .rank = shape->rank};
+    const struct ir_shape *shape = &f->ir->shapes.at[number];
+    struct loop_access a = {.value = id, .dtype = ir_at(f->ir, id)->dtype, .rank = shape->rank};
     for (unsigned d = 0; d < s->n; d++) {
         int axis = s->axis[d] == AXIS_MADE ? -1 : (int)s->axis[d] - (s->rank - shape->rank);
         a.axis[d] = (int8_t)(axis >= 0 && shape->dim[axis] != 0 ? axis : -1);
     }
     return a;
+}
+
+static struct loop_access access_of(const struct fuse *f, ir_id id, const struct space *s)
+{
+    return access_as(f, id, ir_at(f->ir, id)->shape, s);
 }
 
 static void add_load(struct fuse *f, struct loop_body *body, ir_id id, const struct space *s)
@@ -247,12 +252,12 @@ static void add_load(struct fuse *f, struct loop_body *body, ir_id id, const str
     const struct ir_node *b = ir_at(f->ir, base);
     a.layout = n->op == OP_layout;
     a.view = base != seen;
-    a.source = b->op == OP_input ? SOURCE_ARGUMENT : b->op == OP_place ? SOURCE_PLACE : n->op == OP_count ? SOURCE_COUNT : SOURCE_BUFFER;
+    a.source = b->op == OP_input ? SOURCE_ARGUMENT : b->op == OP_place ? SOURCE_PLACE : n->op == OP_count ? SOURCE_COUNT : n->op == OP_turn ? SOURCE_ROUND : SOURCE_BUFFER;
     if (n->op == OP_count) {
         a.rank = 0;
         memset(a.axis, -1, sizeof a.axis);
     }
-    a.index = b->op == OP_input ? (uint32_t)b->attr : a.source == SOURCE_BUFFER ? buffer_for(f, base) : 0;
+    a.index = b->op == OP_input || b->op == OP_turn ? (uint32_t)b->attr : a.source == SOURCE_BUFFER ? buffer_for(f, base) : 0;
     vec_push(f->arena, &body->loads, a);
 }
 
@@ -315,12 +320,22 @@ static void set_order(struct fuse *f, struct loop_body *b)
             vec_push(f->arena, &b->order, id);
 }
 
-static void add_store(struct fuse *f, struct loop_body *body, ir_id id, uint32_t buffer,
-                      const struct space *s)
+static void add_store(struct fuse *f, struct loop_body *body, ir_id id, uint32_t buffer, const struct space *s)
 {
     struct loop_access a = access_of(f, id, s);
     a.source = SOURCE_BUFFER;
     a.index = buffer;
+    vec_push(f->arena, &body->stores, a);
+}
+
+/* To memory of another node's, which may have more axes. */
+static void add_store_to(struct fuse *f, struct loop_body *body, ir_id id, struct loop_access to, uint32_t shape, const struct space *s)
+{
+    struct loop_access a = access_as(f, id, shape, s);
+    a.source = SOURCE_BUFFER;
+    a.target = to.target;
+    a.index = to.index;
+    a.view = to.view;
     vec_push(f->arena, &body->stores, a);
 }
 
@@ -334,7 +349,7 @@ static uint32_t home_of(const struct fuse *f, ir_id id)
 {
     const struct ir_node *n = ir_at(f->ir, id);
     uint32_t home = 0;
-    if (is_scan(n))
+    if (is_scan(n) || n->op == OP_replace || n->op == OP_steps || n->op == OP_stepped)
         return HOME_NONE;
     if (f->level[id] == 0 || is_reduce(n))
         return f->nest_of[id];
@@ -355,11 +370,16 @@ static void find_homes(struct fuse *f)
             f->home[id] = home_of(f, id);
 }
 
-static struct space whole_space(const struct fuse *f, ir_id id)
+static struct space space_of(const struct fuse *f, uint32_t shape)
 {
     struct space s = {0};
-    space_add(&s, shape_of(f, id), ~0u);
+    space_add(&s, &f->ir->shapes.at[shape], ~0u);
     return s;
+}
+
+static struct space whole_space(const struct fuse *f, ir_id id)
+{
+    return space_of(f, ir_at(f->ir, id)->shape);
 }
 
 static bool try_main(struct fuse *f, ir_id id, struct loop_nest *nest)
@@ -376,44 +396,223 @@ static bool try_epilogue(struct fuse *f, ir_id id, struct loop_nest *nest, uint3
     return f->home[id] == index + 1 && same_dims(&s, nest->dim, nest->n_kept);
 }
 
-struct placing {
-    ir_id id;
-    uint32_t buffer;
-    uint32_t nest;
-    enum { IN_MAIN, IN_EPILOGUE, IN_MAP } where;
-};
-
-static struct placing place_output(struct fuse *f, ir_id id, uint32_t buffer)
+/* A nest of its own, or one that is there already, as long as nothing is between them that one of them waits for. */
+static struct placing place_value(struct fuse *f, struct placing p)
 {
-    struct placing p = {.id = id, .buffer = buffer, .where = IN_MAP};
     uint32_t n = f->plan->nests.n;
-    if (is_scan(ir_at(f->ir, id))) {
-        p.where = IN_MAIN, p.nest = f->nest_of[id] - 1;
+    bool whole = ir_at(f->ir, p.id)->shape == p.shape;
+    p.where = IN_MAP;
+    if (is_scan(ir_at(f->ir, p.id)) && !p.target) {
+        p.where = IN_MAIN, p.nest = f->nest_of[p.id] - 1;
         return p;
     }
-    for (uint32_t i = 0; i < n; i++)
-        if (try_epilogue(f, id, &f->plan->nests.at[i], i)) {
+    for (uint32_t i = f->segment; whole && i < n; i++)
+        if (try_epilogue(f, p.id, &f->plan->nests.at[i], i)) {
             p.where = IN_EPILOGUE, p.nest = i;
             return p;
         }
-    for (uint32_t i = 0; i < n; i++)
-        if (try_main(f, id, &f->plan->nests.at[i])) {
+    for (uint32_t i = f->segment; whole && i < n; i++)
+        if (try_main(f, p.id, &f->plan->nests.at[i])) {
             p.where = IN_MAIN, p.nest = i;
             return p;
         }
-    struct space s = whole_space(f, id);
+    struct space s = space_of(f, p.shape);
     space_fill(&s, 1);
-    for (uint32_t i = 0; i < n; i++)
-        if (f->plan->nests.at[i].kind == NEST_MAP &&
-            same_dims(&s, f->plan->nests.at[i].dim, f->plan->nests.at[i].rank)) {
+    for (uint32_t i = f->maps; i < n; i++)
+        if (f->plan->nests.at[i].kind == NEST_MAP && same_dims(&s, f->plan->nests.at[i].dim, f->plan->nests.at[i].rank)) {
             p.nest = i;
             return p;
         }
-    struct loop_nest *nest = nest_new(f, NEST_MAP, f->level[id]);
-    nest->rank = nest->n_kept = s.n;
-    memcpy(nest->dim, s.dim, s.n * sizeof *s.dim);
-    p.nest = n;
+    p.nest = map_new(f, &s, f->level[p.id]);
     return p;
+}
+
+/* ---- parts and steps ---- */
+
+/* The whole laid down, then the part over it. */
+static void place_replace(struct fuse *f, ir_id id)
+{
+    const struct ir_node *n = ir_at(f->ir, id);
+    for (unsigned part = f->ir->views.at[(uint32_t)n->attr].n == 0; part < 2; part++) {
+        struct space s = space_of(f, part ? (uint32_t)(n->attr >> 32) : n->shape);
+        space_fill(&s, 1);
+        uint32_t nest = map_new(f, &s, f->level[id]);
+        f->plan->nests.at[nest].replaces = id;
+        f->plan->nests.at[nest].part = part;
+    }
+}
+
+static uint32_t buffer_new(struct fuse *f, ir_id value)
+{
+    const struct ir_node *n = ir_at(f->ir, value);
+    struct loop_buffer b = {.role = BUFFER_TEMPORARY, .value = value, .dtype = n->dtype, .shape = n->shape};
+    vec_push(f->arena, &f->plan->buffers, b);
+    return f->plan->buffers.n - 1;
+}
+
+static void place(struct fuse *f, ir_id id, ir_id target, uint32_t buffer)
+{
+    struct placing p = {.id = id, .target = target, .buffer = buffer, .shape = ir_at(f->ir, target ? target : id)->shape};
+    p = place_value(f, p);
+    vec_push(f->arena, &f->placed, p);
+}
+
+static void place_from_here(struct fuse *f)
+{
+    f->maps = f->plan->nests.n;
+    find_homes(f);
+}
+
+static void begin_segment(struct fuse *f)
+{
+    f->segment = f->maps = f->plan->nests.n;
+}
+
+static void place_starts(struct fuse *f, ir_id id, struct loop_steps *steps)
+{
+    const struct ir_node *n = ir_at(f->ir, id), *rounds = ir_at(f->ir, n->args[1]);
+    const struct ir_steps *s = &f->ir->steps.at[n->attr];
+    place_from_here(f);
+    for (uint32_t i = 0; i < s->n; i++) {
+        steps->states[i].now = buffer_new(f, s->state[i]);
+        f->buffer_of[s->state[i]] = steps->states[i].now + 1;
+        place(f, ir_tied(f->ir, n->args[0], i), s->state[i], steps->states[i].now);
+    }
+    steps->rounds = NO_STEPS;
+    if (rounds->op == OP_const) {
+        steps->known = (int64_t)rounds->attr;
+        return;
+    }
+    steps->rounds = buffer_new(f, n->args[1]);
+    place(f, n->args[1], 0, steps->rounds);
+}
+
+/* Is the value in memory that the state can take over? Memory has one taker. Extents are equal: the program checks it at the call. */
+static bool takes_over(const struct fuse *f, const struct loop_steps *steps, uint32_t state, ir_id next)
+{
+    const struct ir_node *n = ir_at(f->ir, next);
+    if (!op_is_kept((enum op)n->op) || f->owner[next] != steps->number || !f->buffer_of[next] ||
+        shape_of(f, next)->rank != shape_of(f, f->ir->steps.at[steps->number].state[state])->rank)
+        return false;
+    for (uint32_t i = 0; i < state; i++)
+        if (steps->states[i].next == f->buffer_of[next] - 1)
+            return false;
+    return true;
+}
+
+static void place_nexts(struct fuse *f, ir_id id, struct loop_steps *steps)
+{
+    const struct ir_node *n = ir_at(f->ir, id);
+    const struct ir_steps *s = &f->ir->steps.at[n->attr];
+    place_from_here(f);
+    for (uint32_t i = 0; i < s->n; i++) {
+        ir_id next = ir_tied(f->ir, n->args[2], i);
+        if (ir_at(f->ir, next)->op == OP_replace && f->owner[next] == steps->number)
+            buffer_for(f, next);
+        if (takes_over(f, steps, i, next)) {
+            steps->states[i].next = f->buffer_of[next] - 1;
+            continue;
+        }
+        steps->states[i].next = buffer_new(f, s->state[i]);
+        place(f, next, s->state[i], steps->states[i].next);
+    }
+}
+
+static bool place_all(struct fuse *f, uint32_t owner, uint32_t parent);
+
+static bool place_steps(struct fuse *f, ir_id id, uint32_t parent)
+{
+    const struct ir_node *n = ir_at(f->ir, id);
+    const struct ir_steps *s = &f->ir->steps.at[n->attr];
+    struct loop_steps steps = {.number = (uint32_t)n->attr, .parent = parent, .n_states = s->n};
+    steps.states = arena_array(f->arena, struct loop_state, s->n + 1);
+    place_starts(f, id, &steps);
+    uint32_t index = f->plan->steps.n;
+    vec_push(f->arena, &f->plan->steps, steps);
+    begin_segment(f);
+    steps.first = f->plan->nests.n;
+    if (!place_all(f, steps.number, index))
+        return false;
+    place_nexts(f, id, &steps);
+    steps.n = f->plan->nests.n - steps.first;
+    f->plan->steps.at[index] = steps;
+    for (ir_id r = id; r < f->ir->nodes.n; r++)
+        if (ir_at(f->ir, r)->op == OP_stepped && ir_at(f->ir, r)->args[0] == id)
+            f->buffer_of[r] = steps.states[ir_at(f->ir, r)->attr].now + 1;
+    begin_segment(f);
+    return true;
+}
+
+struct waiting {
+    uint32_t level;
+    ir_id id;
+};
+
+static int in_order(const void *a, const void *b)
+{
+    const struct waiting *x = a, *y = b;
+    if (x->level != y->level)
+        return x->level < y->level ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* What has nests of its own, level by level, so that they come out in order of execution. False when they are too many. */
+static bool place_all(struct fuse *f, uint32_t owner, uint32_t parent)
+{
+    VEC(struct waiting) all = {0};
+    for (ir_id id = 1; id < f->ir->nodes.n; id++) {
+        enum op op = (enum op)ir_at(f->ir, id)->op;
+        if (f->live[id] && f->owner[id] == owner && (op_collects(op) || op == OP_replace || op == OP_steps))
+            vec_push(f->arena, &all, ((struct waiting){f->level[id], id}));
+    }
+    if (all.n)
+        qsort(all.at, all.n, sizeof *all.at, in_order);
+    for (uint32_t i = 0; i < all.n; i++) {
+        ir_id id = all.at[i].id;
+        enum op op = (enum op)ir_at(f->ir, id)->op;
+        if (op == OP_replace)
+            place_replace(f, id);
+        else if (op != OP_steps)
+            place_reduction(f, id);
+        else if (!place_steps(f, id, parent))
+            return false;
+        if (too_many_nests(f, f->plan->nests.n))
+            return false;
+    }
+    return true;
+}
+
+static bool place_program(struct fuse *f)
+{
+    uint32_t deepest = 0;
+    for (ir_id id = 1; id < f->ir->nodes.n; id++)
+        if (f->live[id] && deepest < f->level[id])
+            deepest = f->level[id];
+    if (too_many_nests(f, deepest)) /* a level needs a nest; known before time goes into any */
+        return false;
+    if (!place_all(f, NO_STEPS, NO_STEPS))
+        return false;
+    for (uint32_t i = 0; i < f->plan->nests.n; i++)
+        if (f->plan->nests.at[i].lanes == 0 && f->plan->nests.at[i].kind != NEST_MAP)
+            f->plan->nests.at[i].lanes = TREE_LANE_BYTES / 8;
+    return true;
+}
+
+/* An array of which a part is replaced is made where the output is; what steps leave is copied. */
+static bool place_outputs(struct fuse *f)
+{
+    place_from_here(f);
+    for (uint32_t i = 0; i < f->ir->outputs.n; i++) {
+        ir_id id = f->ir->outputs.at[i].node;
+        struct placing own = {.id = id, .buffer = i, .shape = ir_at(f->ir, id)->shape, .where = IN_PLACE, .nest = UINT32_MAX};
+        if (ir_at(f->ir, id)->op == OP_replace && f->buffer_of[id] == i + 1)
+            vec_push(f->arena, &f->placed, own);
+        else
+            place(f, id, 0, i);
+        if (too_many_nests(f, f->plan->nests.n))
+            return false;
+    }
+    return true;
 }
 
 /* ---- putting it together ---- */
@@ -431,16 +630,16 @@ static void make_buffers(struct fuse *f)
                                 .shape = n->shape};
         vec_push(f->arena, &f->plan->buffers, b);
         f->plan->output_buffer[i] = i;
-        if (!f->buffer_of[b.value])
+        if (!f->buffer_of[b.value] && n->op != OP_stepped)
             f->buffer_of[b.value] = i + 1;
     }
 }
 
-static void main_space(const struct fuse *f, const struct loop_nest *nest, ir_id map_root, struct space *s)
+static void main_space(const struct fuse *f, const struct loop_nest *nest, uint32_t shape, struct space *s)
 {
     memset(s, 0, sizeof *s);
     if (nest->kind == NEST_MAP) {
-        *s = whole_space(f, map_root);
+        *s = space_of(f, shape);
         space_fill(s, 1);
         return;
     }
@@ -452,24 +651,51 @@ static void main_space(const struct fuse *f, const struct loop_nest *nest, ir_id
     s->n += reduced.n;
 }
 
-static void build_main(struct fuse *f, struct loop_nest *nest, const struct placing *p, uint32_t n)
+static void store_placed(struct fuse *f, struct loop_body *body, const struct placing *p, const struct space *s)
+{
+    if (p->target)
+        add_store_to(f, body, p->id, (struct loop_access){.target = p->target, .index = p->buffer}, p->shape, s);
+    else
+        add_store(f, body, p->id, p->buffer, s);
+}
+
+/* The nests of place_replace: the whole is stored by the first. */
+static void build_replace(struct fuse *f, struct loop_nest *nest)
+{
+    const struct ir_node *n = ir_at(f->ir, nest->replaces);
+    const bool part = nest->part;
+    uint32_t shape = part ? (uint32_t)(n->attr >> 32) : n->shape;
+    struct space s = space_of(f, shape);
+    space_fill(&s, 1);
+    collect(f, &nest->main, n->args[part], &s, 0);
+    add_store_to(f, &nest->main, n->args[part], (struct loop_access){.target = nest->replaces, .index = buffer_for(f, nest->replaces), .view = part}, shape, &s);
+    set_order(f, &nest->main);
+}
+
+static void build_main(struct fuse *f, struct loop_nest *nest)
 {
     uint32_t index = (uint32_t)(nest - f->plan->nests.at);
     struct space s;
     memset(f->seen, 0, f->ir->nodes.n);
+    if (nest->replaces) {
+        build_replace(f, nest);
+        return;
+    }
     f->reader = index + 1;
     for (uint32_t i = 0; i < nest->reduces.n; i++) {
         main_space(f, nest, 0, &s);
         collect(f, &nest->main, nest->reduces.at[i].operand, &s, 0);
     }
-    for (uint32_t i = 0; i < n; i++)
-        if (p[i].nest == index && p[i].where != IN_EPILOGUE) {
-            main_space(f, nest, p[i].id, &s);
-            collect(f, &nest->main, p[i].id, &s, nest->kind == NEST_SCAN ? index + 1 : 0);
-            add_store(f, &nest->main, p[i].id, p[i].buffer, &s);
-            if (nest->level < f->level[p[i].id])
-                nest->level = f->level[p[i].id];
-        }
+    for (uint32_t i = 0; i < f->placed.n; i++) {
+        const struct placing *p = &f->placed.at[i];
+        if (p->nest != index || p->where == IN_EPILOGUE)
+            continue;
+        main_space(f, nest, p->shape, &s);
+        collect(f, &nest->main, p->id, &s, nest->kind == NEST_SCAN ? index + 1 : 0);
+        store_placed(f, &nest->main, p, &s);
+        if (nest->level < f->level[p->id])
+            nest->level = f->level[p->id];
+    }
     for (uint32_t i = 0; i < f->lent.n; i++)
         if (f->lent.at[i].writer == index) {
             main_space(f, nest, 0, &s);
@@ -549,17 +775,19 @@ static void find_lent(struct fuse *f, const struct placing *placed)
                 lend_to(f, placed, i, k);
 }
 
-static void build_epilogue(struct fuse *f, struct loop_nest *nest, const struct placing *p, uint32_t n)
+static void build_epilogue(struct fuse *f, struct loop_nest *nest)
 {
     uint32_t index = (uint32_t)(nest - f->plan->nests.at);
     memset(f->seen, 0, f->ir->nodes.n);
-    for (uint32_t i = 0; i < n; i++)
-        if (p[i].nest == index && p[i].where == IN_EPILOGUE) {
-            struct space s = whole_space(f, p[i].id);
-            space_fill(&s, 1);
-            collect(f, &nest->epilogue, p[i].id, &s, index + 1);
-            add_store(f, &nest->epilogue, p[i].id, p[i].buffer, &s);
-        }
+    for (uint32_t i = 0; i < f->placed.n; i++) {
+        const struct placing *p = &f->placed.at[i];
+        if (p->nest != index || p->where != IN_EPILOGUE)
+            continue;
+        struct space s = space_of(f, p->shape);
+        space_fill(&s, 1);
+        collect(f, &nest->epilogue, p->id, &s, index + 1);
+        store_placed(f, &nest->epilogue, p, &s);
+    }
     set_order(f, &nest->epilogue);
 }
 
@@ -568,7 +796,7 @@ static void store_temporaries(struct fuse *f)
 {
     for (uint32_t b = f->ir->outputs.n; b < f->plan->buffers.n; b++) {
         ir_id id = f->plan->buffers.at[b].value;
-        if (f->plan->buffers.at[b].role == BUFFER_LENT)
+        if (f->plan->buffers.at[b].role == BUFFER_LENT || !is_reduce(ir_at(f->ir, id)) || f->buffer_of[id] != b + 1)
             continue;
         struct loop_nest *nest = &f->plan->nests.at[f->nest_of[id] - 1];
         struct space s = whole_space(f, id);
@@ -582,7 +810,8 @@ static void store_temporaries(struct fuse *f)
 static void mark_lifetimes(struct loop_plan *plan, const struct loop_body *body, uint32_t nest)
 {
     for (uint32_t i = 0; i < body->stores.n; i++)
-        plan->buffers.at[body->stores.at[i].index].first = nest;
+        if (plan->buffers.at[body->stores.at[i].index].first > nest)
+            plan->buffers.at[body->stores.at[i].index].first = nest;
     for (uint32_t i = 0; i < body->loads.n; i++)
         if (body->loads.at[i].source == SOURCE_BUFFER)
             plan->buffers.at[body->loads.at[i].index].last = nest;
@@ -590,6 +819,8 @@ static void mark_lifetimes(struct loop_plan *plan, const struct loop_body *body,
 
 static void find_lifetimes(struct loop_plan *plan)
 {
+    for (uint32_t b = 0; b < plan->buffers.n; b++)
+        plan->buffers.at[b].first = UINT32_MAX;
     for (uint32_t i = 0; i < plan->nests.n; i++) {
         mark_lifetimes(plan, &plan->nests.at[i].main, i);
         mark_lifetimes(plan, &plan->nests.at[i].epilogue, i);
@@ -622,6 +853,7 @@ static void fuse_init(struct fuse *f)
     f->home = arena_array(f->arena, uint32_t, n);
     f->buffer_of = arena_array(f->arena, uint32_t, n);
     f->seen = arena_array(f->arena, uint8_t, n);
+    f->owner = arena_array(f->arena, uint32_t, n);
     f->stack = arena_array(f->arena, struct visit, n);
 }
 
@@ -647,14 +879,23 @@ static void build_effects(struct fuse *f)
         nest->block[d] = shape_of(f, f->ir->block)->dim[s.axis[d]];
 }
 
-static void build_bodies(struct fuse *f, const struct placing *placed)
+static void build_bodies(struct fuse *f)
 {
     for (uint32_t i = 0; i < f->plan->nests.n; i++)
-        build_main(f, &f->plan->nests.at[i], placed, f->ir->outputs.n);
+        build_main(f, &f->plan->nests.at[i]);
     for (uint32_t i = 0; i < f->plan->nests.n; i++)
         if (f->plan->nests.at[i].kind != NEST_MAP)
-            build_epilogue(f, &f->plan->nests.at[i], placed, f->ir->outputs.n);
+            build_epilogue(f, &f->plan->nests.at[i]);
     build_effects(f);
+}
+
+/* Where parts are replaced or steps repeated, nests do not follow one another as lending takes for granted. */
+static bool is_straight(const struct fuse *f)
+{
+    bool straight = f->plan->steps.n == 0;
+    for (uint32_t i = 0; straight && i < f->plan->nests.n; i++)
+        straight = !f->plan->nests.at[i].replaces;
+    return straight;
 }
 
 struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits,
@@ -664,23 +905,18 @@ struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const str
                      .ir = ir,
                      .diags = diags,
                      .max_nests = limits && limits->max_nests ? limits->max_nests : 256};
-    struct placing *placed = arena_array(arena, struct placing, ir->outputs.n + 1);
     fuse_init(&f);
     ir_live(ir, f.live);
+    ir_owners(ir, f.owner);
     find_levels(&f);
-    if (!place_reductions(&f))
-        return NULL;
-    find_homes(&f);
     make_buffers(&f);
-    for (uint32_t i = 0; i < ir->outputs.n; i++) {
-        placed[i] = place_output(&f, ir->outputs.at[i].node, i);
-        if (too_many_nests(&f, f.plan->nests.n))
-            return NULL;
-    }
-    if (!limits || !limits->recompute)
-        find_lent(&f, placed);
-    build_bodies(&f, placed);
+    if (!place_program(&f) || !place_outputs(&f))
+        return NULL;
+    if ((!limits || !limits->recompute) && is_straight(&f))
+        find_lent(&f, f.placed.at);
+    build_bodies(&f);
     store_temporaries(&f);
+    loop_place_parts(arena, f.plan);
     find_lifetimes(f.plan);
     loop_find_rows(arena, f.plan);
     return slots_suffice(&f) ? f.plan : NULL;

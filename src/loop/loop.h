@@ -21,7 +21,8 @@ enum loop_source {
     SOURCE_ARGUMENT,
     SOURCE_BUFFER,
     SOURCE_PLACE, /* no memory: an address from 0 on is the value, times 8; what strides and merged dims do to one fits the other */
-    SOURCE_COUNT /* no memory: the int64 a count node stands for, put into the slot by the executor */
+    SOURCE_COUNT, /* no memory: the int64 a count node stands for, put into the slot by the executor */
+    SOURCE_ROUND  /* no memory: how many rounds of the steps `index` went before, put there by the executor */
 };
 
 #define LOOP_MAX_RANK (IR_MAX_RANK + 1) /* a reduction of everything keeps one dim of extent 1 */
@@ -30,7 +31,8 @@ struct loop_access {
     enum loop_source source;
     uint32_t index; /* argument, or plan buffer */
     ir_id value;    /* the node whose value is read or written */
-    bool view;      /* read through the view that `value` is */
+    ir_id target;   /* of a store: the node in whose memory it is, where that is not `value`: a state, or an array of which a part is replaced */
+    bool view;      /* read through the view that `value` is; stored to the part that `target` replaces */
     bool layout;    /* no elements: the address or a stride of the array, in the slot; `value` is an OP_layout of it */
     uint8_t dtype, rank;
     int8_t axis[LOOP_MAX_RANK]; /* for every dim of the space: the array's axis, or -1 (same element all along it) */
@@ -59,6 +61,9 @@ struct loop_nest {
     bool blocks;    /* and its threads share memory or wait for each other: dims are those of the launch, never merged */
     uint32_t block[LOOP_MAX_RANK]; /* where it updates: the dims of a block of threads */
     uint32_t level; /* longest chain of reductions before it */
+    ir_id replaces; /* MAP: of an OP_replace, the nest that lays down the whole, */
+    bool part;      /* or the part; there is none for the whole where the part is all of it */
+    bool once;      /* in the first round of its steps only: afterwards the memory holds it already */
 };
 
 enum loop_role {
@@ -74,6 +79,24 @@ struct loop_buffer {
     uint8_t dtype;
     uint32_t shape;
     uint32_t first, last; /* nests between which it is alive; outputs live to the end */
+    uint32_t in;          /* the buffer whose memory it has: itself, or that of the array of which it replaces a part in place */
+};
+
+/* Nests that are repeated, and what happens to memory when a round is over: each buffer gets that of another, all at once. */
+struct loop_move {
+    uint32_t to, from;
+};
+struct loop_steps {
+    uint32_t number;   /* in ir.steps */
+    uint32_t parent;   /* index into plan.steps of those in whose rounds they are, or NO_STEPS */
+    uint32_t first, n; /* nests; none where only memory changes hands */
+    uint32_t rounds;   /* the buffer that holds their number, or NO_STEPS where `known` is it */
+    int64_t known;
+    struct loop_state {
+        uint32_t now, next; /* buffers: of the state, and of what it becomes */
+    } *states;
+    uint32_t n_states;
+    VEC(struct loop_move) moves;
 };
 
 /* Nests one after another that can be done row by row: what a row of one needs of the others is that row. */
@@ -85,6 +108,7 @@ struct loop_plan {
     const struct ir *ir;
     VEC(struct loop_nest) nests; /* in order of execution */
     VEC(struct loop_rows) rows;  /* in order, apart */
+    VEC(struct loop_steps) steps; /* outer ones before those in them, then in order of execution */
     VEC(struct loop_buffer) buffers;
     uint32_t *output_buffer; /* per output: its buffer */
     uint32_t n_outputs;
@@ -97,6 +121,9 @@ struct loop_limits {
 
 /* NULL, with a diagnostic, when a limit is passed. */
 struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits, struct diags *diags);
+void loop_place_parts(struct arena *arena, struct loop_plan *plan); /* in place where nothing can tell; and the moves of steps */
+uint32_t loop_steps_of(const struct loop_plan *plan, uint32_t nest); /* the innermost steps around it, or NO_STEPS */
+uint32_t loop_memory_of(const struct loop_plan *plan, uint32_t buffer);
 void loop_find_rows(struct arena *arena, struct loop_plan *plan);
 bool loop_same_space(const struct loop_plan *plan, const struct loop_nest *lanes, const struct loop_nest *nest); /* the first reduces its last axes */
 bool loop_same_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest); /* may it be done with the LANES nest `first`? */

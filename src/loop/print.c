@@ -13,10 +13,12 @@ static void print_access(const struct loop_plan *plan, const struct loop_access 
         strbuf_puts(out, "place");
     else if (a->source == SOURCE_COUNT)
         strbuf_printf(out, "count");
+    else if (a->source == SOURCE_ROUND)
+        strbuf_puts(out, "round");
     else
         strbuf_printf(out, "b%u", a->index);
     if (a->view)
-        strbuf_printf(out, ".view%" PRIu64, ir_at(ir, a->value)->attr);
+        strbuf_printf(out, ".view%" PRIu32, (uint32_t)ir_at(ir, a->target ? a->target : a->value)->attr);
     strbuf_puts(out, "[");
     for (unsigned d = 0, first = 1; d < n_dims; d++)
         if (a->axis[d] >= 0) {
@@ -76,7 +78,7 @@ static uint32_t temporaries(const struct loop_plan *plan)
 {
     uint32_t n = 0;
     for (uint32_t b = 0; b < plan->buffers.n; b++)
-        n += plan->buffers.at[b].role == BUFFER_TEMPORARY && plan->ir->shapes.at[plan->buffers.at[b].shape].rank > 0;
+        n += plan->buffers.at[b].role == BUFFER_TEMPORARY && plan->buffers.at[b].in == b && plan->ir->shapes.at[plan->buffers.at[b].shape].rank > 0;
     return n;
 }
 
@@ -91,6 +93,16 @@ void loop_print_plan(const struct loop_plan *plan, struct strbuf *out)
                       n->main.loads.n + n->epilogue.loads.n, n->main.order.n + n->epilogue.order.n, n->reduces.n,
                       n->main.stores.n + n->epilogue.stores.n);
     }
+    for (uint32_t i = 0; i < plan->steps.n; i++) {
+        const struct loop_steps *s = &plan->steps.at[i];
+        strbuf_printf(out, "repeated: %u step%s from %u on", s->n, s->n == 1 ? "" : "s", s->first);
+        for (uint32_t k = 0; k < s->moves.n; k++)
+            strbuf_printf(out, "%s b%u <- b%u", k ? "," : "; then", s->moves.at[k].to, s->moves.at[k].from);
+        strbuf_puts(out, "\n");
+    }
+    for (uint32_t i = 0; i < plan->nests.n; i++)
+        if (plan->nests.at[i].once)
+            strbuf_printf(out, "once: step %u, in the first round\n", i);
     for (uint32_t i = 0; i < plan->rows.n; i++)
         strbuf_printf(out, "rows: steps %u to %u are one kernel where rows are short enough\n", plan->rows.at[i].first, plan->rows.at[i].first + plan->rows.at[i].n - 1);
     for (uint32_t b = 0; b < plan->buffers.n; b++) {
@@ -101,6 +113,9 @@ void loop_print_plan(const struct loop_plan *plan, struct strbuf *out)
             strbuf_puts(out, d ? ", " : "");
             ir_print_dim(plan->ir, s->dim[d], out);
         }
-        strbuf_printf(out, "] alive from step %u to %u\n", f->first, f->last);
+        if (f->in != b)
+            strbuf_printf(out, "] in the memory of b%u\n", f->in);
+        else
+            strbuf_printf(out, "] alive from step %u to %u\n", f->first, f->last);
     }
 }

@@ -63,7 +63,7 @@ static bool reads_own_rows(const struct loop_plan *plan, uint32_t first, uint32_
 bool loop_same_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest)
 {
     const struct loop_nest *a = &plan->nests.at[first], *b = &plan->nests.at[nest];
-    if ((b->kind != NEST_LANES && b->kind != NEST_MAP) || b->updates || !loop_same_space(plan, a, b))
+    if ((b->kind != NEST_LANES && b->kind != NEST_MAP) || b->updates || b->replaces || loop_steps_of(plan, first) != loop_steps_of(plan, nest) || !loop_same_space(plan, a, b))
         return false;
     if (b->kind == NEST_LANES && !reduces_last(plan, b))
         return false;

@@ -6,7 +6,7 @@ bool loop_is_loaded(const struct ir *ir, ir_id id)
     enum op op = (enum op)ir_at(ir, id)->op;
     if (op == OP_layout && ir_at(ir, ir_at(ir, id)->args[0])->op == OP_shared)
         return false; /* memory of the kernel's own */
-    return op == OP_input || op == OP_place || op == OP_view || op == OP_layout || op == OP_count || op_collects(op);
+    return op == OP_input || op == OP_place || op == OP_view || op == OP_layout || op == OP_count || op == OP_turn || op_is_kept(op);
 }
 
 struct loop_slots loop_slots(const struct loop_nest *nest)
@@ -69,7 +69,7 @@ static uint8_t default_class(const struct loop_access *a, unsigned n_dims, bool 
     bool varies = false;
     for (unsigned d = 0; d < n_dims; d++)
         varies |= a->axis[d] >= 0;
-    if (a->source == SOURCE_COUNT || a->layout || (is_load && a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0))
+    if (a->source == SOURCE_COUNT || a->source == SOURCE_ROUND || a->layout || (is_load && a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0))
         return CLASS_VALUE;
     if (a->axis[n_dims - 1] >= 0)
         return CLASS_ALIGNED;

@@ -20,6 +20,13 @@ static bool is_value(const struct verify *v, ir_id id)
     return id > 0 && id < v->plan->ir->nodes.n;
 }
 
+/* What a store to memory of another node's fills: all of it, or the part that is replaced. */
+static uint32_t target_shape(const struct verify *v, const struct loop_access *a)
+{
+    const struct ir_node *n = ir_at(v->plan->ir, a->target);
+    return a->view ? (uint32_t)(n->attr >> 32) : n->shape;
+}
+
 /* Every axis of the array that is not statically 1 meets one dim of the space, the same dim or one stretched over it. */
 static const char *check_axes(struct verify *v, const struct loop_access *a, unsigned n_dims)
 {
@@ -27,6 +34,8 @@ static const char *check_axes(struct verify *v, const struct loop_access *a, uns
     unsigned met = 0;
     if (a->source == SOURCE_COUNT)
         return NULL;
+    if (a->target)
+        s = &v->plan->ir->shapes.at[target_shape(v, a)];
     for (unsigned d = 0; d < n_dims; d++)
         if (a->axis[d] >= a->rank || (a->axis[d] >= 0 && met >> a->axis[d] & 1))
             return arena_printf(v->arena, "nest %u %s walks an axis of %%%u that is not there, or twice",
@@ -46,13 +55,24 @@ static const char *check_access(struct verify *v, const struct loop_access *a, u
     if (!is_value(v, a->value))
         return arena_printf(v->arena, "nest %u %s accesses a value that is not there", v->nest, v->step);
     const struct ir_node *n = ir_at(ir, a->value);
-    if (a->dtype != n->dtype || a->rank != (a->source == SOURCE_COUNT ? 0 : ir->shapes.at[n->shape].rank))
+    if (a->target && (!is_value(v, a->target) || (a->view && ir_at(ir, a->target)->op != OP_replace)))
+        return arena_printf(v->arena, "nest %u %s stores to what is not there", v->nest, v->step);
+    uint32_t shape = a->target ? target_shape(v, a) : n->shape;
+    if (a->dtype != n->dtype || a->rank != (a->source == SOURCE_COUNT ? 0 : ir->shapes.at[shape].rank))
         return arena_printf(v->arena, "nest %u %s accesses %%%u as another type or rank", v->nest, v->step,
                             a->value);
     if (a->source == SOURCE_BUFFER && a->index >= v->plan->buffers.n)
         return arena_printf(v->arena, "nest %u %s accesses buffer %u, which is not there", v->nest, v->step,
                             a->index);
     return check_axes(v, a, n_dims);
+}
+
+/* What steps leave lies where their state was. */
+static bool is_left_by_steps(const struct verify *v, uint32_t buffer, ir_id id)
+{
+    const struct ir *ir = v->plan->ir;
+    const struct ir_node *n = ir_at(ir, id);
+    return n->op == OP_stepped && ir->steps.at[ir_at(ir, n->args[0])->attr].state[n->attr] == v->plan->buffers.at[buffer].value;
 }
 
 /* Where the value of a load lies, seen through its view. */
@@ -69,8 +89,10 @@ static const char *check_source(struct verify *v, const struct loop_access *a)
         right = ir_at(ir, base)->op == OP_place;
     else if (a->source == SOURCE_COUNT)
         right = ir_at(ir, base)->op == OP_count;
+    else if (a->source == SOURCE_ROUND)
+        right = ir_at(ir, base)->op == OP_turn && a->index == ir_at(ir, base)->attr;
     else
-        right = a->source == SOURCE_BUFFER && v->plan->buffers.at[a->index].value == base;
+        right = a->source == SOURCE_BUFFER && (v->plan->buffers.at[a->index].value == base || is_left_by_steps(v, a->index, base));
     return right && a->view == view && a->layout == layout ? NULL
                                     : arena_printf(v->arena, "nest %u %s loads %%%u from where it is not",
                                                    v->nest, v->step, a->value);
@@ -118,7 +140,7 @@ static const char *check_store(struct verify *v, const struct loop_access *a, un
     if (!v->known[a->value])
         return arena_printf(v->arena, "nest %u %s stores %%%u, which it does not compute", v->nest, v->step,
                             a->value);
-    if (a->source != SOURCE_BUFFER || v->plan->buffers.at[a->index].value != a->value)
+    if (a->source != SOURCE_BUFFER || v->plan->buffers.at[a->index].value != (a->target ? a->target : a->value))
         return arena_printf(v->arena, "nest %u %s stores %%%u where it does not belong", v->nest, v->step,
                             a->value);
     return NULL;
@@ -139,7 +161,7 @@ static const char *check_body(struct verify *v, const struct loop_body *b, unsig
 static const char *note_stores(struct verify *v, const struct loop_body *b)
 {
     for (uint32_t i = 0; i < b->stores.n; i++) {
-        if (v->stored[b->stores.at[i].index])
+        if (v->stored[b->stores.at[i].index] && !b->stores.at[i].view)
             return arena_printf(v->arena, "nest %u stores buffer %u once more", v->nest,
                                 b->stores.at[i].index);
         v->stored[b->stores.at[i].index] = 1;
@@ -212,7 +234,7 @@ static const char *check_nest(struct verify *v, const struct loop_nest *n)
 static const char *check_lifetimes(struct verify *v, const struct loop_body *b)
 {
     for (uint32_t i = 0; i < b->stores.n; i++)
-        if (v->plan->buffers.at[b->stores.at[i].index].first != v->nest)
+        if (v->plan->buffers.at[b->stores.at[i].index].first > v->nest)
             return arena_printf(v->arena, "buffer %u is not alive from where it is stored",
                                 b->stores.at[i].index);
     for (uint32_t i = 0; i < b->loads.n; i++)
@@ -271,6 +293,42 @@ static const char *check_rows(struct verify *v)
     return NULL;
 }
 
+/* Memory changes hands, none of it is lost or had twice. */
+static bool is_permutation(const struct loop_plan *plan, const struct loop_steps *s)
+{
+    for (uint32_t i = 0; i < s->moves.n; i++) {
+        unsigned given = 0, taken = 0;
+        if (s->moves.at[i].to >= plan->buffers.n || plan->buffers.at[s->moves.at[i].to].in != s->moves.at[i].to)
+            return false;
+        for (uint32_t k = 0; k < s->moves.n; k++) {
+            given += s->moves.at[k].from == s->moves.at[i].to;
+            taken += s->moves.at[k].to == s->moves.at[i].to;
+        }
+        if (given != 1 || taken != 1)
+            return false;
+    }
+    return true;
+}
+
+static const char *check_steps(struct verify *v)
+{
+    const struct loop_plan *p = v->plan;
+    for (uint32_t i = 0; i < p->steps.n; i++) {
+        const struct loop_steps *s = &p->steps.at[i], *around = s->parent == NO_STEPS ? NULL : &p->steps.at[s->parent < i ? s->parent : i];
+        uint32_t from = around ? around->first : 0, n = around ? around->n : p->nests.n;
+        if (s->number >= p->ir->steps.n || around == s || s->first < from || s->first - from > n || s->n > n - (s->first - from))
+            return arena_printf(v->arena, "steps %u repeat nests that are not there, or others' too", i);
+        if (s->rounds != NO_STEPS && (s->rounds >= p->buffers.n || p->buffers.at[s->rounds].dtype != DT_int64))
+            return arena_printf(v->arena, "steps %u have no number of rounds", i);
+        if (!is_permutation(p, s))
+            return arena_printf(v->arena, "steps %u lose memory, or have it twice", i);
+    }
+    for (uint32_t i = 0; i < p->nests.n; i++)
+        if (p->nests.at[i].once && loop_steps_of(p, i) == NO_STEPS)
+            return arena_printf(v->arena, "nest %u is done once in rounds that are none", i);
+    return NULL;
+}
+
 const char *loop_verify(struct arena *arena, const struct loop_plan *plan)
 {
     struct verify v = {
@@ -279,6 +337,10 @@ const char *loop_verify(struct arena *arena, const struct loop_plan *plan)
     v.known = arena_array(arena, uint8_t, plan->ir->nodes.n);
     for (v.nest = 0; v.nest < plan->nests.n && !fault; v.nest++)
         fault = check_nest(&v, &plan->nests.at[v.nest]);
+    for (uint32_t b = 0; b < plan->buffers.n && !fault; b++)
+        if (plan->buffers.at[b].in >= plan->buffers.n || plan->buffers.at[plan->buffers.at[b].in].shape != plan->buffers.at[b].shape)
+            fault = arena_printf(arena, "buffer %u lies in memory that is not its size", b);
+    fault = fault ? fault : check_steps(&v);
     fault = fault ? fault : check_buffers(&v);
     return fault ? fault : check_rows(&v);
 }

@@ -197,6 +197,8 @@ static void run_program(struct sema *s, const struct sema_interface *interface)
             run_let(s, st);
         else if (st->kind == AST_STORE)
             run_part(s, st);
+        else if (st->kind == AST_FOR)
+            run_steps(s, st);
         else if (st->kind == AST_DEF)
             bind_def(s, st, false);
         else if (st->kind == AST_EXPR)

@@ -82,6 +82,7 @@ struct sema {
     uint32_t n_inlines, max_inlines, depth;
     struct value path; /* which elements come to the statement at hand: a bool array, or known to be true */
     uint32_t n_loops;  /* loops around it */
+    const struct stepping *stepping; /* the innermost loop over arrays around it */
     bool in_kernel, too_deep, fast;
     ir_id launch[LAUNCH_COUNT];
 };
@@ -153,6 +154,11 @@ struct value eval_reduce(struct sema *s, enum op op, const struct value *given, 
 /* index.c */
 ir_id index_value(struct sema *s, struct value v); /* int64, in range for elements that do not come here */
 struct value eval_index(struct sema *s, const struct ast *e);
+/* What is indexed in slices and known integers, and the steps that lead there. */
+struct part {
+    VEC(struct ir_step) steps;
+};
+struct value eval_part(struct sema *s, const struct ast *e, struct part *part);
 struct value transpose(struct sema *s, const struct value *x, const struct value *axes, struct span span);
 /* The functions that reorder axes: a value a parameter of the signature, None where an optional one is not given. */
 struct value call_axes(struct sema *s, enum op op, const struct value *args, struct span span);
@@ -178,8 +184,19 @@ struct value run_body(struct sema *s, struct ast **body, unsigned n, struct span
 /* control.c: functions with if, for and while */
 bool has_control(const struct ast *def);
 struct value run_control(struct sema *s, const struct ast *def);
+enum { DEPTH_OF_BLOCK = 4 }; /* of the C stack, in expressions */
+bool deeper(struct sema *s, struct span span); /* by a block; false with a diagnostic */
 void begin_control(struct sema *s, struct span span); /* the scope at hand is that of such a function */
 void run_block(struct sema *s, struct ast *const *st, uint32_t n);
+/* range(stop), range(first, stop, step): how many rounds, and what the first is, and the step. False with a diagnostic. */
+struct range {
+    struct value count, first, step;
+};
+bool eval_range(struct sema *s, const struct ast *range, struct range *out);
+
+/* steps.c: for at the level of the program, over whole arrays */
+void run_steps(struct sema *s, const struct ast *st);
+void lay_down_state(struct sema *s, const struct ast *e); /* before e is indexed */
 
 /* kernel.c */
 extern const struct str launch_names[LAUNCH_COUNT];

@@ -196,10 +196,9 @@ static struct value choose(struct sema *s, struct str name, struct value cond, s
     return value_error();
 }
 
-enum { DEPTH_OF_BLOCK = 4 }; /* of the C stack, in expressions */
 
 /* A statement after one that may have left is a block inside it, so many of them nest too. */
-static bool deeper(struct sema *s, struct span span)
+bool deeper(struct sema *s, struct span span)
 {
     if (s->depth + DEPTH_OF_BLOCK > SEMA_MAX_DEPTH) {
         if (!s->too_deep)
@@ -315,7 +314,7 @@ struct looping {
     const struct ast *st;
     VEC(struct variable) vars;
     uint32_t shape;
-    struct value count, first, step; /* FOR */
+    struct range range;              /* FOR */
     uint32_t n_errors, n_checks;     /* before the try at hand */
 };
 
@@ -405,9 +404,8 @@ static bool is_integer(const struct value *v)
     return c == CLASS_INT || c == CLASS_UINT;
 }
 
-static bool take_range(struct sema *s, struct looping *l)
+bool eval_range(struct sema *s, const struct ast *range, struct range *out)
 {
-    const struct ast *range = l->st->kid[0];
     struct value args[3] = {value_int(0, range->span), value_int(0, range->span), value_int(1, range->span)}, choice[3];
 
     if (range->n_kids < 1 || range->n_kids > 3) {
@@ -424,21 +422,21 @@ static bool take_range(struct sema *s, struct looping *l)
             return false;
         }
     }
-    l->first = args[0];
-    l->step = args[2];
-    if (l->step.kind == VALUE_INT && l->step.i == 0) {
-        sema_error(s, AX_type_mismatch, l->step.span, "a step of 0 goes nowhere");
+    out->first = args[0];
+    out->step = args[2];
+    if (out->step.kind == VALUE_INT && out->step.i == 0) {
+        sema_error(s, AX_type_mismatch, out->step.span, "a step of 0 goes nowhere");
         return false;
     }
-    if (l->step.kind == VALUE_INT) {
-        l->count = rounds(s, args[0], args[1], args[2], l->step.i > 0, range->span);
+    if (out->step.kind == VALUE_INT) {
+        out->count = rounds(s, args[0], args[1], args[2], out->step.i > 0, range->span);
     } else {
-        choice[0] = op2(s, OP_greater, l->step, value_int(0, range->span), range->span);
+        choice[0] = op2(s, OP_greater, out->step, value_int(0, range->span), range->span);
         choice[1] = rounds(s, args[0], args[1], args[2], true, range->span);
         choice[2] = rounds(s, args[0], args[1], args[2], false, range->span);
-        l->count = apply_op(s, OP_where, choice, 3, range->span);
+        out->count = apply_op(s, OP_where, choice, 3, range->span);
     }
-    return l->count.kind != VALUE_ERROR;
+    return out->count.kind != VALUE_ERROR;
 }
 
 static void loop_variables(struct sema *s, struct looping *l)
@@ -473,7 +471,7 @@ static struct value variable_value(struct sema *s, struct str name)
 static struct value goes_on(struct sema *s, const struct looping *l)
 {
     struct span span = l->st->kid[0]->span;
-    struct value c = l->st->kind == AST_FOR ? op2(s, OP_less, variable_value(s, round_name()), l->count, span) : condition(s, l->st->kid[0]);
+    struct value c = l->st->kind == AST_FOR ? op2(s, OP_less, variable_value(s, round_name()), l->range.count, span) : condition(s, l->st->kid[0]);
 
     if (has_variable(l, str_of(BROKEN)))
         c = logic(s, OP_logical_and, c, not(s, variable_value(s, str_of(BROKEN)), span), span);
@@ -492,7 +490,7 @@ static void run_loop_body(struct sema *s, const struct looping *l)
     set(s, str_of(CONTINUED), known_false(span));
     if (st->kind == AST_FOR) {
         struct value round = variable_value(s, round_name());
-        set(s, st->name, op2(s, OP_add, l->first, op2(s, OP_multiply, round, l->step, span), span));
+        set(s, st->name, op2(s, OP_add, l->range.first, op2(s, OP_multiply, round, l->range.step, span), span));
         set(s, round_name(), op2(s, OP_add, round, value_int(1, span), span));
     }
     run_block(s, st->body, st->n_body);
@@ -638,7 +636,7 @@ static void run_loop(struct sema *s, const struct ast *st)
     if (!refuse_others(s, st->body, st->n_body))
         return;
     loop_variables(s, &l);
-    if (st->kind == AST_FOR && !take_range(s, &l))
+    if (st->kind == AST_FOR && !eval_range(s, st->kid[0], &l.range))
         outcome = FAILED;
     for (unsigned i = 0; outcome == UNSETTLED && i < MOST_TRIES; i++)
         outcome = try_round(s, &l, &loop);

@@ -15,6 +15,7 @@ struct indexing {
     } picks[IR_MAX_RANK];
     unsigned n_picks;
     bool takes;           /* some pick is not known when compiling */
+    struct part *part;    /* where the steps are told, or NULL */
 };
 
 static unsigned rank_of(struct sema *s, const struct value *x)
@@ -33,6 +34,8 @@ static bool apply_step(struct indexing *at, struct ir_step step, struct span spa
         sema_error(s, AX_in_loop, span, "what a loop computes is one element and has no indices");
         return false;
     }
+    if (at->part)
+        vec_push(s->arena, &at->part->steps, step);
     ir_id id = ir_view(s->ir, at->x.id, step, sema_span(s, span), s->diags);
     at->x = value_array(s, id, false, at->span);
     return id != 0;
@@ -215,9 +218,10 @@ static struct value index_tuple(struct sema *s, const struct value *t, const str
     return value_error();
 }
 
-struct value eval_index(struct sema *s, const struct ast *e)
+static struct value index_with(struct sema *s, const struct ast *e, struct part *part)
 {
-    struct indexing at = {.s = s, .x = eval(s, e->kid[0]), .span = e->span};
+    lay_down_state(s, e->kid[0]);
+    struct indexing at = {.s = s, .x = eval(s, e->kid[0]), .span = e->span, .part = part};
     int taken = axes_taken(s, e);
     if (at.x.kind == VALUE_TUPLE)
         return index_tuple(s, &at.x, e);
@@ -238,7 +242,21 @@ struct value eval_index(struct sema *s, const struct ast *e)
         else if (!(item->kind == AST_SLICE ? slice_axis(&at, item) : item->kind == AST_NONE ? new_axis(&at, item->span) : pick(&at, item, i)))
             return value_error();
     }
+    if (part && at.takes) {
+        sema_error(s, AX_not_supported, e->span, "the part that is replaced is given by slices and by integers known when compiling");
+        return value_error();
+    }
     return at.takes ? take(&at) : pick_known(&at);
+}
+
+struct value eval_index(struct sema *s, const struct ast *e)
+{
+    return index_with(s, e, NULL);
+}
+
+struct value eval_part(struct sema *s, const struct ast *e, struct part *part)
+{
+    return index_with(s, e, part);
 }
 
 /* ---- functions of axes ---- */

@@ -122,9 +122,8 @@ static void walk_control(struct walk *w, const struct ast *st)
 {
     bool loops = st->kind != AST_IF;
 
-    if (!w->defs) {
-        sema_error(&w->s, AX_not_supported, st->span, "`%s` stands in functions only: write a def around it",
-                   st->kind == AST_IF ? "if" : st->kind == AST_FOR ? "for" : "while");
+    if (!w->defs && st->kind != AST_FOR) {
+        sema_error(&w->s, AX_not_supported, st->span, "`%s` stands in functions only: write a def around it, or choose by `where`", st->kind == AST_IF ? "if" : "while");
         return;
     }
     if (st->kind == AST_FOR) {
@@ -143,6 +142,8 @@ static void walk_statement(struct walk *w, const struct ast *st)
 {
     if (st->kind == AST_STORE && !w->out->kernel && w->defs && has_control(w->defs->def))
         sema_error(&w->s, AX_not_supported, st->span, "a function with `if`, `for` or `while` works on one element: it has no parts to replace");
+    if (st->kind == AST_RETURN && w->n_loops && !w->defs)
+        sema_error(&w->s, AX_not_supported, st->span, "a loop over arrays goes round as often as its range says: nothing is returned from within");
     if (st->kind == AST_RETURN && !st->n_kids && !w->out->kernel)
         sema_error(&w->s, AX_no_output, st->span, "a return gives a value, but for those in kernels");
     switch (st->kind) {
@@ -158,6 +159,8 @@ static void walk_statement(struct walk *w, const struct ast *st)
         return;
     case AST_BREAK:
     case AST_CONTINUE:
+        if (w->n_loops && !w->defs)
+            sema_error(&w->s, AX_not_supported, st->span, "a loop over arrays goes round as often as its range says: `%s` stands in functions", st->kind == AST_BREAK ? "break" : "continue");
         if (!w->n_loops)
             sema_error(&w->s, AX_syntax, st->span, "`%s` stands in a loop only", st->kind == AST_BREAK ? "break" : "continue");
         return;

@@ -100,6 +100,31 @@ static const struct {
     {"param t: float64[n, n, n]\nt - max(t, (0, 2), keepdims=True)", ""},
 };
 
+/* Parts and steps: kernels in all; of the innermost steps the nests, those of the first round only, and the memory that changes hands. */
+static const struct {
+    const char *text;
+    unsigned kernels, repeated, once, moves, memories;
+} parts[] = {
+    {"x[0] = 1; x", 2, 0, 0, 0, 1},                                      /* the whole, then the part over it */
+    {"x[0] = 1; x[-1] = 2; x[1:-1] = 3; x", 4, 0, 0, 0, 1},              /* one memory, that of the output */
+    {"x[0] = x[1]; x[-1] = x[0]; x", 4, 0, 0, 0, 2},                     /* the last may be the first, when there is but one */
+    {"y = x*2; y[0] = 1; return x, y", 3, 0, 0, 0, 2},
+    {"y = x*2; y[0] = 1; z = y; z[1] = 2; return y, z", 4, 0, 0, 0, 2}, /* the old one is seen */
+    {"for k in range(9) { x = x*2 }\nreturn x", 3, 1, 0, 2, 3},
+    {"for k in range(9) { x[1:-1] = x[1:-1]*2 }\nreturn x", 3, 1, 0, 0, 2},           /* in place */
+    {"for k in range(9) { x[1:-1] = x[2:]*2 + x[:-2] }\nreturn x", 4, 2, 1, 2, 3},    /* two memories, equal outside the part */
+    {"for k in range(9) { x[1:-1] = x[2:]*2; x[0] = x[1] }\nreturn x", 5, 3, 0, 2, 3}, /* not equal there */
+    {"for k in range(9) { x[0] = x[1]; x[-1] = x[-2] }\nreturn x", 4, 2, 0, 0, 2},     /* apart, whatever the extent */
+    {"for k in range(9) { t = x*2; x = y*2; y = t }\nreturn x, y", 6, 2, 0, 4, 6}, /* their extents may differ */
+    {"for k in range(9) { t = x; x = y; y = t }\nreturn x, y", 4, 0, 0, 2, 4},         /* nothing but hands */
+    {"for k in range(9) { t = 2.0*x - y; y = x; x = t }\nreturn x, y", 5, 1, 0, 3, 5},
+    {"for k in range(9) { x = x + y[1:]; y = y + x[1:] }\nreturn x, y", 6, 2, 0, 2, 5},  /* x is laid down, in place */
+    {"for k in range(len(x)) { x = x*2 }\nreturn x", 4, 1, 0, 2, 4},                   /* a number of rounds to be computed */
+    {"for k in range(9) { for j in range(9) { x = x*2 } }\nreturn x", 4, 1, 0, 2, 4}, /* what the inner ones leave is taken over */
+    {"for k in range(9) { x = x - mean(x) }\nreturn x", 4, 2, 0, 2, 4},
+    {"for k in range(9) { x = x - mean(y) }\nreturn x", 4, 1, 0, 2, 4}, /* what does not change is computed before */
+};
+
 /* Dims that a nest walks: those of extent 1 in the text are dropped, but no nest is left without. */
 static const struct {
     const char *text;
@@ -168,6 +193,28 @@ static void test_structure(void **state)
             fail_msg("%s: nests %s, %u loads, %u stores, %u temporaries", plans[i].text, nests, loads, stores,
                      temporaries(p.plan));
         assert_null(loop_verify(&p.arena, p.plan));
+        plan_fini(&p);
+    }
+}
+
+static void test_parts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        struct test_plan p;
+        unsigned once = 0, memories = 0;
+        if (!plan_make(&p, parts[i].text, DT_float64))
+            fail_msg("%s: %s", parts[i].text, p.diags.n ? p.diags.at[0].message : "?");
+        const struct loop_steps *s = p.plan->steps.n ? &p.plan->steps.at[p.plan->steps.n - 1] : NULL;
+        for (uint32_t k = 0; k < p.plan->nests.n; k++)
+            once += p.plan->nests.at[k].once;
+        for (uint32_t b = 0; b < p.plan->buffers.n; b++)
+            memories += p.plan->buffers.at[b].in == b;
+        const char *fault = loop_verify(&p.arena, p.plan);
+        if (fault)
+            fail_msg("%s: %s", parts[i].text, fault);
+        if (p.plan->nests.n != parts[i].kernels || (s ? s->n : 0) != parts[i].repeated || once != parts[i].once || (s ? s->moves.n : 0) != parts[i].moves || memories != parts[i].memories)
+            fail_msg("%s: %u kernels, %u repeated, %u once, %u moves, %u memories", parts[i].text, p.plan->nests.n, s ? s->n : 0, once, s ? s->moves.n : 0, memories);
         plan_fini(&p);
     }
 }
@@ -507,6 +554,23 @@ static void test_verifier(void **state)
     BREAK(lent->last, 2, "lies in an output");
     plan_fini(&p);
 
+    assert_true(plan_make(&p, "for k in range(9) { for j in range(len(x)) { x[1:-1] = x[2:]*2 + x[:-2] } }\nreturn x", DT_float64));
+    struct loop_steps *outer = &p.plan->steps.at[0], *steps = &p.plan->steps.at[1];
+    BREAK(outer->n, 1, "not there, or others' too");
+    BREAK(steps->first, outer->first + outer->n, "not there, or others' too");
+    BREAK(steps->parent, 1, "not there, or others' too");
+    BREAK(steps->number, 2, "not there, or others' too");
+    BREAK(steps->rounds, 0, "no number of rounds");
+    BREAK(steps->moves.at[0].from, steps->moves.at[0].to, "lose memory");
+    BREAK(steps->moves.n, 1, "lose memory");
+    BREAK(p.plan->nests.at[0].once, true, "in rounds that are none");
+    BREAK(p.plan->buffers.at[steps->states[0].next].in, steps->rounds, "memory that is not its size");
+    struct loop_access *part = &p.plan->nests.at[steps->first + 1].main.stores.at[0];
+    assert_true(part->view);
+    BREAK(part->target, 0, "where it does not belong");
+    BREAK(part->target, steps->states[0].now, "stores to what is not there");
+    plan_fini(&p);
+
     assert_true(plan_make(&p, "x, x*2, x", DT_float64));
     BREAK(p.plan->nests.at[0].main.stores.at[2].index, p.plan->nests.at[0].main.stores.at[0].index,
           "once more");
@@ -540,7 +604,7 @@ static void test_lifetimes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structure),      cmocka_unit_test(test_rows),    cmocka_unit_test(test_spaces),  cmocka_unit_test(test_limits), cmocka_unit_test(test_recomputes),
+        cmocka_unit_test(test_structure),      cmocka_unit_test(test_parts), cmocka_unit_test(test_rows),    cmocka_unit_test(test_spaces),  cmocka_unit_test(test_limits), cmocka_unit_test(test_recomputes),
         cmocka_unit_test(test_default_limits), cmocka_unit_test(test_deep),    cmocka_unit_test(test_made_up),
         cmocka_unit_test(test_lifetimes),      cmocka_unit_test(test_verifier)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,7 +230,7 @@ def test_what_loops_give_is_an_array_as_others(view):
 
 
 @pytest.mark.parametrize("source, code", [
-    ("if x { y = 1 }", "AX0217"), ("for i in range(3) { x }", "AX0217"),
+    ("if x { y = 1 }", "AX0217"), ("while x { y = 1 }", "AX0217"), ("for i in range(3) { x }", "AX0216"),
     ("def f(x) { break; return x }; f(x)", "AX0101"),
     ("def f(x) { for i in x { x += 1 }; return x }; f(x)", "AX0101"),
     ("def f(x) { if x > 0 { y = 1 }; return y }; f(x)", "AX0201"),

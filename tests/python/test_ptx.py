@@ -35,10 +35,10 @@ RANKS = {"transpose": {"x": 2}, "matmul_tiled": {"a": 2, "b": 2, "c": 2}, "heat_
 
 
 def types_of(name):
-    rank = {"m": 2, "points": 2, "p": 2, "u": 2, "out": 2, "k": 0} | RANKS.get(name, {})
+    rank = {"m": 2, "points": 2, "p": 2, "u": 2, "out": 2, "k": 0, "rounds": 0, "steps": 0} | RANKS.get(name, {})
     dtype = "int64" if name in ("integers", "histogram", "histogram_shared") else "float32"
     inputs = arex.compile(PROGRAMS[name]).inputs
-    return ", ".join(f"{i}={dtype}" + (f"[{',' * (rank.get(i, 1) - 1)}]" if rank.get(i, 1) else "") for i in inputs) if "param" not in PROGRAMS[name] else None
+    return ", ".join(f"{i}={'int64' if i in ('rounds', 'steps') else dtype}" + (f"[{',' * (rank.get(i, 1) - 1)}]" if rank.get(i, 1) else "") for i in inputs) if "param" not in PROGRAMS[name] else None
 
 
 @pytest.mark.skipif(not PTXAS, reason="no ptxas here")
