@@ -57,7 +57,7 @@ typedef enum arex_codegen {
 } arex_codegen;
 
 /* Flags of an array. */
-#define AREX_WEAK 1 /* a Python scalar or literal: rank 0, AREX_INT64 or AREX_FLOAT64 (or AREX_BOOL); takes the type of what it meets */
+#define AREX_WEAK 1 /* a Python scalar or literal: rank 0, AREX_INT64, AREX_FLOAT64 or AREX_COMPLEX128 (or AREX_BOOL); takes the type of what it meets */
 
 /* A view of an array. Never owned by the library when it is an input. */
 typedef struct arex_array {

@@ -50,7 +50,7 @@ static bool has_elements(const arex_array *a)
 static bool strides_fit(const arex_array *a)
 {
     const int64_t memory = INT64_C(1) << 57; /* what five levels of page tables give, both ways */
-    int64_t size = type_table[a->dtype].size, below = 0, above = size, reach;
+    int64_t size = type_alignment((enum dtype)a->dtype), below = 0, above = type_table[a->dtype].size, reach;
     for (int d = 0; d < a->rank && has_elements(a); d++) {
         if (a->shape[d] == 1)
             continue;
@@ -66,7 +66,7 @@ static bool strides_fit(const arex_array *a)
 /* What Python's numbers are: rank 0, and a type that stands for its kind. */
 static bool flags_fit(const arex_array *a)
 {
-    bool kind = a->dtype == AREX_BOOL || a->dtype == AREX_INT64 || a->dtype == AREX_FLOAT64;
+    bool kind = a->dtype == AREX_BOOL || a->dtype == AREX_INT64 || a->dtype == AREX_FLOAT64 || a->dtype == AREX_COMPLEX128;
     return a->flags == 0 || (a->flags == AREX_WEAK && a->rank == 0 && kind);
 }
 
@@ -89,7 +89,7 @@ static bool check_input(struct call *c, uint32_t i, bool with_data)
         return refuse(c, i, "has no valid device");
     if (!strides_fit(a))
         return refuse(c, i, "has a stride that is no multiple of its element size, or leads out of memory");
-    if ((uintptr_t)a->data % type_table[a->dtype].size)
+    if ((uintptr_t)a->data % type_alignment((enum dtype)a->dtype))
         return refuse(c, i, "is not aligned to its element size");
     if (!flags_fit(a))
         return refuse(c, i, "has invalid flags");
@@ -248,7 +248,7 @@ static bool check_output(struct call *c, uint32_t i)
     struct strbuf want = {0};
     if (!given->data)
         return true;
-    if (same && ((uintptr_t)given->data % type_table[r->dtype].size || !strides_fit(given))) {
+    if (same && ((uintptr_t)given->data % type_alignment((enum dtype)r->dtype) || !strides_fit(given))) {
         diag_add(c->diags, AX_output_mismatch, c->p->interface.outputs.at[i].span,
                  "output %u is not aligned to its element size, or has a stride that leads out of memory", i);
         return false;

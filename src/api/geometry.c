@@ -41,7 +41,8 @@ static uint64_t value_bits(const void *host, enum dtype dtype)
 static struct ir_layout layout_of(const struct ir *ir, const struct loop_access *a, const struct geometry_array *array, const int64_t *dim_values)
 {
     const struct ir_node *n = a->layout ? ir_at(ir, ir_at(ir, a->value)->args[0]) : ir_at(ir, a->target ? a->target : a->value);
-    const struct ir_node *base = a->view ? ir_at(ir, n->args[0]) : n;
+    const bool pair = a->target && n->op == OP_pair;
+    const struct ir_node *base = a->view && !pair ? ir_at(ir, n->args[0]) : n;
     struct ir_layout l = {.rank = ir->shapes.at[base->shape].rank};
     if (a->source == SOURCE_PLACE) {
         ir_place_layout(ir, base, dim_values, &l);
@@ -49,8 +50,10 @@ static struct ir_layout layout_of(const struct ir *ir, const struct loop_access 
         memcpy(l.shape, array->shape, l.rank * sizeof *l.shape);
         memcpy(l.stride, array->stride, l.rank * sizeof *l.stride);
     }
-    if (a->view)
-        ir_view_apply(&ir->views.at[(uint32_t)n->attr], dim_values, &l);
+    if (pair)
+        l.offset = a->part * (int64_t)type_table[a->dtype].size;
+    else if (a->view)
+        ir_view_apply(&ir->views.at[(uint32_t)n->attr], dim_values, (enum dtype)base->dtype, &l);
     return l;
 }
 
@@ -76,8 +79,8 @@ static void read_access(struct geometry_access *out, const struct loop_plan *pla
         out->pointer = (uint64_t)ir_layout_value(ir_at(plan->ir, a->value)->attr, address, seen.rank, seen.shape, seen.stride, nowhere_address);
         return;
     }
-    out->by_value = a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0 && !array->on_device;
-    out->pointer = out->by_value ? value_bits(array->data, a->dtype) : (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
+    out->by_value = a->source == SOURCE_ARGUMENT && a->scalar && !array->on_device;
+    out->pointer = out->by_value ? value_bits(array->data ? (const char *)array->data + seen.offset : NULL, a->dtype) : (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
     for (unsigned d = 0; d < n_dims; d++)
         if (a->axis[d] >= 0 && seen.shape[a->axis[d]] != 1)
             out->stride[d] = seen.stride[a->axis[d]];

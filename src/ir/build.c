@@ -435,6 +435,21 @@ ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span)
     return x ? ir_intern(ir, n) : 0;
 }
 
+ir_id ir_pair(struct ir *ir, ir_id re, ir_id im, struct span span, struct diags *diags)
+{
+    bool checked = false;
+    if (!re || !im)
+        return 0;
+    struct ir_node n = {.op = OP_pair, .dtype = ir_at(ir, re)->dtype == DT_float32 ? DT_complex64 : DT_complex128, .n_args = 2, .args = {re, im}, .span = span};
+    n.shape = broadcast(ir, ir_at(ir, re)->shape, ir_at(ir, im)->shape, &checked);
+    if (checked && clashes(ir, n.shape, span, diags))
+        return 0;
+    ir_id id = ir_intern(ir, n);
+    if (checked)
+        check_broadcast(ir, id, span);
+    return id;
+}
+
 uint32_t ir_region_begin(struct ir *ir)
 {
     struct ir_region r = {.parent = ir->region};

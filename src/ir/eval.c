@@ -75,6 +75,13 @@ static void broadcast_strides(const struct evaluation *e, uint32_t from, uint32_
     }
 }
 
+static void value_free(struct value *v)
+{
+    free(v->data);
+    free(v->faults);
+    memset(v, 0, sizeof *v);
+}
+
 static struct value expand(struct evaluation *e, ir_id id, uint32_t shape)
 {
     struct value out = {NULL, NULL};
@@ -90,13 +97,6 @@ static struct value expand(struct evaluation *e, ir_id id, uint32_t shape)
         walk(e, shape, (const char *)e->values[id].faults, stride, 1, (char *)out.faults);
     }
     return out;
-}
-
-static void value_free(struct value *v)
-{
-    free(v->data);
-    free(v->faults);
-    memset(v, 0, sizeof *v);
 }
 
 /* ---- elementwise ---- */
@@ -428,12 +428,12 @@ static void view(struct evaluation *e, ir_id id)
     const struct ir_shape *s = &e->ir->shapes.at[ir_at(e->ir, n->args[0])->shape];
     size_t size = size_of(e, id);
     struct ir_layout l = {.rank = s->rank};
-    int64_t step = (int64_t)size;
+    int64_t step = (int64_t)size_of(e, n->args[0]);
     for (unsigned d = s->rank; d-- > 0; step *= l.shape[d]) {
         l.shape[d] = e->dims[s->dim[d]];
         l.stride[d] = step;
     }
-    ir_view_apply(&e->ir->views.at[n->attr], e->dims, &l);
+    ir_view_apply(&e->ir->views.at[n->attr], e->dims, (enum dtype)ir_at(e->ir, n->args[0])->dtype, &l);
     void *out = e->values[id].data = get(e, (size_t)elements(e, n->shape) * size);
     if (out)
         walk(e, n->shape, (const char *)base->data + l.offset, l.stride, size, out);
@@ -489,7 +489,7 @@ static void layout(struct evaluation *e, ir_id id)
     if (ir_at(e->ir, base)->op == OP_place) {
         ir_place_layout(e->ir, ir_at(e->ir, base), e->dims, &l);
         if (of->op == OP_view)
-            ir_view_apply(&e->ir->views.at[of->attr], e->dims, &l);
+            ir_view_apply(&e->ir->views.at[of->attr], e->dims, DT_int64, &l);
         address = (uint64_t)l.offset;
     }
     *out = ir_layout_value(n->attr, address, l.rank, l.shape, l.stride, (uint64_t)(uintptr_t)e->nowhere);
@@ -618,7 +618,7 @@ static void replace(struct evaluation *e, ir_id id)
     const uint32_t part = (uint32_t)(n->attr >> 32);
     const struct ir_shape *s = &e->ir->shapes.at[n->shape];
     struct value value = expand(e, n->args[1], part), *out = &e->values[id];
-    struct ir_layout l = {.rank = s->rank};
+    struct ir_layout l = {.rank = s->rank}; /* in elements */
     size_t size = size_of(e, id);
     *out = expand(e, n->args[0], n->shape);
     if (value.faults && !out->faults && (out->faults = get(e, (size_t)elements(e, n->shape))))
@@ -628,7 +628,7 @@ static void replace(struct evaluation *e, ir_id id)
         l.shape[d] = e->dims[s->dim[d]];
         l.stride[d] = step;
     }
-    ir_view_apply(&e->ir->views.at[(uint32_t)n->attr], e->dims, &l);
+    ir_view_apply(&e->ir->views.at[(uint32_t)n->attr], e->dims, (enum dtype)n->dtype, &l);
     for (int64_t i = 0; !e->failed && i < elements(e, part); i++) {
         int64_t at = l.offset;
         for (unsigned d = 0; d < l.rank; d++)
@@ -640,6 +640,27 @@ static void replace(struct evaluation *e, ir_id id)
             index[d] = 0;
     }
     value_free(&value);
+}
+
+/* As it lies in memory: real, imaginary, and so on. */
+static void pair(struct evaluation *e, ir_id id)
+{
+    const struct ir_node *n = ir_at(e->ir, id);
+    int64_t count = elements(e, n->shape);
+    size_t half = size_of(e, id) / 2;
+    struct value *out = &e->values[id];
+    out->data = get(e, 2 * half * (size_t)count);
+    for (unsigned k = 0; k < 2; k++) {
+        struct value part = expand(e, n->args[k], n->shape);
+        if (part.faults && !out->faults && (out->faults = get(e, (size_t)count)))
+            memset(out->faults, 0, (size_t)count);
+        for (int64_t i = 0; !e->failed && i < count; i++) {
+            memcpy((char *)out->data + (2 * (size_t)i + k) * half, (char *)part.data + (size_t)i * half, half);
+            if (part.faults)
+                out->faults[i] |= part.faults[i];
+        }
+        value_free(&part);
+    }
 }
 
 static void run_loop(struct evaluation *e, ir_id id);
@@ -661,6 +682,8 @@ static void node(struct evaluation *e, ir_id id)
         run_loop(e, id);
     else if (n->op == OP_result)
         result(e, id);
+    else if (n->op == OP_pair)
+        pair(e, id);
     else if (n->op == OP_replace)
         replace(e, id);
     else if (n->op == OP_steps)
@@ -849,7 +872,7 @@ static void output(struct evaluation *e, ir_id id, void *to)
     const struct ir_node *n = ir_at(e->ir, id);
     int64_t count = elements(e, n->shape);
     memcpy(to, e->values[id].data, (size_t)count * size_of(e, id));
-    eval_canonical(n->dtype, to, (size_t)count);
+    eval_canonical(type_part((enum dtype)n->dtype), to, (size_t)count * (type_is_complex((enum dtype)n->dtype) ? 2 : 1));
     for (int64_t i = 0; e->values[id].faults && e->faults && i < count; i++)
         e->faults->bits |= e->values[id].faults[i];
 }

@@ -52,14 +52,14 @@ struct ir_dim {
  * the call. Indexing an expression is pushed down to the arrays it is made of (src/ir/views.c), so only inputs and
  * results of reductions have views.
  */
-enum ir_step_kind { STEP_SLICE, STEP_INDEX, STEP_NEWAXIS, STEP_PERMUTE };
+enum ir_step_kind { STEP_SLICE, STEP_INDEX, STEP_NEWAXIS, STEP_PERMUTE, STEP_PART };
 
 struct ir_step {
     uint8_t kind, axis;
     uint8_t order[8];      /* PERMUTE: new axis i is old axis order[i] */
     uint32_t of;           /* SLICE, INDEX: the dim this axis has in what was indexed; an array stretched along it stays as it is */
     struct ir_slice slice; /* SLICE */
-    int64_t index;         /* INDEX: the axis goes */
+    int64_t index;         /* INDEX: the axis goes; PART: 0 for the real parts of complex elements, 1 for the imaginary ones. The first step */
 };
 
 struct ir_view {
@@ -187,6 +187,9 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
               struct diags *diags);
 ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span);
+/* A complex value of parts of one type, and a part of one: of an input, a view that looks at half of each element. */
+ir_id ir_pair(struct ir *ir, ir_id re, ir_id im, struct span span, struct diags *diags);
+ir_id ir_part(struct ir *ir, ir_id x, unsigned part, struct span span);
 /* axis: of x. */
 ir_id ir_scan(struct ir *ir, enum op op, ir_id x, unsigned axis, struct span span);
 ir_id ir_reduce(struct ir *ir, enum op op, ir_id x, unsigned axes, bool keepdims, struct span span);
@@ -275,7 +278,7 @@ struct ir_layout {
     unsigned rank;
     int64_t offset, shape[IR_MAX_RANK], stride[IR_MAX_RANK];
 };
-void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, struct ir_layout *layout);
+void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, enum dtype base, struct ir_layout *layout);
 /* The place of OP_place as memory has it: strides in multiples of 8 bytes, from address 0. */
 void ir_place_layout(const struct ir *ir, const struct ir_node *place, const int64_t *dim_values, struct ir_layout *layout);
 /* How many elements a slice of n takes, and the first. */

@@ -55,6 +55,7 @@ const struct op_info op_table[OP_COUNT] = {
     [OP_loop] = {.name = "loop", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 3},
     [OP_carry] = {.name = "carry", .symbol = "", .doc = "", .kind = OPK_INTERNAL},
     [OP_result] = {.name = "result", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
+    [OP_pair] = {.name = "pair", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 2},
     [OP_replace] = {.name = "replace", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 2},
     [OP_steps] = {.name = "steps", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 3},
     [OP_state] = {.name = "state", .symbol = "", .doc = "", .kind = OPK_INTERNAL},

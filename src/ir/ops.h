@@ -32,6 +32,20 @@ static inline bool type_is_storage(enum dtype t)
 {
     return type_table[t].compute != t;
 }
+static inline bool type_is_complex(enum dtype t)
+{
+    return type_table[t].cls == CLASS_COMPLEX;
+}
+/* Of the parts of a complex type; of others, the type itself. */
+static inline enum dtype type_part(enum dtype t)
+{
+    return t == DT_complex64 ? DT_float32 : t == DT_complex128 ? DT_float64 : t;
+}
+/* What addresses and strides are multiples of. */
+static inline unsigned type_alignment(enum dtype t)
+{
+    return type_table[type_part(t)].size;
+}
 /* The signed integer that holds a float's bits, or a value's. */
 enum dtype type_bits(enum dtype t);
 
@@ -105,6 +119,7 @@ enum op {
     OP_carry,  /* a variable of a loop, inside it */
     OP_result, /* a variable of a loop, after it; attr: the carry */
     OP_tie,    /* a value and the list of those after it */
+    OP_pair, /* a complex value: its parts. Every operation on complex values is one on parts: only loads and stores know how they lie in memory */
     OP_replace, /* an array, the value of a part of it: the array with that part replaced; attr: shape of the part << 32 | view that it is */
     OP_steps,   /* statements repeated over whole arrays; attr: index into ir.steps */
     OP_state,   /* an array that they change, in them; attr: index into ir.steps << 32 | which */

@@ -66,6 +66,8 @@ static void print_step(const struct ir_step *s, struct strbuf *out)
         strbuf_printf(out, " new axis %u", s->axis);
     else if (s->kind == STEP_PERMUTE)
         strbuf_puts(out, " other order of axes");
+    else if (s->kind == STEP_PART)
+        strbuf_puts(out, s->index ? " imaginary" : " real");
     else {
         strbuf_printf(out, " axis %u at ", s->axis);
         print_slice(&s->slice, out);

@@ -118,7 +118,23 @@ static const char *check_view(const struct ir *ir, ir_id id)
         return fault(ir, id, "is no view");
     if (of->op != OP_input && of->op != OP_place && !op_is_kept((enum op)of->op))
         return fault(ir, id, "looks at what is not in memory");
-    return of->dtype != n->dtype ? fault(ir, id, "has not the type of what it looks at") : NULL;
+    bool part = ir->views.at[n->attr].steps[0].kind == STEP_PART;
+    return n->dtype != (part ? type_part((enum dtype)of->dtype) : of->dtype) ? fault(ir, id, "has not the type of what it looks at") : NULL;
+}
+
+/* Complex values are read and written part by part: no other node has one for an argument. */
+static const char *check_complex(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    if (type_is_complex((enum dtype)n->dtype) && n->op != OP_pair && n->op != OP_input)
+        return fault(ir, id, "is complex");
+    for (unsigned k = 0; k < n->n_args; k++)
+        if (type_is_complex((enum dtype)ir_at(ir, n->args[k])->dtype) && n->op != OP_count && n->op != OP_layout &&
+            !(n->op == OP_view && ir->views.at[n->attr].n && ir->views.at[n->attr].steps[0].kind == STEP_PART))
+            return fault(ir, id, "computes with a complex value as a whole");
+    if (n->op == OP_pair && (!args_are(ir, n, 0, type_part((enum dtype)n->dtype)) || !type_is_complex((enum dtype)n->dtype)))
+        return fault(ir, id, "is no complex value of two parts");
+    return NULL;
 }
 
 static const char *check_reduce(const struct ir *ir, ir_id id)
@@ -343,6 +359,7 @@ static const char *check_node(const struct ir *ir, ir_id id)
     const char *f = check_numbers(ir, id);
     f = f ? f : check_args(ir, id);
     f = f ? f : check_kind(ir, id);
+    f = f ? f : check_complex(ir, id);
     return f ? f : check_shape(ir, id);
 }
 

@@ -81,6 +81,8 @@ static void apply(const struct ir_step *s, const int64_t *dims, struct ir_layout
     case STEP_PERMUTE:
         reorder(l, s->order);
         return;
+    case STEP_PART:
+        return; /* by who knows the type */
     }
 }
 
@@ -98,8 +100,10 @@ void ir_place_layout(const struct ir *ir, const struct ir_node *place, const int
     }
 }
 
-void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, struct ir_layout *layout)
+void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, enum dtype base, struct ir_layout *layout)
 {
+    if (view->n && view->steps[0].kind == STEP_PART)
+        layout->offset += view->steps[0].index * type_table[type_part(base)].size;
     for (uint32_t i = 0; i < view->n; i++)
         apply(&view->steps[i], dim_values, layout);
 }
@@ -186,6 +190,8 @@ static struct ir_shape stepped_shape(struct ir *ir, struct ir_shape s, const str
         for (unsigned d = 0; d < s.rank; d++)
             s.dim[d] = old.dim[step->order[d]];
         break;
+    case STEP_PART:
+        break;
     }
     return s;
 }
@@ -268,13 +274,22 @@ static ir_id step_leaf(struct rebuild *r, ir_id id, struct ir_step step)
     add_step(&v, step);
     struct ir_shape shape = stepped_shape(ir, ir->shapes.at[n.shape], &step);
     struct ir_node view = {.op = OP_view,
-                           .dtype = n.dtype,
+                           .dtype = step.kind == STEP_PART ? (uint8_t)type_part((enum dtype)n.dtype) : n.dtype,
                            .n_args = 1,
                            .args = {before ? n.args[0] : id},
                            .shape = ir_shape(ir, &shape),
                            .attr = view_number(ir, &v),
                            .span = r->span};
     return ir_intern(ir, view);
+}
+
+ir_id ir_part(struct ir *ir, ir_id x, unsigned part, struct span span)
+{
+    struct rebuild r = {.ir = ir, .span = span};
+    const struct ir_node *n = ir_at(ir, x);
+    if (n->op == OP_pair)
+        return n->args[part];
+    return step_leaf(&r, x, (struct ir_step){.kind = STEP_PART, .index = part});
 }
 
 static ir_id widen(struct rebuild *r, ir_id id, unsigned by)
@@ -456,6 +471,8 @@ static ir_id rebuild(struct rebuild *r, ir_id id)
         return rebuild_rarely(r, id);
     for (unsigned k = 0; k < n.n_args; k++)
         args[k] = r->made[n.args[k]];
+    if (n.op == OP_pair)
+        return ir_pair(r->ir, args[0], args[1], n.span, r->diags);
     if (n.op == OP_within)
         return ir_within(r->ir, args[0], args[1], (unsigned)n.attr, n.span);
     if (n.op == OP_gather)

@@ -31,7 +31,8 @@ struct visit {
 
 /* A value that is stored: an output, or what a state of steps starts from or becomes. */
 struct placing {
-    ir_id id, target; /* target: the state */
+    ir_id id, target; /* target: the state, or the complex output that it is part of */
+    uint8_t part;
     uint32_t buffer;
     uint32_t shape;
     uint32_t nest;
@@ -252,6 +253,7 @@ static void add_load(struct fuse *f, struct loop_body *body, ir_id id, const str
     const struct ir_node *b = ir_at(f->ir, base);
     a.layout = n->op == OP_layout;
     a.view = base != seen;
+    a.scalar = shape_of(f, base)->rank == 0;
     a.source = b->op == OP_input ? SOURCE_ARGUMENT : b->op == OP_place ? SOURCE_PLACE : n->op == OP_count ? SOURCE_COUNT : n->op == OP_turn ? SOURCE_ROUND : SOURCE_BUFFER;
     if (n->op == OP_count) {
         a.rank = 0;
@@ -336,6 +338,7 @@ static void add_store_to(struct fuse *f, struct loop_body *body, ir_id id, struc
     a.target = to.target;
     a.index = to.index;
     a.view = to.view;
+    a.part = to.part;
     vec_push(f->arena, &body->stores, a);
 }
 
@@ -455,6 +458,15 @@ static void place(struct fuse *f, ir_id id, ir_id target, uint32_t buffer)
     struct placing p = {.id = id, .target = target, .buffer = buffer, .shape = ir_at(f->ir, target ? target : id)->shape};
     p = place_value(f, p);
     vec_push(f->arena, &f->placed, p);
+}
+
+static void place_parts(struct fuse *f, ir_id pair, uint32_t buffer)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        struct placing p = {.id = ir_at(f->ir, pair)->args[k], .target = pair, .part = (uint8_t)k, .buffer = buffer, .shape = ir_at(f->ir, pair)->shape};
+        p = place_value(f, p);
+        vec_push(f->arena, &f->placed, p);
+    }
 }
 
 static void place_from_here(struct fuse *f)
@@ -607,6 +619,8 @@ static bool place_outputs(struct fuse *f)
         struct placing own = {.id = id, .buffer = i, .shape = ir_at(f->ir, id)->shape, .where = IN_PLACE, .nest = UINT32_MAX};
         if (ir_at(f->ir, id)->op == OP_replace && f->buffer_of[id] == i + 1)
             vec_push(f->arena, &f->placed, own);
+        else if (ir_at(f->ir, id)->op == OP_pair)
+            place_parts(f, id, i);
         else
             place(f, id, 0, i);
         if (too_many_nests(f, f->plan->nests.n))
@@ -654,7 +668,7 @@ static void main_space(const struct fuse *f, const struct loop_nest *nest, uint3
 static void store_placed(struct fuse *f, struct loop_body *body, const struct placing *p, const struct space *s)
 {
     if (p->target)
-        add_store_to(f, body, p->id, (struct loop_access){.target = p->target, .index = p->buffer}, p->shape, s);
+        add_store_to(f, body, p->id, (struct loop_access){.target = p->target, .index = p->buffer, .part = p->part, .view = ir_at(f->ir, p->target)->op == OP_pair}, p->shape, s);
     else
         add_store(f, body, p->id, p->buffer, s);
 }
@@ -892,7 +906,7 @@ static void build_bodies(struct fuse *f)
 /* Where parts are replaced or steps repeated, nests do not follow one another as lending takes for granted. */
 static bool is_straight(const struct fuse *f)
 {
-    bool straight = f->plan->steps.n == 0;
+    bool straight = f->plan->steps.n == 0 && f->placed.n == f->ir->outputs.n;
     for (uint32_t i = 0; straight && i < f->plan->nests.n; i++)
         straight = !f->plan->nests.at[i].replaces;
     return straight;

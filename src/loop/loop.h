@@ -33,6 +33,8 @@ struct loop_access {
     ir_id value;    /* the node whose value is read or written */
     ir_id target;   /* of a store: the node in whose memory it is, where that is not `value`: a state, or an array of which a part is replaced */
     bool view;      /* read through the view that `value` is; stored to the part that `target` replaces */
+    bool scalar;    /* of an array without axes, through a view or not: passed by value where it is not on the device */
+    uint8_t part;   /* of a store: which part of a complex `target` */
     bool layout;    /* no elements: the address or a stride of the array, in the slot; `value` is an OP_layout of it */
     uint8_t dtype, rank;
     int8_t axis[LOOP_MAX_RANK]; /* for every dim of the space: the array's axis, or -1 (same element all along it) */

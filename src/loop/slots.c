@@ -69,7 +69,7 @@ static uint8_t default_class(const struct loop_access *a, unsigned n_dims, bool 
     bool varies = false;
     for (unsigned d = 0; d < n_dims; d++)
         varies |= a->axis[d] >= 0;
-    if (a->source == SOURCE_COUNT || a->source == SOURCE_ROUND || a->layout || (is_load && a->source == SOURCE_ARGUMENT && !a->view && a->rank == 0))
+    if (a->source == SOURCE_COUNT || a->source == SOURCE_ROUND || a->layout || (is_load && a->source == SOURCE_ARGUMENT && a->scalar))
         return CLASS_VALUE;
     if (a->axis[n_dims - 1] >= 0)
         return CLASS_ALIGNED;

@@ -37,6 +37,8 @@ static void bind_input(struct sema *s, const struct sema_name *name, const struc
     ir_id id = ir_input_new(s->ir, name->name, (enum dtype)arg->dtype, arg->rank, arg->weak, name->span);
 
     b->value = value_array(s, id, arg->weak && arg->dtype != DT_bool, name->span);
+    if (type_is_complex((enum dtype)arg->dtype))
+        b->value = complex_pair(s, ir_part(s->ir, id, 0, name->span), ir_part(s->ir, id, 1, name->span), arg->weak, name->span);
     if (arg->weak && name->dtype) {
         ir_id to = value_as(s, &b->value, (enum dtype)name->dtype);
         b->value = value_array(s, to, false, name->span);

@@ -146,6 +146,14 @@ struct value convert(struct sema *s, const struct value *x, const struct value *
 struct value call_library(struct sema *s, struct str name, enum dtype dtype, const struct value *args,
                           const struct str *keywords, unsigned n, struct span span);
 
+/* complex.c: complex values are pairs of parts; every operation on them is an Arex function of its name with _complex behind it */
+bool any_complex(const struct value *args, unsigned n);
+struct value complex_pair(struct sema *s, ir_id re, ir_id im, bool weak, struct span span);
+struct value complex_part(struct sema *s, const struct value *v, unsigned part); /* of any number */
+ir_id complex_as(struct sema *s, const struct value *v, enum dtype dtype); /* to or from complex; 0 with a diagnostic where an imaginary part would be lost */
+struct value apply_complex(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span);
+struct value call_complex(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span); /* complex, real, imag */
+
 /* reduce.c */
 struct value eval_scan(struct sema *s, enum op op, const struct value *given, const struct str *keywords, unsigned n, struct span span);
 struct value eval_reduce(struct sema *s, enum op op, const struct value *given, const struct str *keywords,
@@ -174,6 +182,7 @@ void run_part(struct sema *s, const struct ast *st);
 
 /* library.c */
 struct binding *library_find(struct sema *s, struct str name, enum dtype dtype);
+struct binding *library_complex(struct sema *s, struct str name); /* name_complex, or NULL */
 
 /* statement.c */
 void bind_def(struct sema *s, const struct ast *def, bool library);

@@ -185,6 +185,8 @@ struct value convert(struct sema *s, const struct value *x, const struct value *
 
     if (!known_dtype(s, to) || !numeric(s, type_table[to->dtype].name, x))
         return value_error();
+    if (type_is_complex((enum dtype)to->dtype) || any_complex(x, 1))
+        return value_array(s, value_as(s, x, (enum dtype)to->dtype), false, span);
     id = value_to_ir(s, x);
     if (id && ir_at(s->ir, id)->dtype != to->dtype)
         id = ir_cast(s->ir, id, (enum dtype)to->dtype, sema_span(s, span));
@@ -251,6 +253,11 @@ static struct value call_rarely(struct sema *s, const struct ast *e)
         return value_error();
     }
     t = promote_values(both, 2, &weak);
+    if (type_is_complex(t)) {
+        ir_region_end(s->ir);
+        sema_error(s, AX_type_mismatch, e->span, "`rarely` chooses between real values: write one for each part");
+        return value_error();
+    }
     slow = value_as(s, &both[0], t);
     ir_region_end(s->ir);
     fast = value_as(s, &both[1], t);
@@ -320,8 +327,11 @@ static bool bind_parameters(struct sema *s, enum op op, const struct args *a, st
 
 static struct value call_conversion(struct sema *s, enum op op, const struct args *a, struct span span)
 {
-    if (!positional(s, op, a, op == OP_bits ? 1 : 2, span))
+    bool one = op == OP_bits || op == OP_real || op == OP_imag;
+    if (!positional(s, op, a, one ? 1 : 2, span))
         return value_error();
+    if (op == OP_complex || op == OP_real || op == OP_imag)
+        return call_complex(s, op, a->value, a->n, span);
     if (op == OP_astype)
         return convert(s, &a->value[0], &a->value[1], span);
     if (op == OP_bits)

@@ -546,24 +546,53 @@ static bool is_settled(struct sema *s, struct looping *l, const struct value *co
     return settled;
 }
 
+/* Variables of the IR: a complex one is two. */
+static uint32_t count_parts(const struct looping *l)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < l->vars.n; i++)
+        n += type_is_complex(l->vars.at[i].dtype) ? 2 : 1;
+    return n;
+}
+
+static uint32_t add_parts(struct sema *s, ir_id *to, uint32_t n, ir_id value, struct span span)
+{
+    bool pair = value && type_is_complex((enum dtype)ir_at(s->ir, value)->dtype);
+    to[n++] = pair ? ir_part(s->ir, value, 0, span) : value;
+    if (pair)
+        to[n++] = ir_part(s->ir, value, 1, span);
+    return n;
+}
+
+static struct value joined(struct sema *s, const struct variable *v, const ir_id *parts)
+{
+    if (type_is_complex(v->dtype))
+        return complex_pair(s, parts[0], parts[1], v->weak, v->span);
+    return value_array(s, parts[0], v->weak, v->span);
+}
+
 static void bind_variables(struct sema *s, const struct looping *l, uint32_t loop)
 {
+    const ir_id *carry = s->ir->loops.at[loop].carry;
     for (uint32_t i = 0; i < l->vars.n; i++) {
         const struct variable *v = &l->vars.at[i];
-        set(s, v->name, value_array(s, s->ir->loops.at[loop].carry[i], v->weak, v->span));
+        set(s, v->name, joined(s, v, carry));
+        carry += type_is_complex(v->dtype) ? 2 : 1;
     }
 }
 
 static uint32_t begin(struct sema *s, const struct looping *l)
 {
-    enum dtype *dtypes = arena_array(s->arena, enum dtype, l->vars.n);
-    bool *weak = arena_array(s->arena, bool, l->vars.n);
+    uint32_t n = count_parts(l);
+    enum dtype *dtypes = arena_array(s->arena, enum dtype, n);
+    bool *weak = arena_array(s->arena, bool, n);
 
-    for (uint32_t i = 0; i < l->vars.n; i++) {
-        dtypes[i] = l->vars.at[i].dtype;
-        weak[i] = l->vars.at[i].weak;
-    }
-    return ir_loop_begin(s->ir, dtypes, weak, l->vars.n, l->shape, sema_span(s, l->st->span));
+    for (uint32_t i = 0, k = 0; i < l->vars.n; i++)
+        for (unsigned part = 0; part < (type_is_complex(l->vars.at[i].dtype) ? 2u : 1u); part++, k++) {
+            dtypes[k] = type_part(l->vars.at[i].dtype);
+            weak[k] = l->vars.at[i].weak;
+        }
+    return ir_loop_begin(s->ir, dtypes, weak, n, l->shape, sema_span(s, l->st->span));
 }
 
 enum outcome { FAILED, UNSETTLED, SETTLED };
@@ -592,14 +621,18 @@ static enum outcome try_round(struct sema *s, struct looping *l, ir_id *loop_nod
     s->n_loops--;
     s->path = path;
     if (is_settled(s, l, &cond) && cond.kind != VALUE_ERROR && s->diags->n_errors == n_errors) {
-        ir_id *nexts = arena_array(s->arena, ir_id, n_vars), *starts = arena_array(s->arena, ir_id, n_vars);
+        ir_id *nexts = arena_array(s->arena, ir_id, 2 * n_vars), *starts = arena_array(s->arena, ir_id, 2 * n_vars), id;
         bool good = true;
-        for (uint32_t i = 0; i < n_vars; i++)
-            good &= (nexts[i] = value_as(s, &l->vars.at[i].next, l->vars.at[i].dtype)) != 0;
+        for (uint32_t i = 0, k = 0; i < n_vars && good; i++) {
+            good = (id = value_as(s, &l->vars.at[i].next, l->vars.at[i].dtype)) != 0;
+            k = add_parts(s, nexts, k, id, span);
+        }
         ir_id chain = good ? ir_loop_end(s->ir, loop, nexts, span) : 0;
         s->ir->region = region;
-        for (uint32_t i = 0; i < n_vars; i++)
-            good &= (starts[i] = value_as(s, &l->vars.at[i].start, l->vars.at[i].dtype)) != 0;
+        for (uint32_t i = 0, k = 0; i < n_vars && good; i++) {
+            good = (id = value_as(s, &l->vars.at[i].start, l->vars.at[i].dtype)) != 0;
+            k = add_parts(s, starts, k, id, span);
+        }
         if (good)
             *loop_node = ir_loop_finish(s->ir, loop, starts, value_to_ir(s, &cond), chain, span);
         outcome = good ? SETTLED : FAILED;
@@ -619,11 +652,13 @@ static enum outcome try_round(struct sema *s, struct looping *l, ir_id *loop_nod
 
 static void bind_results(struct sema *s, const struct looping *l, ir_id loop)
 {
-    for (uint32_t i = 0; i < l->vars.n; i++) {
+    for (uint32_t i = 0, k = 0; i < l->vars.n; i++) {
         const struct variable *v = &l->vars.at[i];
-        bool own = str_eq(v->name, round_name()) || str_is(v->name, BROKEN);
+        bool own = str_eq(v->name, round_name()) || str_is(v->name, BROKEN), pair = type_is_complex(v->dtype);
+        ir_id parts[2] = {loop && !own ? ir_loop_result(s->ir, loop, k) : 0, loop && !own && pair ? ir_loop_result(s->ir, loop, k + 1) : 0};
         if (!own)
-            set(s, v->name, loop ? value_array(s, ir_loop_result(s->ir, loop, i), v->weak, v->span) : value_error());
+            set(s, v->name, loop ? joined(s, v, parts) : value_error());
+        k += pair ? 2 : 1;
     }
 }
 

@@ -118,6 +118,12 @@ static struct value eval_attribute(struct sema *s, const struct ast *e)
     return value_error();
 }
 
+static struct value eval_imaginary(struct sema *s, const struct ast *e)
+{
+    struct value zero = value_float(0, e->span), im = value_float(e->u.real, e->span);
+    return complex_pair(s, value_to_ir(s, &zero), value_to_ir(s, &im), true, e->span);
+}
+
 static struct value eval_inner(struct sema *s, const struct ast *e)
 {
     switch (e->kind) {
@@ -144,7 +150,7 @@ static struct value eval_inner(struct sema *s, const struct ast *e)
     case AST_TUPLE:
         return eval_tuple(s, e);
     case AST_IMAG:
-        return refuse(s, e, "complex numbers are");
+        return eval_imaginary(s, e);
     case AST_INDEX:
         return eval_index(s, e);
     case AST_SLICE:

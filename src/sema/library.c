@@ -66,18 +66,33 @@ static struct binding *find_exact(struct sema *s, struct str name)
     return f ? parse_function(s, f) : NULL;
 }
 
+static void open_library(struct sema *s)
+{
+    if (s->library)
+        return;
+    s->library = arena_new(s->arena, struct library);
+    s->library->scope = scope_new(s->arena, NULL);
+}
+
+struct binding *library_complex(struct sema *s, struct str name)
+{
+    char typed[96];
+    open_library(s);
+    snprintf(typed, sizeof typed, "%.*s_complex", name.n < 64 ? (int)name.n : 0, name.s);
+    return find_exact(s, str_of(typed));
+}
+
 struct binding *library_find(struct sema *s, struct str name, enum dtype dtype)
 {
     char typed[96];
     struct binding *b = NULL;
 
-    if (!s->library) {
-        s->library = arena_new(s->arena, struct library);
-        s->library->scope = scope_new(s->arena, NULL);
-    }
+    open_library(s);
     if (dtype != DT_none && name.n < 64) {
         snprintf(typed, sizeof typed, "%.*s_%s", (int)name.n, name.s, type_table[dtype].name);
         b = find_exact(s, str_of(typed));
     }
+    if (!b && type_is_complex(dtype) && name.n < 64)
+        b = library_complex(s, name);
     return b ? b : find_exact(s, name);
 }

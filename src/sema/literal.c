@@ -277,5 +277,7 @@ ir_id value_as(struct sema *s, const struct value *v, enum dtype dtype)
     ir_id id = value_to_ir(s, v);
     if (!id || ir_at(s->ir, id)->dtype == dtype)
         return id;
+    if (type_is_complex(dtype) || type_is_complex((enum dtype)ir_at(s->ir, id)->dtype))
+        return complex_as(s, v, dtype);
     return ir_cast(s->ir, id, dtype, sema_span(s, v->span));
 }

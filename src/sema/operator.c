@@ -245,6 +245,8 @@ struct value apply_op(struct sema *s, enum op op, const struct value *args, unsi
         return value_error();
     if (literal_fold(s, op, args, n, span, &out))
         return out;
+    if (any_complex(args + first, n - first))
+        return apply_complex(s, op, args, n, span);
     if (first && value_dtype(&args[0]) != DT_bool) {
         sema_error(s, AX_type_mismatch, args[0].span, "a condition must be bool, not %s; write `x != 0`",
                    value_words(s, &args[0]));

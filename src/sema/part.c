@@ -29,9 +29,14 @@ static struct value replaced(struct sema *s, const struct value *whole, const st
     ir_id value = as_type_of(s, whole, v);
     if (!value)
         return value_error();
-    if (!is_all_of(s, part, whole, value))
-        value = ir_replace(s->ir, whole->id, part->steps.at, part->steps.n, value, sema_span(s, span), s->diags);
-    return value_array(s, value, false, span);
+    if (is_all_of(s, part, whole, value))
+        return value_array(s, value, false, span);
+    if (!type_is_complex((enum dtype)whole->dtype))
+        return value_array(s, ir_replace(s->ir, whole->id, part->steps.at, part->steps.n, value, sema_span(s, span), s->diags), false, span);
+    ir_id parts[2];
+    for (unsigned k = 0; k < 2; k++)
+        parts[k] = ir_replace(s->ir, ir_part(s->ir, whole->id, k, span), part->steps.at, part->steps.n, ir_part(s->ir, value, k, span), sema_span(s, span), s->diags);
+    return complex_pair(s, parts[0], parts[1], false, span);
 }
 
 void run_part(struct sema *s, const struct ast *st)

@@ -106,6 +106,8 @@ enum dtype promote_values(const struct value *args, unsigned n, bool *weak)
         return soft;
     if (soft == DT_none || soft == DT_bool)
         return strong;
+    if (type_is_complex(soft))
+        return type_table[strong].cls == CLASS_FLOAT ? promote_pair(strong, DT_complex64) : type_is_complex(strong) ? strong : DT_complex128;
     if (type_table[soft].cls == CLASS_FLOAT)
         return type_table[strong].cls >= CLASS_FLOAT ? strong : DT_float64;
     return strong == DT_bool ? DT_int64 : strong;

@@ -159,6 +159,76 @@ static struct value flattened(struct sema *s, const struct value *x, struct span
     return call_shaping(s, OP_reshape, args, span);
 }
 
+static struct value reshaped(struct sema *s, struct value x, const struct value *extents, unsigned n, struct span span)
+{
+    struct value args[] = {x, {.kind = VALUE_TUPLE, .items = extents, .n_items = n, .span = span}};
+    return call_shaping(s, OP_reshape, args, span);
+}
+
+static struct value extent_of(struct sema *s, const struct value *x, unsigned axes, struct span span)
+{
+    return value_array(s, ir_count(s->ir, x->id, axes, sema_span(s, span)), false, span);
+}
+
+/* The axes that are kept, then those that are reduced. */
+static struct value reduced_last(struct sema *s, const struct value *x, unsigned axes, unsigned rank, struct span span)
+{
+    struct value order[IR_MAX_RANK], tuple = {.kind = VALUE_TUPLE, .items = order, .span = span};
+    for (unsigned side = 0; side < 2; side++)
+        for (unsigned d = 0; d < rank; d++)
+            if ((axes >> d & 1) == side)
+                order[tuple.n_items++] = value_int(d, span);
+    return transpose(s, x, &tuple, span);
+}
+
+/* Of a matrix whose rows are multiplied together, and then in the shape that is wanted. */
+static struct value complex_product(struct sema *s, struct reduction *r, struct span span)
+{
+    unsigned rank = s->ir->shapes.at[ir_at(s->ir, r->x.id)->shape].rank, all = (1u << rank) - 1, n = 0;
+    struct value extents[IR_MAX_RANK], matrix[2];
+    if (!find_axes(s, OP_prod, r, rank) || !check_keepdims(s, &r->keepdims))
+        return value_error();
+    if (!r->axes)
+        return r->x;
+    matrix[0] = extent_of(s, &r->x, all & ~r->axes, span);
+    matrix[1] = extent_of(s, &r->x, r->axes, span);
+    for (unsigned d = 0; d < rank; d++)
+        if (!(r->axes >> d & 1))
+            extents[n++] = extent_of(s, &r->x, 1u << d, span);
+        else if (r->keepdims.i)
+            extents[n++] = value_int(1, span);
+    struct value x = reduced_last(s, &r->x, r->axes, rank, span);
+    x = x.kind == VALUE_ARRAY ? reshaped(s, x, matrix, 2, span) : x;
+    x = x.kind == VALUE_ARRAY ? inline_call(s, library_complex(s, str_of("prod")), &x, NULL, 1, span) : x;
+    if (x.kind == VALUE_ARRAY && !n)
+        return value_array(s, ir_view(s->ir, x.id, (struct ir_step){.kind = STEP_INDEX}, sema_span(s, span), s->diags), false, span);
+    return x.kind == VALUE_ARRAY ? reshaped(s, x, extents, n, span) : x;
+}
+
+/* Sums are made of those of the parts; of other reductions and scans, only the product is defined. */
+static struct value collect_complex(struct sema *s, enum op op, struct reduction *r, struct span span)
+{
+    struct value args[3] = {r->x, r->axis, r->keepdims};
+    bool scan = op_table[op].kind == OPK_SCAN;
+    if (op == OP_prod)
+        return complex_product(s, r, span);
+    if (op != OP_sum && op != OP_cumsum) {
+        sema_error(s, AX_type_mismatch, span, "`%s` is not defined for complex values", op_table[op].name);
+        return value_error();
+    }
+    ir_id parts[2];
+    for (unsigned k = 0; k < 2; k++) {
+        args[0] = complex_part(s, &r->x, k);
+        parts[k] = (scan ? eval_scan(s, op, args, NULL, 2, span) : eval_reduce(s, op, args, NULL, 3, span)).id;
+    }
+    return complex_pair(s, parts[0], parts[1], false, span);
+}
+
+static bool is_of_parts(enum op op, const struct value *x)
+{
+    return any_complex(x, 1) && op_table[op].rule != RULE_BOOL && op != OP_count && op != OP_iota;
+}
+
 struct value eval_scan(struct sema *s, enum op op, const struct value *given, const struct str *keywords, unsigned n, struct span span)
 {
     struct reduction r;
@@ -170,6 +240,8 @@ struct value eval_scan(struct sema *s, enum op op, const struct value *given, co
         sema_error(s, AX_type_mismatch, r.axis.span, "`%s` goes along one axis: an integer, or None for all elements in C order", op_table[op].name);
         return value_error();
     }
+    if (is_of_parts(op, &r.x))
+        return collect_complex(s, op, &r, span);
     struct value x = r.axis.kind == VALUE_NONE ? flattened(s, &r.x, span) : r.x;
     ir_id id = x.kind == VALUE_ERROR ? 0 : operand(s, op, &x);
     if (r.axis.kind == VALUE_NONE)
@@ -189,6 +261,8 @@ struct value eval_reduce(struct sema *s, enum op op, const struct value *given, 
 
     if (!bind_reduction(s, op, given, keywords, n, span, &r) || !may_collect(s, op, &r.x, span))
         return value_error();
+    if (is_of_parts(op, &r.x))
+        return collect_complex(s, op, &r, span);
     x = op == OP_count || op == OP_iota ? value_to_ir(s, &r.x) : operand(s, op, &r.x);
     if (!x || !find_axes(s, op, &r, s->ir->shapes.at[ir_at(s->ir, x)->shape].rank) ||
         !check_keepdims(s, &r.keepdims))

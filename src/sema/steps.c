@@ -67,12 +67,33 @@ static void bind(struct sema *s, struct str name, struct value v)
     scope_bind(s->arena, s->scope, name, v.span)->value = v;
 }
 
+/* A complex state is two of the IR. */
+static unsigned parts_of(const struct state *v)
+{
+    return type_is_complex(v->dtype) ? 2 : 1;
+}
+
+static uint32_t add_parts(struct sema *s, ir_id *to, uint32_t n, const struct state *v, ir_id value)
+{
+    for (unsigned part = 0; part < parts_of(v); part++)
+        to[n++] = value && parts_of(v) == 2 ? ir_part(s->ir, value, part, v->span) : value;
+    return n;
+}
+
+static struct value joined(struct sema *s, const struct state *v, const ir_id *parts)
+{
+    return parts_of(v) == 2 ? complex_pair(s, parts[0], parts[1], v->weak, v->span) : value_array(s, parts[0], v->weak, v->span);
+}
+
 static void run_round(struct sema *s, const struct stepping *l, uint32_t steps)
 {
+    const ir_id *state = s->ir->steps.at[steps].state;
     const struct ast *st = l->st;
     struct value round[2] = {l->range.first, value_array(s, s->ir->steps.at[steps].round, true, st->span)}, step[2] = {round[1], l->range.step};
-    for (uint32_t i = 0; i < l->states.n; i++)
-        bind(s, l->states.at[i].name, value_array(s, s->ir->steps.at[steps].state[i], l->states.at[i].weak, l->states.at[i].span));
+    for (uint32_t i = 0; i < l->states.n; i++) {
+        bind(s, l->states.at[i].name, joined(s, &l->states.at[i], state));
+        state += parts_of(&l->states.at[i]);
+    }
     round[1] = apply_op(s, OP_multiply, step, 2, st->span);
     bind(s, st->name, apply_op(s, OP_add, round, 2, st->span));
     for (uint32_t i = 0; i < st->n_body; i++) {
@@ -116,8 +137,9 @@ void lay_down_state(struct sema *s, const struct ast *e)
         return;
     const struct ir_node n = *ir_at(s->ir, b->value.id);
     bool computed = op_table[n.op].kind == OPK_ELEM || n.op == OP_cast || n.op == OP_rarely || n.op == OP_gather || n.op == OP_result;
-    for (uint32_t i = 0; computed && i < l->states.n; i++) {
-        ir_id state = s->ir->steps.at[l->number].state[i];
+    const ir_id *states = s->ir->steps.at[l->number].state;
+    for (uint32_t i = 0; computed && i < l->states.n; states += parts_of(&l->states.at[i++])) {
+        ir_id state = *states;
         if (str_eq(l->states.at[i].name, e->name) && ir_at(s->ir, state)->dtype == n.dtype && has_shape_of(s->ir, n.shape, ir_at(s->ir, state)->shape))
             b->value = value_array(s, ir_replace(s->ir, state, NULL, 0, b->value.id, sema_span(s, e->span), s->diags), false, b->value.span);
     }
@@ -192,25 +214,29 @@ static bool all_good(const ir_id *ids, uint32_t n)
 /* One round; *node stays 0 when the types and shapes it was begun with do not hold. False with a diagnostic. */
 static bool try_round(struct sema *s, struct stepping *l, ir_id rounds, ir_id *node)
 {
-    uint32_t n = l->states.n, n_checks = s->ir->checks.n, n_errors = s->diags->n_errors;
-    ir_id *starts = arena_array(s->arena, ir_id, n + 1), *nexts = arena_array(s->arena, ir_id, n + 1);
-    uint32_t *shapes = arena_array(s->arena, uint32_t, n + 1);
+    uint32_t n = l->states.n, n_parts = 0, n_checks = s->ir->checks.n, n_errors = s->diags->n_errors;
+    ir_id *starts = arena_array(s->arena, ir_id, 2 * n + 1), *nexts = arena_array(s->arena, ir_id, 2 * n + 1);
+    uint32_t *shapes = arena_array(s->arena, uint32_t, 2 * n + 1);
     struct scope *outer = s->scope;
     bool settled = true, good = true;
     for (uint32_t i = 0; i < n; i++) {
-        shapes[i] = l->states.at[i].shape;
-        starts[i] = value_as(s, &l->states.at[i].start, l->states.at[i].dtype);
+        const struct state *v = &l->states.at[i];
+        shapes[n_parts] = shapes[n_parts + 1] = v->shape;
+        n_parts = add_parts(s, starts, n_parts, v, value_as(s, &v->start, v->dtype));
     }
-    if (!all_good(starts, n))
+    if (!all_good(starts, n_parts))
         return false;
-    l->number = ir_steps_begin(s->ir, starts, shapes, n, sema_span(s, l->st->span));
+    l->number = ir_steps_begin(s->ir, starts, shapes, n_parts, sema_span(s, l->st->span));
     s->scope = scope_new(s->arena, outer);
     s->stepping = l;
     run_round(s, l, l->number);
     for (uint32_t i = 0; good && i < n; i++)
         good = take_next(s, &l->states.at[i], &settled);
-    for (uint32_t i = 0; good && settled && i < n; i++)
-        good = (nexts[i] = value_as(s, &l->states.at[i].next, l->states.at[i].dtype)) != 0;
+    for (uint32_t i = 0, k = 0; good && settled && i < n; i++) {
+        ir_id next = value_as(s, &l->states.at[i].next, l->states.at[i].dtype);
+        good = next != 0;
+        k = add_parts(s, nexts, k, &l->states.at[i], next);
+    }
     s->scope = outer;
     s->stepping = l->up;
     good &= s->diags->n_errors == n_errors;
@@ -252,8 +278,12 @@ void run_steps(struct sema *s, const struct ast *st)
         good = try_round(s, &l, rounds, &node);
     if (good && !node)
         sema_error(s, AX_type_mismatch, st->span, "the types of the names that this loop changes do not settle");
-    for (uint32_t i = 0; i < l.states.n; i++)
-        bind(s, l.states.at[i].name, node ? value_array(s, ir_stepped(s->ir, node, i), l.states.at[i].weak, l.states.at[i].span) : value_error());
+    for (uint32_t i = 0, k = 0; i < l.states.n; i++) {
+        ir_id parts[2] = {0};
+        for (unsigned part = 0; node && part < parts_of(&l.states.at[i]); part++)
+            parts[part] = ir_stepped(s->ir, node, k++);
+        bind(s, l.states.at[i].name, node ? joined(s, &l.states.at[i], parts) : value_error());
+    }
     forget_others(s, st->body, st->n_body);
     s->depth -= DEPTH_OF_BLOCK;
 }
