@@ -354,6 +354,17 @@ class Array:
     def T(self) -> "Array":
         return Array(pending=_Pending("{}.T", [self]))
 
+    @property
+    def real(self) -> "Array":
+        return Array(pending=_Pending("real({})", [self]))
+
+    @property
+    def imag(self) -> "Array":
+        return Array(pending=_Pending("imag({})", [self]))
+
+    def conj(self) -> "Array":
+        return Array(pending=_Pending("conj({})", [self]))
+
     def astype(self, dtype: Any) -> "Array":
         name = np.dtype(dtype).name
         return Array(pending=_Pending(f"{name}({{}})", [self]))
@@ -486,7 +497,7 @@ def function(name):
                 operands += [x if isinstance(x, Array) else np.asarray(x) for x in v]
                 texts.append((f"{k}=" if k else "") + "(" + "{}, " * len(v) + ")")
                 continue
-            is_value = isinstance(v, (Array, np.ndarray)) or (isinstance(v, (list, np.generic, bool, int, float)) and (elementwise or (k is None and not texts)))
+            is_value = isinstance(v, (Array, np.ndarray)) or (isinstance(v, (list, np.generic, bool, int, float, complex)) and (elementwise or (k is None and not texts)))
             if is_value:
                 operands.append(np.asarray(v) if isinstance(v, list) else v)
             texts.append((f"{k}=" if k else "") + ("{}" if is_value else _literal(v)))
@@ -505,7 +516,7 @@ def function(name):
 
 def _operator(text, swap=False):
     def method(a, b):
-        if not isinstance(b, (Array, np.ndarray, np.generic, bool, int, float)):
+        if not isinstance(b, (Array, np.ndarray, np.generic, bool, int, float, complex)):
             return NotImplemented
         return Array(pending=_Pending(text, [b, a] if swap else [a, b]))
     return method

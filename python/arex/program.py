@@ -106,8 +106,8 @@ def _view(a, array, name):
 def _weak(value, name):
     if isinstance(value, bool):
         return np.array(value)
-    if isinstance(value, float):
-        return np.array(value, np.float64)
+    if isinstance(value, (float, complex)):
+        return np.array(value, np.complex128 if isinstance(value, complex) else np.float64)
     if not -2**63 <= value < 2**63:
         fail("AX0311", f"`{name}` does not fit int64; pass a float")
     return np.array(value, np.int64)
@@ -115,7 +115,7 @@ def _weak(value, name):
 
 def _input(a, value, name):
     """Fills a view; the result keeps its memory alive."""
-    if type(value) in (bool, int, float):
+    if type(value) in (bool, int, float, complex):
         array = _view(a, _weak(value, name), name)
         a.flags = lib.AREX_WEAK
         return array

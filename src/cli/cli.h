@@ -30,6 +30,7 @@ void options_help(FILE *to, char command);
 struct value {
     struct arex_array array;
     int64_t scalar; /* storage of an inline scalar */
+    double parts[2]; /* of a complex one */
     void *map;      /* mapped file, or NULL */
     size_t map_size;
     void *copy;     /* swapped or aligned copy, or NULL */

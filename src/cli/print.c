@@ -15,7 +15,8 @@ struct printer {
     bool summary, exponent;
     int left, right, width, pass, line;
     double least, most;
-    bool negative_inf, special;
+    bool negative_inf, special, plus; /* plus: numbers that are not negative have a sign too */
+    struct printer *imaginary;        /* of complex elements: of their imaginary parts */
 };
 
 enum kind { FLOATING, SIGNED, UNSIGNED };
@@ -78,6 +79,20 @@ static int int_text(const struct arex_array *a, const char *p, int width, char *
 static int sure_digits(int dtype)
 {
     return (int)(form_of(dtype)->fraction * 0.30103);
+}
+
+static bool is_complex(int dtype)
+{
+    return dtype == AREX_COMPLEX64 || dtype == AREX_COMPLEX128;
+}
+
+/* The array of real or imaginary parts. */
+static struct arex_array part_of(const struct arex_array *a, unsigned part)
+{
+    struct arex_array p = *a;
+    p.dtype = a->dtype == AREX_COMPLEX64 ? AREX_FLOAT32 : AREX_FLOAT64;
+    p.data = (char *)a->data + part * arex_dtype_size(p.dtype);
+    return p;
 }
 
 static bool is_float(int dtype)
@@ -195,6 +210,14 @@ static void most(int *a, int b)
         *a = b;
 }
 
+static void add_plus(const struct printer *p, char *text)
+{
+    if (!p->plus || text[0] == '-')
+        return;
+    memmove(text + 1, text, strlen(text) + 1);
+    text[0] = '+';
+}
+
 /* First pass: range of sizes. Second: widths. */
 static void measure(struct printer *p, const char *at)
 {
@@ -218,6 +241,7 @@ static void measure(struct printer *p, const char *at)
         }
     } else {
         (p->exponent ? scientific : positional)(text, p->a->dtype, x, PRECISION);
+        add_plus(p, text);
         char *dot = strchr(text, '.'), *e = strchr(text, 'e');
         most(&p->left, (int)(dot - text));
         most(&p->right, (int)((e ? e : text + strlen(text)) - dot - 1));
@@ -225,21 +249,45 @@ static void measure(struct printer *p, const char *at)
     }
 }
 
+static void element_text(struct printer *p, const char *at, char *out);
+
+/* The j stands behind the digits, before the spaces that make all elements as wide. */
+static void complex_text(struct printer *p, const char *at, char *out)
+{
+    struct printer real = *p;
+    char text[WORD];
+    real.imaginary = NULL;
+    element_text(&real, at, out);
+    element_text(p->imaginary, at + arex_dtype_size(p->a->dtype), text);
+    size_t n = strlen(text), digits = n;
+    while (digits > 0 && text[digits - 1] == ' ')
+        digits--;
+    memmove(text + digits + 1, text + digits, n - digits + 1);
+    text[digits] = 'j';
+    snprintf(out + strlen(out), WORD - strlen(out), "%s", text);
+}
+
 static void element_text(struct printer *p, const char *at, char *out)
 {
     char text[WORD];
-    if (p->a->dtype == AREX_BOOL) {
+    if (p->imaginary) {
+        complex_text(p, at, out);
+    } else if (p->a->dtype == AREX_BOOL) {
         snprintf(out, WORD, "%5s", *at ? "True" : "False");
     } else if (!is_float(p->a->dtype)) {
         int_text(p->a, at, p->width, out);
     } else if (print_special(text, float_at(p->a, at))) {
+        add_plus(p, text);
         snprintf(out, WORD, "%*s", p->left + 1 + p->right + p->width, text);
     } else if (p->exponent) {
         /* all get as many digits as the longest, and those past the shortest are of the exact value */
-        int n = snprintf(text, sizeof text, "%#.*e", p->right, float_at(p->a, at)), e = (int)(strchr(text, 'e') - text);
+        snprintf(text, sizeof text, "%#.*e", p->right, float_at(p->a, at));
+        add_plus(p, text);
+        int n = (int)strlen(text), e = (int)(strchr(text, 'e') - text);
         snprintf(out, WORD, "%*s", p->left + p->right + 1 + n - e, text);
     } else {
         positional(text, p->a->dtype, float_at(p->a, at), PRECISION);
+        add_plus(p, text);
         int whole = (int)(strchr(text, '.') - text);
         int n = snprintf(out, WORD, "%*s", p->left - whole, "");
         snprintf(out + n, WORD - (size_t)n, "%-*s", whole + 1 + p->right, text);
@@ -309,21 +357,52 @@ static void walk(struct printer *p, const char *at, int axis, bool printing)
         fputc(']', p->to);
 }
 
+static void measure_all(struct printer *p)
+{
+    walk(p, p->a->data, 0, false);
+    p->exponent = p->most > 0 && (p->most >= pow(10, fmin(8, sure_digits(p->a->dtype))) || p->least < 1e-4 || p->most / p->least > 1000);
+    p->pass = 1;
+    walk(p, p->a->data, 0, false);
+    if (p->special && is_float(p->a->dtype))
+        most(&p->left, 3 + (p->negative_inf || p->plus) - p->right - 1 - p->width);
+}
+
 static void print_elements(FILE *to, const struct arex_array *a, bool summary)
 {
-    struct printer p = {.to = to, .a = a, .summary = summary, .least = INFINITY};
-    walk(&p, a->data, 0, false);
-    p.exponent = p.most > 0 && (p.most >= pow(10, fmin(8, sure_digits(a->dtype))) || p.least < 1e-4 || p.most / p.least > 1000);
-    p.pass = 1;
-    walk(&p, a->data, 0, false);
-    if (p.special && is_float(a->dtype))
-        most(&p.left, 3 + p.negative_inf - p.right - 1 - p.width);
-    walk(&p, a->data, 0, true);
+    bool pair = is_complex(a->dtype);
+    struct arex_array parts[2] = {pair ? part_of(a, 0) : *a, pair ? part_of(a, 1) : *a};
+    struct printer p = {.to = to, .a = &parts[0], .summary = summary, .least = INFINITY}, imaginary = p;
+    measure_all(&p);
+    imaginary.a = &parts[1];
+    imaginary.plus = true;
+    if (pair) {
+        measure_all(&imaginary);
+        p.imaginary = &imaginary;
+    }
+    walk(&p, parts[0].data, 0, true);
+}
+
+/* (1+2j), as Python has it. */
+static void print_complex(FILE *to, const struct arex_array *a)
+{
+    char text[2][WORD];
+    for (unsigned k = 0; k < 2; k++) {
+        struct arex_array part = part_of(a, k);
+        scalar_text(text[k], part.dtype, float_at(&part, part.data));
+        size_t n = strlen(text[k]);
+        if (n > 2 && strcmp(text[k] + n - 2, ".0") == 0)
+            text[k][n - 2] = 0;
+    }
+    fprintf(to, "(%s%s%sj)\n", text[0], text[1][0] == '-' ? "" : "+", text[1]);
 }
 
 static void print_scalar(FILE *to, const struct arex_array *a)
 {
     char text[WORD];
+    if (is_complex(a->dtype)) {
+        print_complex(to, a);
+        return;
+    }
     if (a->dtype == AREX_BOOL)
         fputs(*(uint8_t *)a->data ? "True" : "False", to);
     else if (!is_float(a->dtype))

@@ -18,6 +18,26 @@ static bool is_word(const char *text, const char *a, const char *b)
     return !strcmp(text, a) || !strcmp(text, b);
 }
 
+/* "2j", "1.5-3e2j" */
+static bool read_complex(struct value *v, const char *text)
+{
+    char *end;
+    v->parts[0] = 0;
+    v->parts[1] = strtod(text, &end);
+    if (end != text && strcmp(end, "j") != 0) {
+        const char *next = end;
+        v->parts[0] = v->parts[1];
+        v->parts[1] = strtod(next, &end);
+        if (end == next || (*next != '+' && *next != '-'))
+            return false;
+    }
+    if (end == text || strcmp(end, "j") != 0)
+        return false;
+    weak(v, AREX_COMPLEX128);
+    v->array.data = v->parts;
+    return true;
+}
+
 /* 1 read, 0 not a number, -1 an error was printed. */
 static int read_scalar(struct value *v, const char *text)
 {
@@ -30,6 +50,8 @@ static int read_scalar(struct value *v, const char *text)
     size_t sign = text[0] == '-' || text[0] == '+';
     const char *body = text + sign;
     bool words = is_word(body, "nan", "inf");
+    if (((body[0] >= '0' && body[0] <= '9') || body[0] == '.') && text[strlen(text) - 1] == 'j' && read_complex(v, text))
+        return 1;
     if (!words && strspn(body, "0123456789.eE+-_xXabcdefABCDEF") != strlen(body))
         return 0;
     if (!words && !(body[0] >= '0' && body[0] <= '9') && body[0] != '.')

@@ -106,5 +106,8 @@ struct value call_complex(struct sema *s, enum op op, const struct value *args, 
         }
     if (op == OP_complex)
         return join(s, args, span);
-    return complex_part(s, &args[0], op == OP_imag);
+    if (op == OP_real || type_is_complex(value_dtype(&args[0])))
+        return complex_part(s, &args[0], op == OP_imag);
+    struct value zero = call_library(s, str_of("imag_real"), DT_none, args, NULL, 1, span);
+    return zero.kind == VALUE_ARRAY ? value_array(s, value_as(s, &zero, value_dtype(&args[0])), false, span) : zero;
 }

@@ -30,7 +30,7 @@ static ir_id whole(int64_t v)
 
 static bool works(enum dtype t)
 {
-    return t != DT_none && type_table[t].works;
+    return t != DT_none && type_table[t].works && !type_is_complex(t); /* complex values are pairs of others */
 }
 
 /* ---- nodes ---- */

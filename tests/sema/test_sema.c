@@ -398,7 +398,9 @@ static void errors_point_at_their_place(void **state)
     check_error("def f(a) = a", f4, AX_no_output, NULL);
     check_error("9223372036854775807 + 1", NULL, AX_literal_range, NULL);
     check_error("x[0][0][0]", f4, AX_bad_axis, "x[0][0][0]");
-    check_error("complex64(x)", f4, AX_not_supported, NULL);
+    check_error("float32(x*1j)", f4, AX_type_mismatch, NULL);
+    check_error("x*1j < x", f4, AX_type_mismatch, "x*1j < x");
+    check_error("complex(x*1j, x)", f4, AX_type_mismatch, NULL);
     check_error("astype(x, 3)", f4, AX_unknown_type, "3");
     check_error("param x: float64[n, m]\nx", f4, AX_argument_dtype, NULL);
     check_error("param x: float32[n]\nx", f4, AX_argument_rank, NULL);
