@@ -313,8 +313,8 @@ atom:
     | '(' values ')' { $$ = $2.n == 1 ? $2.at[0] : node_list(p, AST_TUPLE, @$, &$2); $$->span = @$; }
     | '(' values ',' ')' { $$ = node_list(p, AST_TUPLE, @$, &$2); }
     | '(' ')' { ast_list l = list_of(p, NULL); $$ = node_list(p, AST_TUPLE, @$, &l); }
-    | '[' values ']' { $$ = node_list(p, AST_TUPLE, @$, &$2); }
-    | '[' values ',' ']' { $$ = node_list(p, AST_TUPLE, @$, &$2); }
+    | '[' values ']' { $$ = node_list(p, AST_TUPLE, @$, &$2); $$->u.integer = true; }
+    | '[' values ',' ']' { $$ = node_list(p, AST_TUPLE, @$, &$2); $$->u.integer = true; }
     ;
 
 %%

@@ -24,7 +24,7 @@ enum ast_kind {
     AST_COND,     /* kid[0] if kid[1] else kid[2] */
     AST_CALL,     /* name (callee), kids: positional values and AST_KEYWORD */
     AST_KEYWORD,  /* name = kid[0], inside a call */
-    AST_TUPLE,    /* (a, b), also [a, b]; the axis of a reduction */
+    AST_TUPLE,    /* (a, b), also [a, b], where u.integer is 1; the axis of a reduction */
     AST_INDEX,    /* kid[0][kid[1], ...] */
     AST_SLICE,    /* kids 3: begin, end, step; NULL where absent */
     AST_ELLIPSIS, /* ... */

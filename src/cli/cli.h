@@ -40,8 +40,12 @@ struct value {
 bool value_read(struct value *v, const char *text);
 void value_fini(struct value *v);
 bool npy_read(struct value *v, const char *path);
-/* Writes beside `path`, then renames: a file is whole or untouched. What is no file is written as it is. */
-bool npy_write(const struct arex_array *a, const char *path);
+/* Writes beside `path`, then renames: a file is whole or untouched. What is no file is written as it is. A name ending in .png makes a picture, any other an .npy file. */
+bool file_write(const struct arex_array *a, const char *path);
+/* What is in a file, of a C-contiguous array. errno says what went wrong. */
+typedef bool file_content(const struct arex_array *a, FILE *f);
+file_content npy_content, png_content;
+bool png_fits(const struct arex_array *a, const char *path); /* false after an error message */
 
 void print_value(FILE *to, const struct arex_array *a);
 /* Machine code of a GPU from PTX, by tools of the CUDA toolkit where the machine has them. An exit code. */

@@ -228,7 +228,7 @@ static int write_outputs(struct session *s)
     for (int i = 0; i < s->n_out; i++) {
         const char *name = arex_program_output(s->program, i), *file = file_of(s, i);
         if (file) {
-            if (!npy_write(&s->out[i], file))
+            if (!file_write(&s->out[i], file))
                 return EXIT_PROGRAM;
             continue;
         }

@@ -215,60 +215,11 @@ static size_t make_header(const struct arex_array *a, char *out, size_t room)
     return total;
 }
 
-static bool write_all(const struct arex_array *a, FILE *f)
+bool npy_content(const struct arex_array *a, FILE *f)
 {
     char header[1024];
     size_t bytes = arex_dtype_size(a->dtype), head = make_header(a, header, sizeof header);
     for (int k = 0; k < a->rank; k++)
         bytes *= (size_t)a->shape[k];
     return fwrite(header, 1, head, f) == head && (!bytes || fwrite(a->data, 1, bytes, f) == bytes);
-}
-
-/* A pipe or a terminal: nothing to keep whole, and nothing that may be replaced by a file. */
-static bool write_in_place(const struct arex_array *a, const char *path)
-{
-    FILE *f = fopen(path, "wb");
-    bool ok = f && write_all(a, f);
-    return (!f || !fclose(f)) && ok;
-}
-
-/* Beside it first. mode: of the file that is replaced, or of a new one. */
-static bool write_beside(const struct arex_array *a, const char *path, mode_t mode)
-{
-    size_t n = strlen(path) + 8;
-    char *temporary = malloc(n);
-    if (!temporary)
-        return false;
-    snprintf(temporary, n, "%s.XXXXXX", path);
-    int fd = mkstemp(temporary);
-    FILE *f = fd >= 0 ? fdopen(fd, "wb") : NULL;
-    bool ok = f && write_all(a, f) && !fchmod(fd, mode);
-    ok = (!f || !fclose(f)) && ok && !rename(temporary, path);
-    if (!ok && fd >= 0) {
-        int why = errno;
-        unlink(temporary);
-        errno = why;
-    }
-    free(temporary);
-    return ok;
-}
-
-static mode_t mode_of_new_files(void)
-{
-    mode_t mask = umask(0);
-    umask(mask);
-    return 0666 & ~mask;
-}
-
-bool npy_write(const struct arex_array *a, const char *path)
-{
-    struct stat st;
-    bool exists = !stat(path, &st);
-    char *file = exists ? realpath(path, NULL) : NULL; /* behind a link: the link stays */
-    bool ok = exists && !S_ISREG(st.st_mode) ? write_in_place(a, path)
-                                              : write_beside(a, file ? file : path, exists ? st.st_mode & 07777 : mode_of_new_files());
-    if (!ok)
-        file_error(path, strerror(errno));
-    free(file);
-    return ok;
 }

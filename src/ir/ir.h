@@ -122,6 +122,7 @@ enum ir_check_kind {
     CHECK_FITS,      /* weak integer input `input` fits dtype */
     CHECK_INDEX,     /* index lies within dim_a */
     CHECK_EQUAL,     /* dim a == dim b, or text tells what is wrong */
+    CHECK_IS_NOT,    /* dim a != index, or text tells what is wrong */
     CHECK_STRETCHES, /* dim a == dim b, or dim a is 1 */
 };
 

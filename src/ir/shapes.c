@@ -160,6 +160,11 @@ static bool check(const struct ir *ir, const struct ir_check *c, const int64_t *
             return true;
         diag_add(diags, AX_shape_mismatch, c->span, "%.*s: %" PRId64 " and %" PRId64, (int)c->text.n, c->text.s, values[c->dim_a], values[c->dim_b]);
         return false;
+    case CHECK_IS_NOT:
+        if (values[c->dim_a] != c->index)
+            return true;
+        diag_add(diags, AX_shape_mismatch, c->span, "%.*s", (int)c->text.n, c->text.s);
+        return false;
     case CHECK_INDEX:
         if (c->index < values[c->dim_a] && c->index >= -values[c->dim_a])
             return true;

@@ -225,13 +225,33 @@ static bool target_of(struct sema *s, const struct value *v, struct ir_shape *ou
     return true;
 }
 
+static void is_not(struct sema *s, uint32_t dim, int64_t extent, const char *text, struct span span)
+{
+    struct ir_check c = {.kind = CHECK_IS_NOT, .span = sema_span(s, span), .dim_a = dim, .index = extent, .text = str_of(text)};
+    vec_push(s->arena, &s->ir->checks, c);
+}
+
 /* ---- the functions ---- */
+
+/* The axes that are known to have extent 1; one that only turns out to have must be named. */
+static unsigned single_axes(struct sema *s, const struct ir_shape *shape, struct span span)
+{
+    unsigned gone = 0;
+    for (unsigned d = 0; d < shape->rank; d++)
+        if (shape->dim[d])
+            is_not(s, shape->dim[d], 1, arena_printf(s->arena, "axis %u turns out to have extent 1, and what `squeeze` takes away is known when compiling: name the axes", d), span);
+        else
+            gone |= 1u << d;
+    return gone;
+}
 
 static struct value squeeze(struct sema *s, struct value x, const struct value *axis, struct span span)
 {
     const struct value *items = axis->kind == VALUE_TUPLE ? axis->items : axis;
     const struct ir_shape shape = shape_of(s, &x);
-    unsigned n = axis->kind == VALUE_TUPLE ? axis->n_items : 1, d, gone = 0;
+    unsigned n = axis->kind == VALUE_TUPLE ? axis->n_items : axis->kind != VALUE_NONE, d, gone = 0;
+    if (axis->kind == VALUE_NONE)
+        gone = single_axes(s, &shape, span);
     for (unsigned i = 0; i < n; i++) {
         if (!axis_of(s, OP_squeeze, &items[i], shape.rank, &d))
             return value_error();
@@ -307,6 +327,7 @@ static struct value reshape(struct sema *s, struct value x, const struct value *
         struct factors f = {.extent = 1};
         const struct ir_shape from = shape_of(s, &x);
         uint32_t by = product(s, &to, rest), whole = product(s, &from, from.rank);
+        is_not(s, by, 0, "`reshape` cannot tell an extent of -1 beside one of 0", span);
         times(s, &f, whole);
         to.dim[rest] = whole == by ? 0 : divided(s, &f, by);
     }

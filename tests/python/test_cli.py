@@ -1,7 +1,10 @@
 import os
 import resource
 import stat
+import struct
 import subprocess
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -289,3 +292,72 @@ def test_mark_of_utf8(cli, tmp_path):
 
 def test_nearly_a_type(cli):
     assert "did you mean `float32`?" in cli("eval", "param x: flaot32; x").stderr
+
+
+def png_pixels(path):
+    """Rows of bytes of an 8-bit PNG, by its standard alone (ISO/IEC 15948): no filter but those that the encoder may choose."""
+    data, at, idat = path.read_bytes(), 8, b""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    while at < len(data):
+        n, kind = struct.unpack(">I4s", data[at:at + 8])
+        body = data[at + 8:at + 8 + n]
+        assert zlib.crc32(kind + body) == struct.unpack(">I", data[at + 8 + n:at + 12 + n])[0]
+        if kind == b"IHDR":
+            width, height, depth, colour, *_ = struct.unpack(">IIBBBBB", body)
+            assert depth == 8
+        idat += body if kind == b"IDAT" else b""
+        at += 12 + n
+    channels = {0: 1, 2: 3, 6: 4}[colour]
+    raw, rows, before = zlib.decompress(idat), [], np.zeros(width * channels, np.int64)
+    for y in range(height):
+        kind, line = raw[y * (width * channels + 1)], np.frombuffer(raw, np.uint8, width * channels, y * (width * channels + 1) + 1).astype(np.int64)
+        out = np.zeros_like(line)
+        for i, v in enumerate(line):
+            left, up, corner = (out[i - channels], before[i], before[i - channels]) if i >= channels else (0, before[i], 0)
+            p = left + up - corner
+            paeth = min((left, up, corner), key=lambda q: abs(p - q))
+            out[i] = (v + [0, left, up, (left + up) // 2, paeth][kind]) & 255
+        rows.append(out)
+        before = out
+    image = np.array(rows, np.uint8)
+    return image if channels == 1 else image.reshape(height, width, channels)
+
+
+def has_png(cli, tmp_path):
+    run = cli("eval", "uint8(zeros((1, 1)))", "-o", tmp_path / "has.png")
+    if "without libpng" in run.stderr:
+        pytest.skip("this command was built without libpng")
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("text", ["uint8(reshape(arange(35), (5, 7)) * 7)", "reshape(arange(12), (3, 4)) % 3 == 0", "uint8(reshape(arange(60), (4, 5, 3)) * 4)", "uint8(reshape(arange(80), (4, 5, 4)) * 3)",
+                                  "reshape(linspace(-0.2, 1.2, 30), (5, 6))", "float32(reshape(linspace(0, 1, 27), (3, 3, 3)))", "full((2, 3), nan)"])
+def test_pictures(cli, tmp_path, text):
+    has_png(cli, tmp_path)
+    run = cli("eval", text, "-o", tmp_path / "a.png")
+    assert run.returncode == 0, run.stderr
+    assert cli("eval", text, "-o", tmp_path / "a.npy").returncode == 0
+    a = np.load(tmp_path / "a.npy")
+    want = a if a.dtype == np.uint8 else np.where(a, 255, 0) if a.dtype == bool else np.floor(np.clip(np.nan_to_num(a.astype(float), nan=0), 0, 1) * 255 + 0.5)
+    np.testing.assert_array_equal(png_pixels(tmp_path / "a.png"), want)
+
+
+@pytest.mark.parametrize("text, words", [("arange(5)", "uint8"), ("zeros(5)", "shape"), ("zeros((2, 3, 2))", "shape"), ("zeros((0, 3))", "rows and columns"), ("reshape(arange(6), (2, 3))", "uint8")])
+def test_no_pictures(cli, tmp_path, text, words):
+    has_png(cli, tmp_path)
+    run = cli("eval", text, "-o", tmp_path / "a.png")
+    assert run.returncode == 1 and words in run.stderr and not (tmp_path / "a.png").exists()
+
+
+def test_picture_of_mandelbrot(cli, tmp_path):
+    has_png(cli, tmp_path)
+    sample = Path(__file__).resolve().parents[2] / "samples/mandelbrot_image.arex"
+    run = cli("run", sample, "-o", tmp_path / "m.png", "-t", "cpu")
+    assert run.returncode == 0, run.stderr
+    c = np.linspace(-2.2, 0.8, 240) + 1j * np.linspace(1.2, -1.2, 192)[:, None]
+    z, n = np.zeros_like(c), np.zeros(c.shape, int)
+    for _ in range(60):
+        on = np.abs(z) <= 2
+        z, n = np.where(on, z * z + c, z), n + on
+    image = png_pixels(tmp_path / "m.png")
+    assert image.shape == (192, 240) and ((image == 0) == (n == 60)).mean() > 0.999

@@ -32,11 +32,11 @@ def python(name):
 
 
 def test_there_are_some():
-    assert len(language()) == 5 and len(python("docs/python.md")) >= 4 and len(python("README.md")) >= 1
+    assert len(language()) == 6 and len(python("docs/python.md")) >= 4 and len(python("README.md")) >= 1
 
 
 def test_language(targets):
-    standard, part, escape, saxpy, indices = language()
+    standard, part, loop, escape, saxpy, indices = language()
     x = np.linspace(0, 1, 32)
     for target in targets:
         z, peak = arex.compile(standard, target=target)(x)
@@ -46,6 +46,9 @@ def test_language(targets):
         stepped = u.copy()
         exec(part, {"u": stepped})
         np.testing.assert_allclose(arex.compile(part, target=target)(u), stepped, rtol=1e-14)
+        for _ in range(2):
+            exec(part, {"u": stepped})
+        np.testing.assert_allclose(arex.compile(loop, target=target)(steps=3, u=u), stepped, rtol=1e-14)
         assert arex.evaluate(escape + "\nescape(re, im)", {"re": np.array([0.0, 2.0, -1.0, 0.5]), "im": np.array([0.0, 2.0, 0.0, 0.5])}, target=target).tolist() == [100, 1, 100, 5]
         out = np.zeros(32)
         arex.compile(saxpy, target=target).launch(2, 16, 2.0, x, x + 1, out)
