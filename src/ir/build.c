@@ -179,7 +179,7 @@ static uint32_t broadcast(struct ir *ir, uint32_t a, uint32_t b, bool *checked)
 
 uint32_t ir_broadcast(struct ir *ir, uint32_t a, uint32_t b)
 {
-    bool checked;
+    bool checked = false;
     return broadcast(ir, a, b, &checked);
 }
 

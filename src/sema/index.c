@@ -271,14 +271,23 @@ static struct value index_with(struct sema *s, const struct ast *e, struct part 
     return at.takes ? take(&at) : pick_known(&at);
 }
 
+/* An index takes as much of the C stack as several other expressions. */
+static struct value index_deep(struct sema *s, const struct ast *e, struct part *part)
+{
+    s->depth += DEPTH_OF_BLOCK;
+    struct value v = index_with(s, e, part);
+    s->depth -= DEPTH_OF_BLOCK;
+    return v;
+}
+
 struct value eval_index(struct sema *s, const struct ast *e)
 {
-    return index_with(s, e, NULL);
+    return index_deep(s, e, NULL);
 }
 
 struct value eval_part(struct sema *s, const struct ast *e, struct part *part)
 {
-    return index_with(s, e, part);
+    return index_deep(s, e, part);
 }
 
 /* ---- functions of axes ---- */

@@ -522,6 +522,58 @@ static void test_overlap(void **state)
     call_close(&c);
 }
 
+static void diffuse(double *u, int n, int rounds)
+{
+    double old[64];
+    for (int k = 0; k < rounds; k++) {
+        memcpy(old, u, (size_t)n * sizeof *u);
+        for (int i = 1; i < n - 1; i++)
+            u[i] = 0.5 * (old[i - 1] + old[i + 1]);
+        for (int j = 0; j < k; j++)
+            u[0] += j;
+    }
+}
+
+/* Loops over arrays, onto their own input and not, from several threads' worth of work down to no element; and complex values through a loop. */
+static void test_steps(void **state)
+{
+    static const int targets[] = {AREX_TARGET_CPU, AREX_TARGET_REFERENCE};
+    struct call c;
+    (void)state;
+    for (int t = 0; t < 2; t++)
+        for (int n = 0; n <= 64; n += n < 5 ? 1 : 59)
+            for (int64_t rounds = 0; rounds < 5; rounds++) {
+                double u[64], want[64];
+                arex_array in[2];
+                for (int i = 0; i < 64; i++)
+                    want[i] = u[i] = (i * 37 % 64) - 31.5;
+                if (n)
+                    diffuse(want, n, (int)rounds);
+                call_open(&c, n ? "for k in range(r) { u[1:-1] = 0.5*(u[:-2] + u[2:])\nfor j in range(k) { u[0] += j } }\nreturn u"
+                                : "for k in range(r) { u[1:-1] = 0.5*(u[:-2] + u[2:]) }\nreturn u");
+                c.options.target = targets[t];
+                for (int k = 0; k < 2; k++) { /* the inputs in the order in which the text meets them */
+                    bool count = strcmp(arex_program_input(c.program, k), "r") == 0;
+                    in[k] = count ? weak(AREX_INT64, &rounds) : vector(AREX_FLOAT64, u, n);
+                    if (!count)
+                        c.out = in[k];
+                }
+                if (call_run(&c, in, 2) != AREX_OK)
+                    fail_msg("%s", all_text(c.diags));
+                assert_memory_equal(u, want, sizeof u);
+                c.out = (arex_array){0};
+                call_close(&c);
+            }
+    float z[2] = {1, 2};
+    call_open(&c, "for k in range(3) { z = z * 1j + 1 }\nreturn z");
+    arex_array one = vector(AREX_COMPLEX64, z, 1);
+    c.out = one;
+    assert_int_equal(call_run(&c, &one, 1), AREX_OK);
+    assert_true(z[0] == 2 && z[1] == 0);
+    c.out = (arex_array){0};
+    call_close(&c);
+}
+
 /* Transposed and reversed onto itself; a sum into its own input; two outputs into one input. */
 static void test_overlap_of_axes(void **state)
 {
@@ -853,7 +905,7 @@ int run_program_tests(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_programs), cmocka_unit_test(test_limits), cmocka_unit_test(test_tight_limits), cmocka_unit_test(test_raised_limits), cmocka_unit_test(test_many_arrays),
         cmocka_unit_test(test_bad_calls), cmocka_unit_test(test_bad_outputs), cmocka_unit_test(test_stages), cmocka_unit_test(test_types_of_stages),
-        cmocka_unit_test(test_no_llvm), cmocka_unit_test(test_warning), cmocka_unit_test(test_views), cmocka_unit_test(test_bools), cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_no_llvm), cmocka_unit_test(test_warning), cmocka_unit_test(test_views), cmocka_unit_test(test_bools), cmocka_unit_test(test_overlap), cmocka_unit_test(test_steps),
         cmocka_unit_test(test_overlap_of_axes), cmocka_unit_test(test_outputs), cmocka_unit_test(test_weak_scalars), cmocka_unit_test(test_faults),
         cmocka_unit_test(test_compilations), cmocka_unit_test(test_compilations_of_places), cmocka_unit_test(test_threads), cmocka_unit_test(test_contexts),
         cmocka_unit_test(test_fork), cmocka_unit_test(test_tables), cmocka_unit_test(test_memory),

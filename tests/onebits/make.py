@@ -125,7 +125,24 @@ def generated(n):
         line(text, **{k: dtype for k in names})
 
 
+def complexes():
+    for dtype in ("float64", "float32"):
+        for text in ["z * w", "z / w", "z + 1j * w", "abs(z)", "angle(z)", "exp(z / 8)", "log(z)", "sqrt(z)", "z ** 0.5", "z ** 2", "sin(z / 8)", "cosh(z / 8)", "sum(z)", "mean(z * conj(w))", "prod(z / 64)", "cumsum(z)", "std(z)", "z == w", "z[::-1]"]:
+            line(f"z = complex(x, y); w = complex(y, x * 0.5)\nreturn {text}", x=dtype, y=dtype)
+
+
+def steps():
+    for dtype in ("float64", "float32"):
+        for text in ["for k in range(7) { v[1:-1] = 0.25 * (v[:-2] + v[2:]) + 0.5 * v[1:-1] }\nreturn v", "for k in range(5) { v[0] = v[1]; v[1:] = v[:-1] * 0.5 + k }\nreturn v, sum(v)",
+                     "s = 0\nfor k in range(3) { for j in range(k) { s = s + v * j }\nv = v - mean(v) }\nreturn s, v"]:
+            line(text, v=dtype)
+        line("h = x[1:] * 1\nfor k in range(9) { h += 0.5 * (x[1:] - x[:-1]); x[1:-1] += 0.5 * (h[1:] - h[:-1]) }\nreturn x, h", x=dtype)
+        line("for k in range(4) { m[1:-1, 1:-1] = 0.25 * (m[:-2, 1:-1] + m[2:, 1:-1] + m[1:-1, :-2] + m[1:-1, 2:]); m[:, 0] = m[:, 1] }\nreturn m", m=dtype)
+
+
 elementwise()
+complexes()
+steps()
 reductions()
 scans()
 casts()
