@@ -121,7 +121,7 @@ def row(cupy, name, dtype, options):
     program, peer = arex.compile(expression, target="cuda", fast=options.fast), peer_of(cupy, cuda, bool(second), dtype)
     given = [arex.asarray(a) for a in ([x, y] if second else [x])]
     out = arex.asarray(ours)
-    calls = [lambda: program(*given, out=out), lambda: peer(x, y, theirs)]
+    calls = [lambda: program.into(given, out), lambda: peer(x, y, theirs)]
     for call in calls * 2:
         call()
         wait()
