@@ -27,7 +27,7 @@ struct exec_code {
     bool may_fault;
     int64_t cache_bytes;
     uint32_t key_size, n_accesses;
-    uint32_t n_slots; /* of all nests together */
+    uint32_t *slot_at, n_slots; /* where the slots of each nest are among those of all, and how many these are */
     struct lock lock; /* guards variants and times; held while compiling, so that no variant is made twice */
     struct variant_code *variants;
     struct exec_times times;
@@ -65,11 +65,17 @@ struct exec_code *exec_code_new(const struct loop_plan *plan, struct device *dev
     c->codegen = codegen;
     c->user = user;
     c->options = *options;
+    c->slot_at = calloc(plan->nests.n + 1, sizeof *c->slot_at);
+    if (!c->slot_at) {
+        free(c);
+        return NULL;
+    }
     c->cache_bytes = device->ops->kind == DEVICE_CPU ? last_cache() : 0;
     for (uint32_t i = 0; i < plan->nests.n; i++) {
         c->may_fault |= raises(plan->ir, &plan->nests.at[i].main) || raises(plan->ir, &plan->nests.at[i].epilogue);
         c->n_accesses += geometry_accesses(&plan->nests.at[i]);
         c->key_size += 1 + geometry_accesses(&plan->nests.at[i]);
+        c->slot_at[i] = c->n_slots;
         c->n_slots += loop_slots(&plan->nests.at[i]).count;
     }
     lock_init(&c->lock);
@@ -98,6 +104,7 @@ void exec_code_free(struct exec_code *c)
         variant_free(c, v);
     }
     lock_fini(&c->lock);
+    free(c->slot_at);
     free(c);
 }
 
@@ -637,13 +644,7 @@ static void refresh(const struct run *r, const struct geometry *geo, int64_t *sl
 /* Of nests one after another: in `here`, or where those that are repeated are kept. NULL with a diagnostic. */
 static int64_t *slots_of(struct run *r, uint32_t first, uint32_t n, int64_t *here)
 {
-    int64_t *slots = here, *at;
-    if (r->slots) {
-        slots = r->slots;
-        for (uint32_t i = 0; i < first; i++)
-            slots += loop_slots(r->geometry[i].nest).count;
-    }
-    at = slots;
+    int64_t *slots = r->slots ? r->slots + r->code->slot_at[first] : here, *at = slots;
     for (uint32_t i = first; i < first + n; i++) {
         const struct geometry *geo = &r->geometry[i];
         if ((!r->filled || !r->filled[i]) && !fill_slots(r, geo, at))

@@ -17,21 +17,13 @@ static bool sound(const char *fault, struct diags *diags)
     return !fault;
 }
 
-static uint32_t temporaries_of(const struct loop_plan *plan)
-{
-    uint32_t n = 0;
-    for (uint32_t b = 0; b < plan->buffers.n; b++)
-        n += plan->buffers.at[b].role == BUFFER_TEMPORARY && plan->ir->shapes.at[plan->buffers.at[b].shape].rank > 0;
-    return n;
-}
-
 static void note_times(struct arex_program *p, uint64_t sema_ns, uint64_t loop_ns, const struct loop_plan *plan)
 {
     lock_take(&p->lock);
     p->sema_ns += sema_ns;
     p->loop_ns += loop_ns;
     p->kernels = plan->nests.n;
-    p->temporaries = temporaries_of(plan);
+    p->temporaries = loop_temporaries(plan);
     lock_give(&p->lock);
 }
 

@@ -126,6 +126,7 @@ struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const str
 void loop_place_parts(struct arena *arena, struct loop_plan *plan); /* in place where nothing can tell; and the moves of steps */
 uint32_t loop_steps_of(const struct loop_plan *plan, uint32_t nest); /* the innermost steps around it, or NO_STEPS */
 uint32_t loop_memory_of(const struct loop_plan *plan, uint32_t buffer);
+uint32_t loop_temporaries(const struct loop_plan *plan); /* arrays that it needs memory for beside its outputs */
 void loop_find_rows(struct arena *arena, struct loop_plan *plan);
 bool loop_same_space(const struct loop_plan *plan, const struct loop_nest *lanes, const struct loop_nest *nest); /* the first reduces its last axes */
 bool loop_same_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest); /* may it be done with the LANES nest `first`? */

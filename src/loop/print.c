@@ -76,19 +76,11 @@ void loop_print(const struct loop_plan *plan, struct strbuf *out)
     }
 }
 
-static uint32_t temporaries(const struct loop_plan *plan)
-{
-    uint32_t n = 0;
-    for (uint32_t b = 0; b < plan->buffers.n; b++)
-        n += plan->buffers.at[b].role == BUFFER_TEMPORARY && plan->buffers.at[b].in == b && plan->ir->shapes.at[plan->buffers.at[b].shape].rank > 0;
-    return n;
-}
-
 static const char *const role_names[] = {[BUFFER_OUTPUT] = "output", [BUFFER_TEMPORARY] = "temporary", [BUFFER_LENT] = "in an output's memory,"};
 
 void loop_print_plan(const struct loop_plan *plan, struct strbuf *out)
 {
-    strbuf_printf(out, "kernels=%u temporaries=%u\n", plan->nests.n, temporaries(plan));
+    strbuf_printf(out, "kernels=%u temporaries=%u\n", plan->nests.n, loop_temporaries(plan));
     for (uint32_t i = 0; i < plan->nests.n; i++) {
         const struct loop_nest *n = &plan->nests.at[i];
         strbuf_printf(out, "step %u: nest %u (%s), %u loads, %u operations, %u reductions, %u stores\n", i, i, kind_names[n->kind],

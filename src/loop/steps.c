@@ -25,6 +25,14 @@ uint32_t loop_memory_of(const struct loop_plan *plan, uint32_t buffer)
     return buffer;
 }
 
+uint32_t loop_temporaries(const struct loop_plan *plan)
+{
+    uint32_t n = 0;
+    for (uint32_t b = 0; b < plan->buffers.n; b++)
+        n += plan->buffers.at[b].role == BUFFER_TEMPORARY && plan->buffers.at[b].in == b && plan->ir->shapes.at[plan->buffers.at[b].shape].rank > 0;
+    return n;
+}
+
 /* ---- in place ---- */
 
 static bool is_from_front(const struct ir_slice *s)

@@ -151,6 +151,10 @@ bool any_complex(const struct value *args, unsigned n);
 struct value complex_pair(struct sema *s, ir_id re, ir_id im, bool weak, struct span span);
 struct value complex_part(struct sema *s, const struct value *v, unsigned part); /* of any number */
 ir_id complex_as(struct sema *s, const struct value *v, enum dtype dtype); /* to or from complex; 0 with a diagnostic where an imaginary part would be lost */
+/* As the IR has it, a complex variable of a loop is two: a value's parts from to[n] on, how many there are then; and back. */
+unsigned complex_parts(enum dtype t);
+uint32_t complex_split(struct sema *s, ir_id value, ir_id *to, uint32_t n, struct span span);
+struct value complex_join(struct sema *s, enum dtype t, const ir_id *parts, bool weak, struct span span);
 struct value apply_complex(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span);
 struct value call_complex(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span); /* complex, real, imag */
 

@@ -18,6 +18,24 @@ struct value complex_pair(struct sema *s, ir_id re, ir_id im, bool weak, struct 
     return value_array(s, ir_pair(s->ir, re, im, sema_span(s, span), s->diags), weak, span);
 }
 
+unsigned complex_parts(enum dtype t)
+{
+    return type_is_complex(t) ? 2 : 1;
+}
+
+uint32_t complex_split(struct sema *s, ir_id value, ir_id *to, uint32_t n, struct span span)
+{
+    unsigned parts = complex_parts(value ? (enum dtype)ir_at(s->ir, value)->dtype : DT_none);
+    for (unsigned part = 0; part < parts; part++)
+        to[n++] = parts == 2 ? ir_part(s->ir, value, part, span) : value;
+    return n;
+}
+
+struct value complex_join(struct sema *s, enum dtype t, const ir_id *parts, bool weak, struct span span)
+{
+    return complex_parts(t) == 2 ? complex_pair(s, parts[0], parts[1], weak, span) : value_array(s, parts[0], weak, span);
+}
+
 struct value complex_part(struct sema *s, const struct value *v, unsigned part)
 {
     if (type_is_complex(value_dtype(v)))

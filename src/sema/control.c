@@ -551,24 +551,8 @@ static uint32_t count_parts(const struct looping *l)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < l->vars.n; i++)
-        n += type_is_complex(l->vars.at[i].dtype) ? 2 : 1;
+        n += complex_parts(l->vars.at[i].dtype);
     return n;
-}
-
-static uint32_t add_parts(struct sema *s, ir_id *to, uint32_t n, ir_id value, struct span span)
-{
-    bool pair = value && type_is_complex((enum dtype)ir_at(s->ir, value)->dtype);
-    to[n++] = pair ? ir_part(s->ir, value, 0, span) : value;
-    if (pair)
-        to[n++] = ir_part(s->ir, value, 1, span);
-    return n;
-}
-
-static struct value joined(struct sema *s, const struct variable *v, const ir_id *parts)
-{
-    if (type_is_complex(v->dtype))
-        return complex_pair(s, parts[0], parts[1], v->weak, v->span);
-    return value_array(s, parts[0], v->weak, v->span);
 }
 
 static void bind_variables(struct sema *s, const struct looping *l, uint32_t loop)
@@ -576,8 +560,8 @@ static void bind_variables(struct sema *s, const struct looping *l, uint32_t loo
     const ir_id *carry = s->ir->loops.at[loop].carry;
     for (uint32_t i = 0; i < l->vars.n; i++) {
         const struct variable *v = &l->vars.at[i];
-        set(s, v->name, joined(s, v, carry));
-        carry += type_is_complex(v->dtype) ? 2 : 1;
+        set(s, v->name, complex_join(s, v->dtype, carry, v->weak, v->span));
+        carry += complex_parts(v->dtype);
     }
 }
 
@@ -588,7 +572,7 @@ static uint32_t begin(struct sema *s, const struct looping *l)
     bool *weak = arena_array(s->arena, bool, n);
 
     for (uint32_t i = 0, k = 0; i < l->vars.n; i++)
-        for (unsigned part = 0; part < (type_is_complex(l->vars.at[i].dtype) ? 2u : 1u); part++, k++) {
+        for (unsigned part = 0; part < complex_parts(l->vars.at[i].dtype); part++, k++) {
             dtypes[k] = type_part(l->vars.at[i].dtype);
             weak[k] = l->vars.at[i].weak;
         }
@@ -625,13 +609,13 @@ static enum outcome try_round(struct sema *s, struct looping *l, ir_id *loop_nod
         bool good = true;
         for (uint32_t i = 0, k = 0; i < n_vars && good; i++) {
             good = (id = value_as(s, &l->vars.at[i].next, l->vars.at[i].dtype)) != 0;
-            k = add_parts(s, nexts, k, id, span);
+            k = complex_split(s, id, nexts, k, span);
         }
         ir_id chain = good ? ir_loop_end(s->ir, loop, nexts, span) : 0;
         s->ir->region = region;
         for (uint32_t i = 0, k = 0; i < n_vars && good; i++) {
             good = (id = value_as(s, &l->vars.at[i].start, l->vars.at[i].dtype)) != 0;
-            k = add_parts(s, starts, k, id, span);
+            k = complex_split(s, id, starts, k, span);
         }
         if (good)
             *loop_node = ir_loop_finish(s->ir, loop, starts, value_to_ir(s, &cond), chain, span);
@@ -654,11 +638,13 @@ static void bind_results(struct sema *s, const struct looping *l, ir_id loop)
 {
     for (uint32_t i = 0, k = 0; i < l->vars.n; i++) {
         const struct variable *v = &l->vars.at[i];
-        bool own = str_eq(v->name, round_name()) || str_is(v->name, BROKEN), pair = type_is_complex(v->dtype);
-        ir_id parts[2] = {loop && !own ? ir_loop_result(s->ir, loop, k) : 0, loop && !own && pair ? ir_loop_result(s->ir, loop, k + 1) : 0};
+        bool own = str_eq(v->name, round_name()) || str_is(v->name, BROKEN);
+        ir_id parts[2] = {0};
+        for (unsigned part = 0; loop && !own && part < complex_parts(v->dtype); part++)
+            parts[part] = ir_loop_result(s->ir, loop, k + part);
         if (!own)
-            set(s, v->name, loop ? joined(s, v, parts) : value_error());
-        k += pair ? 2 : 1;
+            set(s, v->name, loop ? complex_join(s, v->dtype, parts, v->weak, v->span) : value_error());
+        k += complex_parts(v->dtype);
     }
 }
 

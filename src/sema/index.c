@@ -96,21 +96,21 @@ static bool is_integers(const struct value *v)
 /* [3, 0, -1]: an array of these integers, each chosen by its place. */
 static struct value listed(struct sema *s, const struct ast *e)
 {
-    struct value v = eval(s, e), out = value_error();
+    struct value v = eval(s, e);
     struct ir_shape shape = {.rank = 1};
     if (v.kind != VALUE_TUPLE || !v.n_items)
         return v;
-    shape.dim[0] = ir_dim(s->ir, (struct ir_dim){.kind = v.n_items == 1 ? DIM_ONE : DIM_CONST, .extent = v.n_items == 1 ? 0 : v.n_items});
-    struct value place = value_array(s, ir_place(s->ir, ir_shape(s->ir, &shape), 1, sema_span(s, e->span)), false, e->span);
-    for (uint32_t i = v.n_items; i-- > 0;) {
+    if (v.n_items > 1)
+        shape.dim[0] = ir_dim(s->ir, (struct ir_dim){.kind = DIM_CONST, .extent = v.n_items});
+    struct value place = value_array(s, ir_place(s->ir, ir_shape(s->ir, &shape), 1, sema_span(s, e->span)), false, e->span), out = place;
+    for (uint32_t i = 0; i < v.n_items; i++) {
         if (v.items[i].kind != VALUE_INT) {
             if (v.items[i].kind != VALUE_ERROR)
                 sema_error(s, AX_type_mismatch, v.items[i].span, "a list of indices holds integers known when compiling, not %s", value_words(s, &v.items[i]));
             return value_error();
         }
-        struct value here[2] = {place, value_int(i, e->span)}, choice[3] = {apply_op(s, OP_equal, here, 2, e->span), v.items[i], out.kind == VALUE_ERROR ? v.items[i] : out};
-        out = i + 1 == v.n_items ? apply_op(s, OP_add, (struct value[]){apply_op(s, OP_multiply, (struct value[]){place, value_int(0, e->span)}, 2, e->span), v.items[i]}, 2, e->span)
-                                 : apply_op(s, OP_where, choice, 3, e->span);
+        struct value here[2] = {place, value_int(i, e->span)}, choice[3] = {apply_op(s, OP_equal, here, 2, e->span), v.items[i], out};
+        out = apply_op(s, OP_where, choice, 3, e->span);
     }
     return out;
 }

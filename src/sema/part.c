@@ -34,7 +34,7 @@ static struct value replaced(struct sema *s, const struct value *whole, const st
     if (!type_is_complex((enum dtype)whole->dtype))
         return value_array(s, ir_replace(s->ir, whole->id, part->steps.at, part->steps.n, value, sema_span(s, span), s->diags), false, span);
     ir_id parts[2];
-    for (unsigned k = 0; k < 2; k++)
+    for (unsigned k = 0; k < 2; k++) /* each lies in memory of its own */
         parts[k] = ir_replace(s->ir, ir_part(s->ir, whole->id, k, span), part->steps.at, part->steps.n, ir_part(s->ir, value, k, span), sema_span(s, span), s->diags);
     return complex_pair(s, parts[0], parts[1], false, span);
 }

@@ -67,32 +67,14 @@ static void bind(struct sema *s, struct str name, struct value v)
     scope_bind(s->arena, s->scope, name, v.span)->value = v;
 }
 
-/* A complex state is two of the IR. */
-static unsigned parts_of(const struct state *v)
-{
-    return type_is_complex(v->dtype) ? 2 : 1;
-}
-
-static uint32_t add_parts(struct sema *s, ir_id *to, uint32_t n, const struct state *v, ir_id value)
-{
-    for (unsigned part = 0; part < parts_of(v); part++)
-        to[n++] = value && parts_of(v) == 2 ? ir_part(s->ir, value, part, v->span) : value;
-    return n;
-}
-
-static struct value joined(struct sema *s, const struct state *v, const ir_id *parts)
-{
-    return parts_of(v) == 2 ? complex_pair(s, parts[0], parts[1], v->weak, v->span) : value_array(s, parts[0], v->weak, v->span);
-}
-
 static void run_round(struct sema *s, const struct stepping *l, uint32_t steps)
 {
     const ir_id *state = s->ir->steps.at[steps].state;
     const struct ast *st = l->st;
     struct value round[2] = {l->range.first, value_array(s, s->ir->steps.at[steps].round, true, st->span)}, step[2] = {round[1], l->range.step};
     for (uint32_t i = 0; i < l->states.n; i++) {
-        bind(s, l->states.at[i].name, joined(s, &l->states.at[i], state));
-        state += parts_of(&l->states.at[i]);
+        bind(s, l->states.at[i].name, complex_join(s, l->states.at[i].dtype, state, l->states.at[i].weak, l->states.at[i].span));
+        state += complex_parts(l->states.at[i].dtype);
     }
     round[1] = apply_op(s, OP_multiply, step, 2, st->span);
     bind(s, st->name, apply_op(s, OP_add, round, 2, st->span));
@@ -138,7 +120,7 @@ void lay_down_state(struct sema *s, const struct ast *e)
     const struct ir_node n = *ir_at(s->ir, b->value.id);
     bool computed = op_table[n.op].kind == OPK_ELEM || n.op == OP_cast || n.op == OP_rarely || n.op == OP_gather || n.op == OP_result;
     const ir_id *states = s->ir->steps.at[l->number].state;
-    for (uint32_t i = 0; computed && i < l->states.n; states += parts_of(&l->states.at[i++])) {
+    for (uint32_t i = 0; computed && i < l->states.n; states += complex_parts(l->states.at[i++].dtype)) {
         ir_id state = *states;
         if (str_eq(l->states.at[i].name, e->name) && ir_at(s->ir, state)->dtype == n.dtype && has_shape_of(s->ir, n.shape, ir_at(s->ir, state)->shape))
             b->value = value_array(s, ir_replace(s->ir, state, NULL, 0, b->value.id, sema_span(s, e->span), s->diags), false, b->value.span);
@@ -222,7 +204,7 @@ static bool try_round(struct sema *s, struct stepping *l, ir_id rounds, ir_id *n
     for (uint32_t i = 0; i < n; i++) {
         const struct state *v = &l->states.at[i];
         shapes[n_parts] = shapes[n_parts + 1] = v->shape;
-        n_parts = add_parts(s, starts, n_parts, v, value_as(s, &v->start, v->dtype));
+        n_parts = complex_split(s, value_as(s, &v->start, v->dtype), starts, n_parts, v->span);
     }
     if (!all_good(starts, n_parts))
         return false;
@@ -235,7 +217,7 @@ static bool try_round(struct sema *s, struct stepping *l, ir_id rounds, ir_id *n
     for (uint32_t i = 0, k = 0; good && settled && i < n; i++) {
         ir_id next = value_as(s, &l->states.at[i].next, l->states.at[i].dtype);
         good = next != 0;
-        k = add_parts(s, nexts, k, &l->states.at[i], next);
+        k = complex_split(s, next, nexts, k, l->states.at[i].span);
     }
     s->scope = outer;
     s->stepping = l->up;
@@ -279,10 +261,11 @@ void run_steps(struct sema *s, const struct ast *st)
     if (good && !node)
         sema_error(s, AX_type_mismatch, st->span, "the types of the names that this loop changes do not settle");
     for (uint32_t i = 0, k = 0; i < l.states.n; i++) {
+        const struct state *v = &l.states.at[i];
         ir_id parts[2] = {0};
-        for (unsigned part = 0; node && part < parts_of(&l.states.at[i]); part++)
+        for (unsigned part = 0; node && part < complex_parts(v->dtype); part++)
             parts[part] = ir_stepped(s->ir, node, k++);
-        bind(s, l.states.at[i].name, node ? joined(s, &l.states.at[i], parts) : value_error());
+        bind(s, v->name, node ? complex_join(s, v->dtype, parts, v->weak, v->span) : value_error());
     }
     forget_others(s, st->body, st->n_body);
     s->depth -= DEPTH_OF_BLOCK;
