@@ -26,7 +26,7 @@ def command():
 @pytest.fixture(scope="session")
 def cli():
     def run(*args, stdin=None):
-        return subprocess.run([_command(), *map(str, args)], capture_output=True, text=True, input=stdin, timeout=60)
+        return subprocess.run([_command(), *map(str, args)], capture_output=True, text=True, input=stdin, timeout=300)  # the driver compiles a whole corpus anew where its cache is cold
     return run
 
 
