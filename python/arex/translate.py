@@ -2,6 +2,7 @@
 error that names the line and the construct."""
 import ast
 import builtins
+import cmath
 import inspect
 import math
 import textwrap
@@ -24,6 +25,10 @@ COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==",
 CALLS = {"abs": "abs", "len": "len", "int": "int64", "float": "float64", "pow": "pow", "fabs": "abs", "sum": "sum", "float_": "float64", "double": "float64"}
 CONSTANTS = {"pi": "pi", "e": "e", "inf": "inf", "nan": "nan", "tau": "(2.0*pi)"}
 CUDA_CALLS = {"grid", "gridsize", "syncthreads", "shared.array", "atomic.add", "atomic.sub", "atomic.min", "atomic.max", "atomic.cas", "atomic.compare_and_swap"}
+# of cmath, whose functions make complex values of all: those that the language has for them
+CMATH = {"sqrt": "sqrt", "exp": "exp", "log": "log", "log10": "log10", "sin": "sin", "cos": "cos", "sinh": "sinh", "cosh": "cosh", "phase": "angle", "isnan": "isnan",
+         "isinf": "isinf", "isfinite": "isfinite"}
+NUMBERS = (bool, int, float, complex, np.generic)  # of names from outside
 # words of the language that are names in Python
 RESERVED = {"kernel", "param", "newaxis", "lambda", "pi", "e", "inf", "nan"}
 OUTER = "outer_"  # what parameters for outer scalars begin with
@@ -126,7 +131,7 @@ class Translator:
         """Parameters, and of a function that others call their defaults."""
         given = self.source.function.__defaults__ or ()
         first = len(self.parameters) - len(given)
-        defaults = {p: f"={v!r}" for p, v in zip(self.parameters[first:], given) if type(v) in (bool, int, float) and math.isfinite(v)}
+        defaults = {p: f"={v!r}" for p, v in zip(self.parameters[first:], given) if type(v) in (bool, int, float, complex) and cmath.isfinite(v)}
         return [self.local(p) + (defaults.get(p, "") if self.is_helper else "") for p in self.parameters]
 
     @property
@@ -358,6 +363,8 @@ class Translator:
     def x_Constant(self, node):
         if node.value is None or isinstance(node.value, bool):
             return str(node.value)
+        if isinstance(node.value, complex):  # an imaginary part alone
+            return repr(node.value) if math.isfinite(node.value.imag) else "complex(0.0, inf)"
         if isinstance(node.value, (int, float)):
             return repr(node.value) if math.isfinite(node.value) else ("inf" if node.value > 0 else "nan")
         self.fail(node, f"{node.value!r}")
@@ -366,14 +373,14 @@ class Translator:
         if node.id in self.locals:
             return self.local(node.id)
         value = self.outer(node)
-        if isinstance(value, (bool, int, float, np.generic)):
+        if isinstance(value, NUMBERS):
             return self.capture(node, value)
         if isinstance(value, np.ndarray):
             return self.capture(node, value)
         self.fail(node, f"the outer name {node.id}")
 
     def x_Attribute(self, node):
-        if self.is_module(node.value, "math", "numpy") and node.attr in CONSTANTS:
+        if self.is_module(node.value, "math", "cmath", "numpy") and node.attr in CONSTANTS:
             return CONSTANTS[node.attr]
         if self.is_module(node.value, "numpy") and node.attr == "newaxis":
             return "newaxis"
@@ -382,10 +389,10 @@ class Translator:
             return name
         if node.attr == "T" and self.outer(node.value) is None:
             return f"{self.expr(node.value)}.T"
-        if node.attr in ("size", "ndim") and self.outer(node.value) is None:
+        if node.attr in ("size", "ndim", "real", "imag") and self.outer(node.value) is None:
             return f"{node.attr}({self.expr(node.value)})"
         value = self.outer(node)
-        if isinstance(value, (bool, int, float, np.generic)):
+        if isinstance(value, NUMBERS):
             return self.capture(node, value)
         self.fail(node, ast.unparse(node))
 
@@ -473,6 +480,10 @@ class Translator:
             return f"int64(rint({args[0]}))"
         if value is builtins.bool and len(args) == 1:
             return f"({args[0]} != 0)"
+        if value is builtins.complex and len(args) == 1:
+            return f"complex128({args[0]})"
+        if getattr(value, "__module__", "") == "cmath":
+            return self.of_complex(node, name, args)
         if name in ("int", "float") and value not in (builtins.int, builtins.float):
             self.fail(node, ast.unparse(node.func))
         known = CALLS.get(name) or (name if name in self.ops or name in self.aliases or name in self.types else None)
@@ -481,6 +492,12 @@ class Translator:
         if not known or not ours:
             self.fail(node, f"a call of {ast.unparse(node.func)}")
         return f"{known}({', '.join(args + keywords)})"
+
+    def of_complex(self, node, name, args):
+        """A function of cmath's: what it is given is complex, whatever it was."""
+        if name not in CMATH or len(args) != 1:
+            self.fail(node, f"{ast.unparse(node)}")
+        return f"{CMATH[name]}(complex(real({args[0]}), imag({args[0]})))"
 
     def helper(self, node, function):
         if function is self.source.function:
