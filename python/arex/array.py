@@ -92,11 +92,13 @@ def _copy(to, source):
 
 
 class _Pending:
-    """An operation that has not run: its text, with {} where an operand stands."""
+    """An operation that has not run: its text, with {} where an operand stands. line: how its value gets a name; of a function that
+    gives several values, which one it is."""
 
-    __slots__ = ("text", "operands", "size")
+    __slots__ = ("text", "operands", "size", "line")
 
-    def __init__(self, text, operands):
+    def __init__(self, text, operands, line="{} = {}"):
+        self.line = line
         # an array of the caller's may change before this runs
         self.text, self.operands = text, [o.copy() if isinstance(o, np.ndarray) and o.ndim else o for o in operands]
         self.size = 1 + sum(o._pending.size for o in operands if isinstance(o, Array) and o._pending)
@@ -123,9 +125,10 @@ def _program_of(root):
         text = node.text.format(*[name_of(o) for o in node.operands])
         names[id(array)] = f"t{order['t']}"
         order["t"] += 1
-        lines.append(f"{names[id(array)]} = {text}")
+        lines.append(node.line.format(names[id(array)], text))
 
     visit(root)
+    lines.append(f"return {names[id(root)]}")
     return "\n".join(lines), values
 
 
@@ -285,11 +288,20 @@ class Array:
             result = result.astype(self.dtype)
         return self._take(result)
 
-    def item(self):
-        return self.get().item()
+    def item(self, *index: Any) -> Any:
+        """The only element, or one of them, as a Python number."""
+        index = index[0] if len(index) == 1 and isinstance(index[0], tuple) else index
+        if not index:
+            return self.get().item()
+        return (self.reshape(-1)[index[0]] if len(index) == 1 else self[index]).get().item()
 
-    def tolist(self):
+    def tolist(self) -> Any:
         return self.get().tolist()
+
+    def fill(self, value: Any) -> None:
+        """Gives every element this value, in place."""
+        value = np.asarray(value).astype(self.dtype)[()]
+        self._take(Array(pending=_Pending("full_like({}, {})", [self, value])))
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
@@ -362,36 +374,63 @@ class Array:
     def imag(self) -> "Array":
         return Array(pending=_Pending("imag({})", [self]))
 
-    def conj(self) -> "Array":
-        return Array(pending=_Pending("conj({})", [self]))
+    def reshape(self, *shape: Any, order: str = "C") -> "Array":
+        return _form("reshape")(self, shape[0] if len(shape) == 1 else shape, order)
 
-    def astype(self, dtype: Any) -> "Array":
-        name = np.dtype(dtype).name
-        return Array(pending=_Pending(f"{name}({{}})", [self]))
+    def flatten(self, order: str = "C") -> "Array":
+        return _form("ravel")(self, order)
 
-    def copy(self):
+    def transpose(self, *axes: Any) -> "Array":
+        return _form("transpose")(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes or None)
+
+    def astype(self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True) -> "Array":
+        return _form("astype")(self, dtype, order, casting, subok, copy)
+
+    def copy(self, order: str = "K") -> "Array":
         return asarray(self.get())
+
+    def __divmod__(self, other):
+        return _form("divmod")(self, other)
+
+    def __rdivmod__(self, other):
+        return _form("divmod")(other, self)
+
+    def __matmul__(self, other):
+        return _form("dot")(self, other)
+
+    def __rmatmul__(self, other):
+        return _form("dot")(other, self)
+
+    def __getattr__(self, name):
+        if not name.startswith("_") and hasattr(np.ndarray, name):
+            raise AttributeError(f"arex.Array has no {name!r}: the language has nothing for it; asnumpy(x).{name} is NumPy's, on the host")
+        raise AttributeError(f"'Array' object has no attribute {name!r}")
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
         reductions = {"add": "sum", "multiply": "prod", "minimum": "min", "maximum": "max", "logical_and": "all", "logical_or": "any"}
         name = ufunc.__name__
-        if method == "reduce" and name in reductions and known(reductions[name]) and not set(options) - {"axis", "keepdims"}:
+        if method == "reduce" and name in reductions and not set(options) - {"axis", "keepdims", "dtype"}:
             options.setdefault("axis", 0)
             return _out(function(reductions[name])(*inputs, **options), out)
         scans = {"add": "cumsum", "multiply": "cumprod", "minimum": "cummin", "maximum": "cummax"}
         if method == "accumulate" and name in scans and not set(options) - {"axis"}:
             options.setdefault("axis", 0)
+            known(name)
             return _out(function(scans[name])(*inputs, **options), out)
         if method != "__call__" or options or not known(name):
             return NotImplemented
         return _out(function(name)(*inputs), out)
 
     def __array_function__(self, func, _types, args, kwargs):
-        name = func.__name__
-        if not known(name):
+        from .forms import LINALG
+        name, linear = func.__name__, func.__module__ == "numpy.linalg"
+        if name not in LINALG if linear else not known(name):
             return NotImplemented
-        out = kwargs.pop("out", None) if "out" in kwargs else None
-        return _out(function(name)(*args, **{k: v for k, v in kwargs.items() if v is not np._NoValue}), (out,) if out is not None else None)
+        given = {k: v for k, v in kwargs.items() if v is not np._NoValue}
+        if linear:
+            return LINALG[name](*args, **given)
+        out = given.pop("out", None)
+        return _out(function(name)(*args, **given), (out,) if out is not None else None)
 
 
 class _Foreign:
@@ -451,6 +490,7 @@ def _index_text(i, operands):
 
 _elementwise: dict[str, bool] = {}
 _names: set[str] = set()
+_names_of_types = {dtype.name for dtype in _CODES}
 _OPERANDS = {"clip", "isclose", "dot", "ldexp", "vecdot"}  # written in the language, and their numbers are values
 _JOINS = {"concatenate", "concat", "stack"}  # what comes first is a tuple of arrays
 
@@ -465,12 +505,19 @@ def _load():
         _elementwise[row["name"]] = _elementwise[row["of"]]
     _elementwise.update({t["name"]: True for t in listed("types")})
     _names.update(t["name"] for t in listed("types") if t["works"] == "yes")
+    from .forms import FORMS
+    _names.update(FORMS)
 
 
 def known(name):
     if not _names:
         _load()
     return name in _names
+
+
+def _form(name):
+    from .forms import FORMS
+    return FORMS[name]
 
 
 def _literal(v):
@@ -487,7 +534,14 @@ def _literal(v):
 
 
 def function(name):
+    """What arex.NAME is: NumPy's form of a function of the language, where there is one, else the language's."""
+    from .forms import FORMS
+    return FORMS.get(name) or _plain(name)
+
+
+def _plain(name):
     """The language's function of this name, on Arrays (put off), NumPy arrays and numbers (at once)."""
+    known(name)
     elementwise = _elementwise[name]
 
     def call(*args, out=None, **named):
@@ -510,6 +564,8 @@ def function(name):
         return program(*[given[n] for n in program.inputs], out=out)
 
     call.__name__ = call.__qualname__ = name
+    if name in _names_of_types:
+        setattr(call, "dtype", np.dtype(name))  # so that arex.float32 is taken where a dtype is
     call.__doc__ = f"`{name}` of the language: on Arrays it is put off and fused, on NumPy arrays and numbers it runs at once."
     return call
 
@@ -541,14 +597,9 @@ for _name, _text in {"neg": "(-{})", "pos": "(+{})", "invert": "(~{})", "abs": "
 
 def _method(name):
     def method(self, *args, **named):
-        known(name)
         return function(name)(self, *args, **named)
     method.__name__ = name
     return method
-
-
-for _name in ["sum", "prod", "min", "max", "mean", "var", "std", "any", "all", "argmin", "argmax", "cumsum", "cumprod", "ptp", "clip", "round", "dot", "transpose", "swapaxes"]:
-    setattr(Array, _name, _method(_name))
 
 
 # ---- values in ----
@@ -610,5 +661,13 @@ def _made(name):
     return make
 
 
-zeros, ones, full, arange, linspace, empty = (_made(n) for n in ["zeros", "ones", "full", "arange", "linspace", "empty"])
-MADE = {"from_dlpack": from_dlpack, "asarray": asarray, "array": array, "asnumpy": asnumpy, "zeros": zeros, "ones": ones, "full": full, "arange": arange, "linspace": linspace, "empty": empty}
+zeros, ones, full, arange, linspace, empty, eye, identity, logspace = (_made(n) for n in ["zeros", "ones", "full", "arange", "linspace", "empty", "eye", "identity",
+                                                                                          "logspace"])
+MADE = {"from_dlpack": from_dlpack, "asarray": asarray, "array": array, "asnumpy": asnumpy, "zeros": zeros, "ones": ones, "full": full, "arange": arange, "linspace": linspace, "empty": empty,
+        "eye": eye, "identity": identity, "logspace": logspace, "pi": np.pi, "e": np.e, "inf": np.inf, "nan": np.nan, "newaxis": None, "ndarray": Array, "dtype": np.dtype}
+
+
+from .forms import METHODS as _METHODS  # noqa: E402
+
+for _name in _METHODS:
+    setattr(Array, _name, _method(_name))

@@ -166,7 +166,8 @@ def test_what_is_put_off_sees_values_as_they_were():
     same(y, 2 * np.arange(4.0))
     same(d, np.arange(4.0) + 5)
     same(np.add.reduce(d), 26.0)
-    for options in [dict(initial=100), dict(where=np.arange(4) > 2), dict(dtype=np.int32)]:
+    same(np.add.reduce(d, dtype=np.int32), np.add.reduce(np.arange(4.0) + 5, dtype=np.int32))
+    for options in [dict(initial=100), dict(where=np.arange(4) > 2)]:
         with pytest.raises(TypeError):
             np.add.reduce(d, **options)
 
