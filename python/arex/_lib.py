@@ -1,5 +1,6 @@
 """Finds libarex.so and declares it: by what was made of the public header when it was built, else from the header as it stands. Finds the
 extension that makes calls short, if there is one."""
+import importlib.machinery
 import importlib.util
 import os
 from pathlib import Path
@@ -29,11 +30,18 @@ def _header():
 library_path = _library()
 
 
+def _fits(path):
+    """Is the file's ending one that this Python loads by? A free-threaded one has other objects than the stable ABI counts on, and would load
+    such a file all the same: every .so is one to its importer."""
+    ending = path.name[path.name.index("."):]
+    return ending == ".py" or ending in importlib.machinery.EXTENSION_SUFFIXES
+
+
 def _built(pattern, name):
     """A module that the build made: in the package, or where the library was built; None where there is none, or AREX_EXTENSION is 0."""
     if os.environ.get("AREX_EXTENSION") == "0":
         return None
-    for path in [p for folder in (_here, library_path.parent / "python/arex") for p in sorted(folder.glob(pattern))]:
+    for path in [p for folder in (_here, library_path.parent / "python/arex") for p in sorted(folder.glob(pattern)) if _fits(p)]:
         spec = importlib.util.spec_from_file_location(name, path)
         try:
             module = importlib.util.module_from_spec(spec)

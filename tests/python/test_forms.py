@@ -40,7 +40,7 @@ a.take([0, 5])|a.take(np.array([[1, 0]]), axis=1)|a.take(1, axis=0)|a.take([7, -
 np.shape(a)|np.ndim(a)|np.size(a)|np.size(a, 1)|np.allclose(a, x)|np.allclose(x, a + 1)|np.isclose(a, x + 1e-9)|np.isclose(a / a, a / a)|np.isclose(a / a, a / a, equal_nan=True)|np.array_equal(a, x)
 np.array_equal(a, a.ravel())|np.array_equal(a / a, a / a)|np.array_equal(a / a, a / a, equal_nan=True)|np.array_equiv(a, a[None])|np.array_equiv(a, a[:, :2])|np.divmod(a, 2.0)|np.modf(a / 4)|np.frexp(a)
 np.sum(a, 0, np.float32)|np.sum(a.astype(int), dtype=np.int32)|np.cumsum(a.astype(int), dtype=np.int16)|np.sum(a, axis=0)|np.mean(a)|np.std(a, ddof=1)|np.var(a, 0, None, None, 1)|np.var(a, 1, keepdims=True)|np.prod(a)|np.amax(a)|np.amin(a, 1)|np.max(a, axis=1)|np.ptp(a)|np.ptp(a, 0)
-np.argmax(a)|np.any(a)|np.all(a, 0)|np.cumsum(a, 1)|np.cumprod(a)|np.count_nonzero(a)|np.count_nonzero(a, axis=1, keepdims=True)|np.nansum(a)|np.nanmean(a, 0)|np.nanmax(a)|np.average(a)
+np.argmax(a)|np.any(a)|np.all(a, 0)|np.cumsum(a, 1)|np.cumprod(a)|int(np.count_nonzero(a))|np.count_nonzero(a, axis=1, keepdims=True)|np.nansum(a)|np.nanmean(a, 0)|np.nanmax(a)|np.average(a)
 np.average(a, weights=a + 9)|np.reshape(a, (3, 2))|np.ravel(a)|np.transpose(a, (1, 0))|np.squeeze(a[:1])|np.moveaxis(a[None], 0, 2)|np.moveaxis(a[None], (0, 1), (-1, 0))|np.concatenate([a, x])
 np.concatenate([a, a], axis=None)|np.stack([a, a], 1)|np.vstack([a, a[0]])|np.hstack([a, a])|np.hstack([a[0], a[1]])|np.column_stack([a[0], a[1]])|np.clip(a, 0, 1)|np.round(a, 1)|np.around(a)
 np.take(a, [1, 2], axis=-1)|np.flip(a)|np.roll(a, 1)|np.diff(a)|np.expand_dims(a, 0)|np.where(a > 0, a, 0)|np.zeros_like(a)|np.full_like(a, 3)|np.empty_like(a).shape|np.real(c)|np.imag(c)|np.angle(c)

@@ -88,6 +88,28 @@ def test_types_hold(tmp_path):
     assert re.findall(r"user.py:(\d+): error", done.stdout) == ["4", "6"], done.stdout  # and the right lines are right
 
 
+def test_the_command_of_the_package():
+    """python -m arex is the command: its words, its results, how it ends."""
+    def run(*words):
+        return subprocess.run([sys.executable, "-m", "arex", *words], capture_output=True, text=True)
+    if not (PACKAGE / "bin/arex").exists() and not (ROOT / "build/release/src/cli/arex").exists() and not (ROOT / "bin/arex").exists():
+        pytest.skip("no command here")
+    assert run("eval", "sum(linspace(0,1,5))").stdout == "2.5\n"
+    assert "llvm" in run("doctor").stdout and run("--version").stdout.split()[-1] == arex.__version__
+    wrong = run("eval", "sum(")
+    assert wrong.returncode == 1 and "error[AX01" in wrong.stderr and run("no-such-word").returncode == 2
+
+
+def test_a_missing_command_is_told(tmp_path, capsys):
+    import importlib
+    main = importlib.import_module("arex.__main__")
+    before, main._here = main._here, tmp_path / "a/b/c"
+    try:
+        assert main.main() == 3 and "not beside the package" in capsys.readouterr().err
+    finally:
+        main._here = before
+
+
 WHEELS = sorted((ROOT / "build/dist").glob("*.whl"))
 
 
@@ -97,6 +119,8 @@ def test_the_wheel():
     assert re.fullmatch(r"arex-[\d.]+-cp310-abi3-manylinux_2_\d+_x86_64\.whl", path.name) and path.stat().st_size <= 20_000_000
     with zipfile.ZipFile(path) as wheel:
         names = set(wheel.namelist())
-        assert {"arex/libarex.so", "arex/libarex-llvm.so", "arex/_fast.abi3.so", "arex/api.h", "arex/py.typed"} <= names
+        assert {"arex/libarex.so", "arex/libarex-llvm.so", "arex/_fast.abi3.so", "arex/api.h", "arex/py.typed", "arex/bin/arex", "arex/share/arex/selfcheck.txt"} <= names
         assert not [n for n in names if not n.startswith(("arex/", "arex-"))]
+        assert b"arex = arex.__main__:main" in wheel.read(next(n for n in names if n.endswith("entry_points.txt")))
+        assert wheel.getinfo("arex/bin/arex").external_attr >> 16 & 0o111
         assert b"Requires-Python: >=3.10" in wheel.read(next(n for n in names if n.endswith("METADATA")))
