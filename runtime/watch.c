@@ -14,7 +14,7 @@ uint64_t watch_clock(void)
 
 void watch_init(struct watch *w, int (*look)(void *user, double done), void *user)
 {
-    *w = (struct watch){.look = look, .user = user, .share = 1};
+    *w = (struct watch){.look = look, .user = user, .share = 1, .owner = pthread_self()};
     if (look)
         w->next_ns = watch_clock() + PERIOD_NS;
 }
@@ -40,15 +40,28 @@ void watch_share(struct watch *w, double begin, double share)
         return;
     w->begin = begin;
     w->share = share;
+    w->part = 0;
 }
 
 bool watch_goes_on(struct watch *w, double part)
 {
-    if (!is_watched(w) || w->stopped)
+    if (!is_watched(w) || atomic_load_explicit(&w->stopped, memory_order_relaxed))
         return !is_watched(w);
+    w->part = part;
     if (watch_clock() < w->next_ns)
         return true;
-    w->stopped = w->look(w->user, w->begin + w->share * part) != 0;
+    if (w->look(w->user, w->begin + w->share * part) != 0)
+        atomic_store_explicit(&w->stopped, true, memory_order_relaxed);
     w->next_ns = watch_clock() + PERIOD_NS;
-    return !w->stopped;
+    return !atomic_load_explicit(&w->stopped, memory_order_relaxed);
+}
+
+int watch_asked(void *watch)
+{
+    struct watch *w = watch;
+    if (!is_watched(w))
+        return 0;
+    if (pthread_equal(pthread_self(), w->owner))
+        return !watch_goes_on(w, w->part);
+    return atomic_load_explicit(&w->stopped, memory_order_relaxed);
 }

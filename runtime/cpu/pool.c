@@ -209,11 +209,15 @@ static void in_parallel(struct pool *p, struct job *j, unsigned threads)
     take_turn(p);
     work(j, 0);
     atomic_fetch_and(&p->state, ~(ONE_INSIDE - 1)); /* who has not come yet finds nothing left */
-    for (int i = 0; atomic_load(&p->state) != 0; i++)
-        if (i < SPINS)
+    for (int i = 0; atomic_load(&p->state) != 0; i++) {
+        if (i < SPINS) {
             pause_briefly();
-        else
-            sched_yield();
+            continue;
+        }
+        sched_yield();
+        if (watch_asked(j->watch))
+            atomic_store_explicit(&j->stop, true, memory_order_relaxed);
+    }
 }
 
 static int64_t round_up(int64_t n, int64_t by)

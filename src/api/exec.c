@@ -212,6 +212,8 @@ static bool faults_begin(struct run *r)
 {
     if (!is_gpu(r) || !r->code->may_fault) {
         r->faults_on_device = &r->faults_here;
+        r->faults_here.asked = watch_asked;
+        r->faults_here.user = r->watch;
         return true;
     }
     void *p;

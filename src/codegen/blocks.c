@@ -335,21 +335,21 @@ static void emit_loop(struct blocks *k, ir_id id)
           done = ll_block(l, "block_done");
     ll_br(l, head);
     ll_at(l, head);
-    val count = ll_phi(l, l->i32, ll_i32(l, 0), here);
+    struct loop_clock clock = loop_clock_begin(g, &k->body, id, here);
     walk(k, loop->head, TAIL_TURN, id, goes_on);
-    val go = LLVMBuildLoad2(l->b, l->i1, goes_on, ""),
-        given_up = ll_eq(l, count, ll_i32(l, (int32_t)g->ir->max_rounds));
-    ll_cond(l, LLVMBuildAnd(l->b, go, LLVMBuildNot(l->b, given_up, ""), ""), body, done);
+    loop_clock_look(g, &clock);
+    val go = LLVMBuildLoad2(l->b, l->i1, goes_on, "");
+    ll_cond(l, LLVMBuildAnd(l->b, go, LLVMBuildNot(l->b, clock.ends, ""), ""), body, done);
     ll_at(l, body);
     bool own = is_lane(k, n->args[1]) && ir_region_around(g->ir, loop->head, node_at(k, n->args[1])->region);
     if (own)
         k->goes_on[k->n_goes_on++] = n->args[1];
     walk(k, loop->body, TAIL_NEXT, id, NULL);
     k->n_goes_on -= own;
-    ll_phi_add(count, ll_add(l, count, ll_i32(l, 1)), ll_here(l));
+    loop_clock_turn(g, &clock);
     ll_br(l, head);
     ll_at(l, done);
-    val fault = ll_select(l, LLVMBuildAnd(l->b, go, given_up, ""), LLVMConstInt(l->i8, FAULT_ENDLESS, 0),
+    val fault = ll_select(l, LLVMBuildAnd(l->b, go, clock.given_up, ""), LLVMConstInt(l->i8, FAULT_ENDLESS, 0),
                           LLVMConstNull(l->i8));
     gen_raise(g, fault);
     LLVMBuildStore(l->b, fault, endless);

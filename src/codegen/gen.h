@@ -157,6 +157,19 @@ void gather_emit(struct gen *g, struct body *b, ir_id id, enum level level);
 void update_emit(struct gen *g, struct body *b, ir_id id, enum level level); /* at width 1 */
 
 /* ---- loops.c ---- */
+/*
+ * The rounds of a loop: after so many it is given up, and on the CPU who watches is asked every 2^16 rounds whether to go on, in loops around
+ * others more often. One comparison a round for both: with the next count at which there is something to do. Emitted in this order: begin in
+ * the head, look at its end, turn at the end of the body.
+ */
+struct loop_clock {
+    val count, limit, next; /* limit NULL: on a GPU, where nobody is asked */
+    val given_up, ends;     /* since look */
+    unsigned period;
+};
+struct loop_clock loop_clock_begin(struct gen *g, struct body *b, ir_id loop, block before);
+void loop_clock_look(struct gen *g, struct loop_clock *c);
+void loop_clock_turn(struct gen *g, const struct loop_clock *c);
 void loop_emit(struct gen *g, struct body *b, ir_id id, enum level level);
 void loop_raise_levels(struct gen *g, struct body *b, ir_id id);
 

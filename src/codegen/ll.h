@@ -117,6 +117,15 @@ static inline void ll_cond(struct ll *l, val c, block yes, block no)
     LLVMBuildCondBr(l->b, c, yes, no);
 }
 
+/* Yes is so rare that its code may lie far away. */
+static inline void ll_cond_rarely(struct ll *l, val c, block yes, block no)
+{
+    val branch = LLVMBuildCondBr(l->b, c, yes, no);
+    LLVMMetadataRef weights[] = {LLVMMDStringInContext2(l->ctx, "branch_weights", 14), LLVMValueAsMetadata(ll_i32(l, 1)),
+                                 LLVMValueAsMetadata(ll_i32(l, 1 << 16))};
+    LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(l->ctx, "prof", 4), LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, weights, 3)));
+}
+
 static inline type ll_vec(type t, unsigned w)
 {
     return w == 1 ? t : LLVMVectorType(t, w);

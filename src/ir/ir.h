@@ -295,8 +295,12 @@ enum { FAULT_DIVIDE = 1, FAULT_NEGATIVE_POWER = 2, FAULT_INDEX = 4, FAULT_ENDLES
  * met: that of the first check, the largest. A key of that order: check and index; 0 for none.
  */
 struct ir_faults {
-    uint32_t bits, unused;
+    uint32_t bits, stopped;
     uint64_t index;
+    /* On the CPU loops that last ask now and then whether to go on: not 0 ends them, and sets `stopped`, which others see when they begin.
+     * NULL: nobody is asked. */
+    int (*asked)(void *user);
+    void *user;
 };
 #define FAULT_KEY_INDEX_BITS 40 /* indices are told up to half of 2 to that */
 static inline uint64_t ir_fault_key(ir_id check, int64_t index)

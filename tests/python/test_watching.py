@@ -43,6 +43,65 @@ def test_ctrl_c_the_long_way():
     assert interrupted(lambda: program._call(x)) < 30
 
 
+@arex.jit
+def endless(n):
+    s = 0.0
+    for i in range(n):
+        for j in range(n):
+            s += 1.0 / (i + j + 1)
+    return s
+
+
+@arex.cuda.jit
+def endless_threads(out, n):
+    i = arex.cuda.grid(1)
+    if i < len(out):
+        out[i] = endless(n)
+
+
+@arex.cuda.jit
+def endless_blocks(out, n):
+    i = arex.cuda.grid(1)
+    tile = arex.cuda.shared.array(32, np.float64)
+    for k in range(n):
+        tile[arex.cuda.threadIdx.x] += k
+        arex.cuda.syncthreads()
+    if i < len(out):
+        out[i] = tile[0]
+
+
+WAVES = arex.compile("def f(v) { s = 0.0; for i in range(1000000000) { s += sin(v + i) }; return s }\nf(x)", target="cpu")
+STEPS = arex.compile("for k in range(2) { x = x + w }\ndef g(v) { while v < 1e300 { v += 1e-300 }; return v }\nsum(g(x))", target="cpu")
+
+
+@pytest.mark.parametrize("call", [lambda: endless(10**6), lambda: WAVES(np.zeros(1)), lambda: WAVES(np.zeros(3), threads=2), lambda: WAVES(np.zeros(100_000)), lambda: WAVES(np.zeros(100_000), threads=1),
+                                  lambda: STEPS(np.zeros(2), 1.0)], ids=["a loop over loops", "one element", "two threads", "many", "many, alone", "a sum"])
+def test_ctrl_c_inside_of_loops(call):
+    """More than minutes of rounds in one piece of work: they are asked now and then."""
+    assert interrupted(call) < 3
+    assert endless(3) == pytest.approx(sum(1 / (i + j + 1) for i in range(3) for j in range(3)))  # nothing is left over
+
+
+@pytest.mark.skipif(arex.device_count() > 0, reason="kernels run on the GPU here")
+@pytest.mark.filterwarnings("ignore::arex.errors.ArexWarning")
+@pytest.mark.parametrize("kernel", [endless_threads, endless_blocks], ids=["threads", "barriers"])
+@pytest.mark.parametrize("blocks", [1, 10])
+def test_ctrl_c_inside_of_kernels(kernel, blocks):
+    out = np.zeros(300)
+    assert interrupted(lambda: kernel[blocks, 32](out, 2**30 - 1)) < 3
+    kernel[10, 32](out, 2)
+    assert np.all(out == out[0]) and out[0] > 0
+
+
+def test_loops_are_given_up_as_before():
+    """After the last look before max_rounds there is one at it, whatever it is a multiple of."""
+    for most in (1, 2, 65535, 65536, 65537, 200_000):
+        program = arex.compile("def f(n) { i = 0; while i < n { i += 1 }; return i }\nf(n)", target="cpu", max_rounds=most)
+        assert program(most) == most and program(np.full(9, most)).tolist() == [most] * 9
+        with pytest.raises(arex.ArexError, match=f"given up after {most} rounds"):
+            program(most + 1)
+
+
 class Bar:
     """tqdm's protocol."""
     made = []

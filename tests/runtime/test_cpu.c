@@ -113,6 +113,44 @@ static void slow_count(const int64_t *slots, int64_t begin, int64_t end)
     atomic_fetch_add((_Atomic int64_t *)(intptr_t)slots[0], end - begin);
 }
 
+static void *ask_from_elsewhere(void *watch)
+{
+    return watch_asked(watch) ? watch : NULL;
+}
+
+static bool elsewhere(struct watch *w)
+{
+    pthread_t t;
+    void *said;
+    assert_int_equal(pthread_create(&t, NULL, ask_from_elsewhere, w), 0);
+    pthread_join(t, &said);
+    return said == w;
+}
+
+/* From inside of work: the owner looks, the others learn what came of it. */
+static void test_watch_asked(void **state)
+{
+    (void)state;
+    struct looks l = {.most = 2};
+    struct watch w;
+    watch_init(&w, look, &l);
+    assert_int_equal(watch_asked(NULL), 0);
+    w.next_ns = 0;
+    assert_false(elsewhere(&w));
+    assert_int_equal(l.calls, 0);
+    assert_int_equal(watch_asked(&w), 0);
+    assert_int_equal(l.calls, 1);
+    assert_int_equal(watch_asked(&w), 0); /* too soon for another look */
+    assert_int_equal(l.calls, 1);
+    w.next_ns = 0;
+    assert_int_equal(watch_asked(&w), 1);
+    assert_true(elsewhere(&w));
+    assert_int_equal(watch_asked(&w), 1);
+    assert_int_equal(l.calls, 2);
+    watch_init(&w, NULL, NULL);
+    assert_int_equal(watch_asked(&w), 0);
+}
+
 /* 2 ms a piece: some 20 looks a second. */
 static void test_pool_watched(void **state)
 {
@@ -323,7 +361,7 @@ static void test_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pool_covers), cmocka_unit_test(test_pool_watched), cmocka_unit_test(test_pool_callers), cmocka_unit_test(test_pool_fork),
+        cmocka_unit_test(test_pool_covers), cmocka_unit_test(test_pool_watched), cmocka_unit_test(test_watch_asked), cmocka_unit_test(test_pool_callers), cmocka_unit_test(test_pool_fork),
         cmocka_unit_test(test_pool_limit), cmocka_unit_test(test_import), cmocka_unit_test(test_launch),
         cmocka_unit_test(test_loader), cmocka_unit_test(test_device),
     };
