@@ -102,7 +102,7 @@ for _name in ["cumsum", "cumprod"]:
 def average(a, axis=None, weights=None, *, keepdims=False):
     if weights is None:
         return FORMS["mean"](a, axis, keepdims=keepdims)
-    a = _own(a)
+    a, weights = _own(a), _own(weights)
     if weights.shape != a.shape:
         fail("AX0208", "average takes weights of the shape of the array")
     return FORMS["sum"](a * weights, axis, keepdims=keepdims) / FORMS["sum"](weights, axis, keepdims=keepdims)
@@ -361,7 +361,7 @@ def result_type(*given):
 
 @_form()
 def dot(a, b, out=None):
-    a, b = (x if isinstance(x, (Array, np.ndarray)) else np.asarray(x) for x in (a, b))
+    a, b = _own(a), _own(b)
     if a.ndim == 0 or b.ndim == 0:
         result = a * b
     elif b.ndim == 1:

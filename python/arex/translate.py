@@ -497,7 +497,7 @@ class Translator:
         """A function of cmath's: what it is given is complex, whatever it was."""
         if name not in CMATH or len(args) != 1:
             self.fail(node, f"{ast.unparse(node)}")
-        return f"{CMATH[name]}(complex(real({args[0]}), imag({args[0]})))"
+        return f"{CMATH[name]}(complex128({args[0]}))"
 
     def helper(self, node, function):
         if function is self.source.function:

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "ir/build.h"
+#include "ir/tree.h"
 
 struct value {
     void *data; /* C-contiguous */
@@ -169,70 +170,7 @@ static void convert(struct evaluation *e, ir_id id)
     value_free(&in);
 }
 
-/* ---- reductions ---- */
-
-struct reduction {
-    enum op op;
-    enum dtype dtype;
-    size_t size;
-    char identity[8], lane[TREE_JOIN_LANES * 8];
-};
-
-static void combine(const struct reduction *r, void *into, const void *x)
-{
-    const void *args[] = {into, x, x};
-    char out[8];
-    eval_prim(op_prim(op_table[r->op].combine, r->dtype), r->dtype, out, args, 1, NULL);
-    memcpy(into, out, r->size);
-}
-
-static void set_identity(struct reduction *r)
-{
-    double real[] = {[IDENTITY_ZERO] = -0.0, [IDENTITY_ONE] = 1, [IDENTITY_LOWEST] = -1.0 / 0.0, [IDENTITY_HIGHEST] = 1.0 / 0.0};
-    /* conversion of an infinity to an integer gives its extreme */
-    eval_cast(r->dtype, r->identity, DT_float64, &real[op_table[r->op].identity], 1);
-    if (r->dtype == DT_bool)
-        r->identity[0] = op_table[r->op].identity == IDENTITY_ONE || op_table[r->op].identity == IDENTITY_HIGHEST;
-}
-
-/* Element i of the sequence goes to lane i mod lanes; lanes are joined by halving. */
-static void lanes_tree(struct reduction *r, const char *sequence, int64_t n, int64_t lanes, void *out)
-{
-    for (int64_t j = 0; j < lanes; j++)
-        memcpy(r->lane + (size_t)j * r->size, r->identity, r->size);
-    for (int64_t i = 0; i < n; i++)
-        combine(r, r->lane + (size_t)(i % lanes) * r->size, sequence + (size_t)i * r->size);
-    for (int64_t half = lanes / 2; half >= 1; half /= 2)
-        for (int64_t j = 0; j < half; j++)
-            combine(r, r->lane + (size_t)j * r->size, r->lane + (size_t)(j + half) * r->size);
-    memcpy(out, r->lane, r->size);
-}
-
-/* Partial results take the place of the sequence. */
-static void reduce_lanes(struct reduction *r, char *sequence, int64_t n, void *out)
-{
-    int64_t lanes = TREE_LANE_BYTES / (int64_t)(r->size < 4 ? 4 : r->size), blocks = 0;
-    for (int64_t i = 0; i < n; i += TREE_BLOCK, blocks++) {
-        int64_t length = n - i < TREE_BLOCK ? n - i : TREE_BLOCK;
-        lanes_tree(r, sequence + (size_t)i * r->size, length, lanes, sequence + (size_t)blocks * r->size);
-    }
-    lanes_tree(r, sequence, blocks, TREE_JOIN_LANES, out);
-}
-
-static void reduce_columns(struct reduction *r, char *sequence, int64_t n, void *out)
-{
-    memcpy(out, r->identity, r->size);
-    do {
-        int64_t chunks = 0;
-        for (int64_t i = 0; i < n; i += TREE_CHUNK, chunks++) {
-            memcpy(out, r->identity, r->size);
-            for (int64_t k = i; k < n && k < i + TREE_CHUNK; k++)
-                combine(r, out, sequence + (size_t)k * r->size);
-            memcpy(sequence + (size_t)chunks * r->size, out, r->size);
-        }
-        n = chunks;
-    } while (n > 1);
-}
+/* ---- reductions and scans: each sequence by src/ir/tree.c ---- */
 
 struct axes {
     unsigned n;
@@ -281,7 +219,7 @@ static void reduce(struct evaluation *e, ir_id id)
     struct axes kept = axes_of(e, shape, ~mask), reduced = axes_of(e, shape, mask);
     int64_t n_kept = count_of(&kept), length = count_of(&reduced);
     bool lanes = rank == 0 || (mask >> (rank - 1) & 1);
-    struct reduction *r = get(e, sizeof *r);
+    struct tree *r = get(e, sizeof *r);
     const struct value *in = &e->values[n->args[0]];
     struct value *out = &e->values[id];
     size_t size = size_of(e, id);
@@ -289,12 +227,8 @@ static void reduce(struct evaluation *e, ir_id id)
     out->data = get(e, (size_t)n_kept * size);
     if (in->faults && (out->faults = get(e, (size_t)n_kept)))
         memset(out->faults, 0, (size_t)n_kept);
-    if (!e->failed) {
-        r->op = n->op;
-        r->dtype = n->dtype;
-        r->size = size;
-        set_identity(r);
-    }
+    if (!e->failed)
+        tree_init(r, n->op, n->dtype);
     for (int64_t k = 0; !e->failed && k < n_kept; k++) {
         int64_t base = offset_of(&kept, k);
         for (int64_t i = 0; i < length; i++) {
@@ -305,75 +239,14 @@ static void reduce(struct evaluation *e, ir_id id)
         }
         void *to = (char *)out->data + (size_t)k * size;
         if (lanes)
-            reduce_lanes(r, sequence, length, to);
+            tree_lanes(r, sequence, length, to);
         else
-            reduce_columns(r, sequence, length, to);
+            tree_columns(r, sequence, length, to);
         if (length == 0 && op_table[n->op].identity == IDENTITY_ZERO)
             memset(to, 0, size); /* +0.0, not the -0.0 that lanes start from */
     }
     free(sequence);
     free(r);
-}
-
-/* ---- scans ---- */
-
-/* What is before stands on the left. */
-static void join_before(const struct reduction *r, const void *before, char *x, int64_t n)
-{
-    char all[8];
-    for (int64_t i = 0; i < n; i++) {
-        memcpy(all, before, r->size);
-        combine(r, all, x + (size_t)i * r->size);
-        memcpy(x + (size_t)i * r->size, all, r->size);
-    }
-}
-
-/* In place; `before` is what came before the sequence, and after it what came to its end. */
-static void scan_level(const struct reduction *r, char *x, int64_t n, int64_t span, void *before)
-{
-    char inner[8];
-    for (int64_t i = 0; i < n; i += span) {
-        int64_t length = n - i < span ? n - i : span;
-        char *part = x + (size_t)i * r->size;
-        memcpy(inner, r->identity, r->size);
-        if (span > 1)
-            scan_level(r, part, length, span / SCAN_WAYS, inner);
-        else
-            memcpy(inner, part, r->size);
-        join_before(r, before, part, length);
-        combine(r, before, inner);
-    }
-}
-
-static int64_t block_at(int64_t i, int64_t n)
-{
-    return n - i < TREE_BLOCK ? n - i : TREE_BLOCK;
-}
-
-static void scan_totals(const struct reduction *r, char *x, int64_t n)
-{
-    char before[8], total[8];
-    memcpy(before, r->identity, r->size);
-    for (int64_t i = 0; i < n; i += TREE_BLOCK) {
-        char *part = x + (size_t)i * r->size;
-        memcpy(total, r->identity, r->size);
-        scan_level(r, part, block_at(i, n), TREE_BLOCK / SCAN_WAYS, total);
-        join_before(r, before, part, block_at(i, n));
-        combine(r, before, total);
-    }
-}
-
-static void scan_sequence(const struct reduction *r, char *x, int64_t n, char *totals)
-{
-    int64_t blocks = 0;
-    for (int64_t i = 0; i < n; i += TREE_BLOCK, blocks++) {
-        char *total = totals + (size_t)blocks * r->size;
-        memcpy(total, r->identity, r->size);
-        scan_level(r, x + (size_t)i * r->size, block_at(i, n), TREE_BLOCK / SCAN_WAYS, total);
-    }
-    scan_totals(r, totals, blocks);
-    for (int64_t b = 1; b < blocks; b++)
-        join_before(r, totals + (size_t)(b - 1) * r->size, x + (size_t)b * TREE_BLOCK * r->size, block_at(b * TREE_BLOCK, n));
 }
 
 static void scan(struct evaluation *e, ir_id id)
@@ -385,20 +258,18 @@ static void scan(struct evaluation *e, ir_id id)
     const struct value *in = &e->values[n->args[0]];
     struct value *out = &e->values[id];
     size_t size = size_of(e, id);
-    struct reduction *r = get(e, sizeof *r);
+    struct tree *r = get(e, sizeof *r);
     char *sequence = get(e, 2 * (size_t)(length + 1) * size);
     out->data = get(e, (size_t)count * size);
     if (in->faults && (out->faults = get(e, (size_t)count)))
         memcpy(out->faults, in->faults, (size_t)count);
-    if (!e->failed) {
-        *r = (struct reduction){.op = n->op, .dtype = n->dtype, .size = size};
-        set_identity(r);
-    }
+    if (!e->failed)
+        tree_init(r, n->op, n->dtype);
     for (int64_t k = 0; !e->failed && k < n_kept; k++) {
         int64_t base = offset_of(&kept, k);
         for (int64_t i = 0; i < length; i++)
             memcpy(sequence + (size_t)i * size, (const char *)in->data + (size_t)(base + offset_of(&along, i)) * size, size);
-        scan_sequence(r, sequence, length, sequence + (size_t)length * size);
+        tree_scan(r, sequence, length, sequence + (size_t)length * size);
         for (int64_t i = 0; i < length; i++)
             memcpy((char *)out->data + (size_t)(base + offset_of(&along, i)) * size, sequence + (size_t)i * size, size);
     }

@@ -78,6 +78,10 @@ def of_cmath(x):
     return cmath.sqrt(x), cmath.exp(x), cmath.log(x), cmath.phase(x), cmath.sin(x) * cmath.pi, cmath.isnan(x)
 
 
+def deep(x):
+    return cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(cmath.sqrt(x))))))))))))))))))))))))  # each argument is written once
+
+
 def converted(x):
     return complex(x), complex(x, 2), complex(1, x), 1e22j + x, x == 1j
 
@@ -104,7 +108,7 @@ def compared(ours, pythons):
         np.testing.assert_allclose(a, b, rtol=1e-6 if getattr(a, "dtype", None) == np.complex64 else 1e-14)
 
 
-@pytest.mark.parametrize("function, args", [(arithmetic, (1 + 2j,)), (arithmetic, (-0.5,)), (numpys, (3 - 4j,)), (of_cmath, (-4.0,)), (of_cmath, (2 - 1j,)), (of_cmath, (complex(-4.0, -0.0),)),
+@pytest.mark.parametrize("function, args", [(arithmetic, (1 + 2j,)), (arithmetic, (-0.5,)), (numpys, (3 - 4j,)), (of_cmath, (-4.0,)), (of_cmath, (2 - 1j,)), (of_cmath, (complex(-4.0, -0.0),)), (deep, (-3.0,)),
                                             (converted, (-2.5,)), (names_of_the_language, (3.0, 2j)), (steps, (0.3 - 0.7j,)), (steps, (-2 + 1j,))])
 def test_as_python(function, args):
     compared(jit(function)(*args), function(*args))
@@ -116,6 +120,7 @@ def test_types():
     assert jit(lambda x: complex(x, x))(np.float32(1)).dtype == np.complex64
     assert jit(lambda x: complex(x))(np.float32(1)).dtype == np.complex128  # as float(x) is float64
     assert jit(lambda z: z.real)(narrow).dtype == np.float32
+    assert jit(lambda z: cmath.exp(z))(narrow).dtype == np.complex128  # as cmath makes them of all
 
 
 turn = 1j
