@@ -357,10 +357,18 @@ class Array:
     # ---- operations ----
 
     def __getitem__(self, index):
-        texts, operands = [], [self]
-        for i in index if isinstance(index, tuple) else (index,):
+        items, texts, operands = index if isinstance(index, tuple) else (index,), [], [self]
+        if any(isinstance(i, (list, np.ndarray, Array)) for i in items):
+            from . import indexing
+            if any(map(indexing.is_mask, items)):
+                items = indexing.without_masks(self.shape, items)
+        for i in items:
             texts.append(_index_text(i, operands))
         return Array(pending=_Pending(f"{{}}[{', '.join(texts)}]", operands))
+
+    def __setitem__(self, index, value):
+        from .indexing import assign
+        assign(self, index, value)
 
     @property
     def T(self) -> "Array":

@@ -8,12 +8,13 @@ import numpy as np
 from .array import Array, _out, _Pending, _plain, asarray, function, zeros
 from .errors import fail
 from .evaluating import _cached
+from .indexing import flatnonzero, nonzero
 
 FORMS: dict[str, Callable[..., Any]] = {}
 LINALG: dict[str, Callable[..., Any]] = {}  # those of np.linalg
 # methods of arrays that are forms, by their own names
 METHODS = ["sum", "prod", "min", "max", "mean", "var", "std", "any", "all", "argmin", "argmax", "cumsum", "cumprod", "clip", "round", "conj", "conjugate", "dot", "swapaxes",
-           "take", "squeeze", "ravel", "repeat", "ptp"]
+           "take", "squeeze", "ravel", "repeat", "ptp", "nonzero", "compress"]
 
 
 def _form(*names):
@@ -217,11 +218,45 @@ def empty_like(prototype, dtype=None, order="K", subok=True, shape=None):
 @_form()
 def copyto(dst, src, casting="same_kind", where=True):
     """Into an Array: its elements change, in place."""
-    if not isinstance(dst, Array) or where is not True:
-        fail("AX0208", "copyto takes an arex.Array to copy into, and no `where`")
+    if not isinstance(dst, Array):
+        fail("AX0208", "copyto takes an arex.Array to copy into; asnumpy(x) is one for NumPy's")
     src = _own(src)
+    src = src if where is True else _plain("where")(_own(where), astype(src, dst.dtype, casting=casting), dst)
     src = src if src.shape == dst.shape else _plain("broadcast_to")(src, dst.shape)
     dst._take(asarray(astype(src, dst.dtype, casting=casting)))
+
+
+# ---- places of what holds ----
+
+for _name, _places in {"nonzero": nonzero, "flatnonzero": flatnonzero}.items():
+    FORMS[_name] = _places
+
+
+@_form()
+def argwhere(a):
+    return _plain("stack")(nonzero(_own(a)), 1)
+
+
+@_form()
+def compress(condition, a, axis=None, out=None):
+    return _out(take(a, flatnonzero(_own(condition)), axis), (out,) if out is not None else None)
+
+
+@_form()
+def extract(condition, arr):
+    return compress(ravel(condition), ravel(arr))
+
+
+@_form()
+def putmask(a, mask, values):
+    """Into an Array, in place; the values are spread over it."""
+    copyto(a, values, "unsafe", mask)
+
+
+@_form()
+def where(condition, *choice):
+    """Of a condition alone: where it holds."""
+    return _plain("where")(condition, *choice) if choice else nonzero(condition)
 
 
 # ---- elementwise ----
