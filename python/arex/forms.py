@@ -14,7 +14,7 @@ FORMS: dict[str, Callable[..., Any]] = {}
 LINALG: dict[str, Callable[..., Any]] = {}  # those of np.linalg
 # methods of arrays that are forms, by their own names
 METHODS = ["sum", "prod", "min", "max", "mean", "var", "std", "any", "all", "argmin", "argmax", "cumsum", "cumprod", "clip", "round", "conj", "conjugate", "dot", "swapaxes",
-           "take", "squeeze", "ravel", "repeat", "ptp", "nonzero", "compress"]
+           "take", "squeeze", "ravel", "repeat", "ptp", "nonzero", "compress", "diagonal", "trace"]
 
 
 def _form(*names):
@@ -302,7 +302,8 @@ FORMS["round"] = FORMS["around"] = _rounded
 
 @_form("conj", "conjugate")
 def conj(a):
-    return _plain("conj")(_own(a))
+    a = _own(a)
+    return _plain("conj")(a) if a.dtype.kind == "c" else a
 
 
 @_form()
@@ -396,16 +397,57 @@ def result_type(*given):
 
 @_form()
 def dot(a, b, out=None):
+    return _product("dot", a, b, out)
+
+
+@_form()
+def matmul(x1, x2, /, out=None):
+    return _product("matmul", x1, x2, out)
+
+
+@_form()
+def vecdot(x1, x2, /, out=None, *, axis=-1):
+    return _product("vecdot", moveaxis(x1, axis, -1), moveaxis(x2, axis, -1), out)
+
+
+def _product(name, a, b, out):
+    """Of NumPy arrays at once; the extents are looked at now, not when the product runs."""
     a, b = _own(a), _own(b)
-    if a.ndim == 0 or b.ndim == 0:
-        result = a * b
-    elif b.ndim == 1:
-        if a.shape[-1] != b.shape[0]:
-            fail("AX0204", f"dot of {a.shape} and {b.shape}: the extents {a.shape[-1]} and {b.shape[0]} differ")
-        result = _plain("dot")(a, b)
-    else:
-        fail("AX0208", "products of matrices are not in the language: NumPy or CuPy has them, or a kernel (samples/matmul_tiled.arex)")
+    result = _plain(name)(a, b)
+    if isinstance(result, Array):
+        result.shape
     return _out(result, (out,) if out is not None else None)
+
+
+@_form()
+def inner(a, b):
+    a, b = _own(a), _own(b)
+    return dot(a, b if b.ndim < 2 else moveaxis(b, -1, -2))
+
+
+@_form()
+def outer(a, b, out=None):
+    return _out(ravel(a)[:, None] * ravel(b), (out,) if out is not None else None)
+
+
+@_form()
+def vdot(a, b):
+    return dot(conj(ravel(a)), ravel(b))
+
+
+@_form()
+def tensordot(a, b, axes=2):
+    a, b = _own(a), _own(b)
+    if isinstance(axes, (int, np.integer)):
+        axes = range(a.ndim - axes, a.ndim), range(axes)
+    of_a, of_b = ([i % x.ndim for i in (along if isinstance(along, (tuple, list, range)) else (along,))] for x, along in zip((a, b), axes))
+    if [a.shape[i] for i in of_a] != [b.shape[i] for i in of_b]:
+        fail("AX0301", f"tensordot of {a.shape} and {b.shape}: the extents of the axes {of_a} and {of_b} differ")
+    left, right = ([i for i in range(x.ndim) if i not in along] for x, along in ((a, of_a), (b, of_b)))
+    n = math.prod(a.shape[i] for i in of_a)
+    rows = reshape(transpose(a, left + of_a), (math.prod(a.shape[i] for i in left), n))
+    columns = reshape(transpose(b, of_b + right), (n, math.prod(b.shape[i] for i in right)))
+    return reshape(matmul(rows, columns), [a.shape[i] for i in left] + [b.shape[i] for i in right])
 
 
 def _norm(x, ord=None, axis=None, keepdims=False):
@@ -413,6 +455,8 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     if ord is None or (ord == 2 and (isinstance(axis, int) or x.ndim == 1)):
         return _plain("norm")(x, axis=axis, keepdims=bool(keepdims))
     size_of = _plain("abs")(x)
+    if ord == "fro" and (axis is None and x.ndim == 2 or isinstance(axis, tuple) and len(axis) == 2):
+        return _plain("norm")(x, axis=axis, keepdims=bool(keepdims))
     if not isinstance(axis, int) and x.ndim != 1:
         fail("AX0208", f"norms of matrices with ord={ord!r} are not in the language")
     if ord in (math.inf, -math.inf):

@@ -81,10 +81,11 @@ def _matched(shape, index):
 
 def without_masks(shape: tuple, index: Any) -> tuple:
     """The index with places in place of masks, as NumPy has it."""
-    index, found = _items(index), []
+    index = _items(index)
+    found: list[Any] = []
     _matched(shape, index)
     for i in index:
-        found += nonzero(np.asarray(i) if isinstance(i, list) else i) if is_mask(i) else (i,)
+        found += nonzero(np.asarray(i) if isinstance(i, list) else i) if is_mask(i) else [i]
     return tuple(found)
 
 

@@ -353,7 +353,7 @@ static struct value call_special(struct sema *s, enum op op, const struct args *
     case TAKER_SHAPING:
         return bind_parameters(s, op, a, span, values) ? call_shaping(s, op, values, span) : value_error();
     case TAKER_PRODUCT:
-        return bind_parameters(s, op, a, span, values) ? matrix_product(s, values, span) : value_error();
+        return bind_parameters(s, op, a, span, values) ? call_product(s, op, values, span) : value_error();
     default:
         return call_conversion(s, op, a, span);
     }
