@@ -2,10 +2,10 @@
 import functools
 import inspect
 import sys
-import threading
 from typing import NamedTuple
 
 from .errors import fail
+from .locks import lock
 from .made import Maker
 from .program import Program
 from .translate import Translator
@@ -43,7 +43,7 @@ class Translated:
     def _set(self, text, form, options, signature, function):
         self.py_func, self.source, self._form, self._options, self._signature = function, text, form, options, signature
         self._plain = all(p.default is p.empty for p in signature.parameters.values())
-        self._lock, self._program = threading.Lock(), None
+        self._lock, self._program = lock(), None
 
     def _outer(self):
         """The values that names from outside have now."""

@@ -12,6 +12,7 @@ import numpy as np
 from ._lib import extension, ffi, lib
 from .watching import look, tell
 from .errors import ArexWarning, check, fail
+from .locks import lock
 
 TARGETS = {"auto": 0, "cpu": 1, "cuda": 2, "reference": 3}
 CODEGENS = {"auto": 0, "nvptx": 1, "nvvm": 2}
@@ -21,7 +22,7 @@ _BFLOAT16 = _NAMES.index("bfloat16")
 _CODES = {np.dtype(name): i for i, name in enumerate(_NAMES) if name and i != _BFLOAT16}
 _DTYPES = {i: d for d, i in _CODES.items()}
 _contexts: dict[tuple[int, int], Any] = {}
-_lock = threading.Lock()
+_lock = lock()
 
 
 def _target(name):

@@ -18,7 +18,7 @@ class TranslationError(ArexError, SyntaxError):
     """A Python function uses something that the language does not have."""
 
 
-BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
+BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.MatMult: "@", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
           ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>"}
 UNARY = {ast.UAdd: "+", ast.USub: "-", ast.Invert: "~", ast.Not: "not "}
 COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
@@ -436,8 +436,6 @@ class Translator:
         return f"({', '.join(self.expr(e) for e in node.elts)},)"
 
     def x_BinOp(self, node):
-        if type(node.op) not in BINARY:
-            self.fail(node, "the operator @")
         return f"({self.expr(node.left)} {BINARY[type(node.op)]} {self.expr(node.right)})"
 
     def x_UnaryOp(self, node):

@@ -352,6 +352,8 @@ static struct value call_special(struct sema *s, enum op op, const struct args *
         return bind_parameters(s, op, a, span, values) ? call_making(s, op, values, span) : value_error();
     case TAKER_SHAPING:
         return bind_parameters(s, op, a, span, values) ? call_shaping(s, op, values, span) : value_error();
+    case TAKER_PRODUCT:
+        return bind_parameters(s, op, a, span, values) ? call_product(s, op, values, span) : value_error();
     default:
         return call_conversion(s, op, a, span);
     }
