@@ -356,7 +356,7 @@ void body_set(struct body *b, ir_id id, enum level level, val v, val fault)
 
 static val bitcast(struct gen *g, val v, const struct ir_node *n, enum dtype from)
 {
-    if (type_table[from].cls == CLASS_FLOAT)
+    if (type_table[from].cls == CLASS_FLOAT && !n->attr)
         v = gen_canonical_nan(g, v, from);
     return LLVMBuildBitCast(g->l.b, v, ll_vec(gen_type(g, n->dtype), ll_width(v)), "");
 }

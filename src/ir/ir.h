@@ -87,7 +87,7 @@ struct ir_node {
     ir_id args[3];   /* rarely: condition, slow result, fast result; loop: starts, condition, nexts */
     uint32_t shape;  /* index into ir.shapes; shape 0 is rank 0 */
     uint32_t region; /* where it is computed */
-    uint64_t attr;   /* input: index; const: bits; reductions, count: axes; rarely: the region of the slow side; view, loop: which;
+    uint64_t attr;   /* input: index; const: bits; reductions, count: axes; rarely: the region of the slow side; bitcast: whether a nan's bits may be any; view, loop: which;
                         carry: loop and variable; result: which carry */
     struct span span;
 };
@@ -188,6 +188,7 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
               struct diags *diags);
 ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span);
+ir_id ir_raw_bits(struct ir *ir, ir_id x, enum dtype to, struct span span); /* of floats; a nan's may be those of any nan */
 /* A complex value of parts of one type, and a part of one: of an input, a view that looks at half of each element. */
 ir_id ir_pair(struct ir *ir, ir_id re, ir_id im, struct span span, struct diags *diags);
 ir_id ir_part(struct ir *ir, ir_id x, unsigned part, struct span span);

@@ -480,7 +480,7 @@ static ir_id rebuild(struct rebuild *r, ir_id id)
     if (n.op == OP_cast)
         return ir_cast(r->ir, args[0], (enum dtype)n.dtype, n.span);
     if (n.op == OP_bitcast)
-        return ir_bitcast(r->ir, args[0], (enum dtype)n.dtype, n.span);
+        return (n.attr ? ir_raw_bits : ir_bitcast)(r->ir, args[0], (enum dtype)n.dtype, n.span);
     return ir_elem(r->ir, (enum op)n.op, (enum dtype)n.dtype, args, n.n_args, n.flags, n.span, r->diags);
 }
 

@@ -193,7 +193,9 @@ struct value convert(struct sema *s, const struct value *x, const struct value *
     return value_array(s, id, false, span);
 }
 
-static struct value call_bits(struct sema *s, const struct value *x, struct span span)
+typedef ir_id bits_fn(struct ir *ir, ir_id x, enum dtype to, struct span span);
+
+static struct value call_bits(struct sema *s, const struct value *x, bits_fn *make, struct span span)
 {
     enum dtype t = value_dtype(x);
 
@@ -203,7 +205,7 @@ static struct value call_bits(struct sema *s, const struct value *x, struct span
         sema_error(s, AX_type_mismatch, span, "`bits` takes floats, not %s", value_words(s, x));
         return value_error();
     }
-    return value_array(s, ir_bitcast(s->ir, value_to_ir(s, x), type_bits(t), sema_span(s, span)), false, span);
+    return value_array(s, make(s->ir, value_to_ir(s, x), type_bits(t), sema_span(s, span)), false, span);
 }
 
 static struct value call_frombits(struct sema *s, const struct value *i, const struct value *to,
@@ -335,7 +337,7 @@ static struct value call_conversion(struct sema *s, enum op op, const struct arg
     if (op == OP_astype)
         return convert(s, &a->value[0], &a->value[1], span);
     if (op == OP_bits)
-        return call_bits(s, &a->value[0], span);
+        return call_bits(s, &a->value[0], ir_bitcast, span);
     return call_frombits(s, &a->value[0], &a->value[1], span);
 }
 
@@ -451,6 +453,8 @@ struct value eval_call(struct sema *s, const struct ast *e)
         return call_builtin(s, op, &a, e->span);
     if (t != DT_none)
         return call_cast(s, t, &a, e->span);
+    if (library && str_is(e->name, "rawbits") && a.n == 1)
+        return call_bits(s, &a.value[0], ir_raw_bits, e->span);
     if (library)
         return call_library(s, e->name, first_dtype(&a), a.value, a.keyword, a.n, e->span);
     sema_unknown_function(s, e->name, e->name_span);
