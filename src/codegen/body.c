@@ -5,8 +5,8 @@
 
 /* ---- setting up ---- */
 
-static void views_init(struct gen *g, struct view **out, const struct loop_access *a, uint32_t n, const uint8_t *classes,
-                       uint32_t slot, unsigned n_dims)
+static void views_init(struct gen *g, struct view **out, const struct loop_access *a, uint32_t n,
+                       const uint8_t *classes, uint32_t slot, unsigned n_dims)
 {
     *out = arena_array(g->arena, struct view, n + 1);
     for (uint32_t i = 0; i < n; i++) {
@@ -16,8 +16,8 @@ static void views_init(struct gen *g, struct view **out, const struct loop_acces
     }
 }
 
-void body_init(struct gen *g, struct body *b, const struct loop_body *source, const uint8_t *classes, uint32_t loads_slot,
-               uint32_t stores_slot, unsigned n_dims)
+void body_init(struct gen *g, struct body *b, const struct loop_body *source, const uint8_t *classes,
+               uint32_t loads_slot, uint32_t stores_slot, unsigned n_dims)
 {
     uint32_t n = g->ir->nodes.n;
     memset(b, 0, sizeof *b);
@@ -61,7 +61,8 @@ static enum level level_of_class(struct gen *g, enum loop_class c)
 static bool is_index(struct gen *g, const struct view *v)
 {
     uint64_t axes = ir_at(g->ir, v->access->value)->attr;
-    return blocks_kept(g) && v->access->source == SOURCE_PLACE && !v->access->view && !v->access->layout && (axes & (axes - 1)) == 0;
+    return blocks_kept(g) && v->access->source == SOURCE_PLACE && !v->access->view && !v->access->layout &&
+           (axes & (axes - 1)) == 0;
 }
 
 static val thread_index(struct gen *g, const struct body *b, const struct view *v)
@@ -82,7 +83,8 @@ static bool stands(struct gen *g, ir_id id)
 void body_plan_levels(struct gen *g, struct body *b)
 {
     for (uint32_t i = 0; i < b->n_loads; i++)
-        b->level[b->loads[i].access->value] = is_index(g, &b->loads[i]) ? LEVEL_LANE : level_of_class(g, b->loads[i].cls);
+        b->level[b->loads[i].access->value] =
+            is_index(g, &b->loads[i]) ? LEVEL_LANE : level_of_class(g, b->loads[i].cls);
     for (uint32_t i = 0; i < b->source->order.n; i++) {
         ir_id id = b->source->order.at[i];
         const struct ir_node *n = ir_at(g->ir, id);
@@ -90,7 +92,8 @@ void body_plan_levels(struct gen *g, struct body *b)
         for (unsigned k = 0; k < n->n_args; k++)
             if (b->level[id] < b->level[n->args[k]])
                 b->level[id] = b->level[n->args[k]];
-        if (n->op == OP_update || n->op == OP_barrier || (n->op == OP_gather && n->attr) || (blocks_kept(g) && stands(g, id))) /* each thread its own, in their order */
+        if (n->op == OP_update || n->op == OP_barrier || (n->op == OP_gather && n->attr) ||
+            (blocks_kept(g) && stands(g, id))) /* each thread its own, in their order */
             b->level[id] = LEVEL_LANE;
         if (n->op == OP_loop)
             loop_raise_levels(g, b, id);
@@ -106,7 +109,8 @@ unsigned body_width(struct gen *g, const struct body *b)
 {
     unsigned size = 1;
     for (uint32_t i = 0; i < b->n_loads; i++)
-        if (b->level[b->loads[i].access->value] == LEVEL_LANE && size_of_node(g, b->loads[i].access->value) > size)
+        if (b->level[b->loads[i].access->value] == LEVEL_LANE &&
+            size_of_node(g, b->loads[i].access->value) > size)
             size = size_of_node(g, b->loads[i].access->value);
     for (uint32_t i = 0; i < b->n_stores; i++)
         if (size_of_node(g, b->stores[i].access->value) > size)
@@ -123,6 +127,14 @@ bool body_has_places(const struct body *b)
 {
     for (uint32_t i = 0; i < b->n_loads; i++)
         if (b->loads[i].access->source == SOURCE_PLACE)
+            return true;
+    return false;
+}
+
+bool body_has_loop(struct gen *g, const struct body *b)
+{
+    for (uint32_t i = 0; i < b->source->order.n; i++)
+        if (ir_at(g->ir, b->source->order.at[i])->op == OP_loop)
             return true;
     return false;
 }
@@ -182,7 +194,8 @@ static val inner_stride(struct gen *g, const struct body *b, const struct view *
 }
 
 /* Of the element `k` after the one at `at`. */
-static val address(struct gen *g, const struct body *b, const struct view *v, const struct where *at, unsigned k)
+static val address(struct gen *g, const struct body *b, const struct view *v, const struct where *at,
+                   unsigned k)
 {
     struct ll *l = &g->l;
     val stride = inner_stride(g, b, v), first = ll_offset(l, v->row, ll_mul(l, at->inner, stride));
@@ -198,7 +211,8 @@ static unsigned vector_alignment(const struct gen *g, const struct view *v, unsi
     return size * w < 16 ? size * w : 16;
 }
 
-static val load_vector(struct gen *g, const struct body *b, const struct view *v, const struct where *at, unsigned w)
+static val load_vector(struct gen *g, const struct body *b, const struct view *v, const struct where *at,
+                       unsigned w)
 {
     struct ll *l = &g->l;
     if (w == 1)
@@ -206,7 +220,8 @@ static val load_vector(struct gen *g, const struct body *b, const struct view *v
     if (v->access->source == SOURCE_PLACE && (v->cls == CLASS_UNIT || v->cls == CLASS_ALIGNED))
         return places_at(g, address(g, b, v, at, 0), w);
     if (v->cls == CLASS_UNIT || v->cls == CLASS_ALIGNED) {
-        val raw = LLVMBuildLoad2(l->b, ll_vec(gen_memory_type(g, v->access->dtype), w), address(g, b, v, at, 0), "");
+        val raw = LLVMBuildLoad2(l->b, ll_vec(gen_memory_type(g, v->access->dtype), w),
+                                 address(g, b, v, at, 0), "");
         LLVMSetAlignment(raw, vector_alignment(g, v, w));
         return gen_from_memory(g, raw, v->access->dtype);
     }
@@ -222,7 +237,8 @@ static void set_metadata(struct gen *g, val inst, const char *kind)
 {
     LLVMMetadataRef one = LLVMValueAsMetadata(ll_i32(&g->l, 1));
     LLVMMetadataRef node = LLVMMDNodeInContext2(g->l.ctx, &one, 1);
-    LLVMSetMetadata(inst, LLVMGetMDKindIDInContext(g->l.ctx, kind, (unsigned)strlen(kind)), LLVMMetadataAsValue(g->l.ctx, node));
+    LLVMSetMetadata(inst, LLVMGetMDKindIDInContext(g->l.ctx, kind, (unsigned)strlen(kind)),
+                    LLVMMetadataAsValue(g->l.ctx, node));
 }
 
 static void store_scalar(struct gen *g, const struct view *v, val at, val x)
@@ -231,7 +247,8 @@ static void store_scalar(struct gen *g, const struct view *v, val at, val x)
     LLVMSetAlignment(s, type_table[v->access->dtype].size);
 }
 
-static void store_vector(struct gen *g, const struct body *b, const struct view *v, const struct where *at, val x, unsigned w)
+static void store_vector(struct gen *g, const struct body *b, const struct view *v, const struct where *at,
+                         val x, unsigned w)
 {
     struct ll *l = &g->l;
     if (w > 1 && (v->cls == CLASS_UNIT || v->cls == CLASS_ALIGNED)) {
@@ -251,7 +268,8 @@ val body_load_element(struct gen *g, const struct body *b, const struct view *v,
     return load_scalar(g, v, address(g, b, v, at, 0));
 }
 
-void body_store_element(struct gen *g, const struct body *b, const struct view *v, const struct where *at, val x)
+void body_store_element(struct gen *g, const struct body *b, const struct view *v, const struct where *at,
+                        val x)
 {
     store_scalar(g, v, address(g, b, v, at, 0), x);
 }
@@ -262,7 +280,8 @@ void body_store_element(struct gen *g, const struct body *b, const struct view *
  * them may do so along any. */
 static bool may_vary(const struct gen *g, const struct view *v, unsigned d)
 {
-    unsigned n_kept = g->nest->n_kept, from = d < n_kept ? 0 : n_kept, to = d < n_kept ? n_kept : g->nest->rank;
+    unsigned n_kept = g->nest->n_kept, from = d < n_kept ? 0 : n_kept,
+             to = d < n_kept ? n_kept : g->nest->rank;
     for (unsigned k = from; k < to; k++)
         if (v->access->axis[k] >= 0)
             return true;
@@ -356,7 +375,7 @@ void body_set(struct body *b, ir_id id, enum level level, val v, val fault)
 
 static val bitcast(struct gen *g, val v, const struct ir_node *n, enum dtype from)
 {
-    if (type_table[from].cls == CLASS_FLOAT)
+    if (type_table[from].cls == CLASS_FLOAT && !n->attr)
         v = gen_canonical_nan(g, v, from);
     return LLVMBuildBitCast(g->l.b, v, ll_vec(gen_type(g, n->dtype), ll_width(v)), "");
 }
@@ -378,7 +397,8 @@ static void emit_prim(struct gen *g, struct body *b, ir_id id, enum level level)
     for (unsigned k = 0; k < n->n_args; k++)
         args[k] = body_value(g, b, n->args[k]);
     if (ir_prim(g->ir, id) == PRIM_select) {
-        fault = body_choose_fault(g, args[0], body_fault_of(g, b, n->args[1]), body_fault_of(g, b, n->args[2]));
+        fault =
+            body_choose_fault(g, args[0], body_fault_of(g, b, n->args[1]), body_fault_of(g, b, n->args[2]));
         fault = prim_or_fault(g, fault, body_fault_of(g, b, n->args[0]));
     } else {
         for (unsigned k = 0; k < n->n_args; k++)
@@ -433,10 +453,12 @@ void body_node(struct gen *g, struct body *b, ir_id id, enum level level)
         body_set(b, id, level, body_value(g, b, (ir_id)n->attr), body_fault_of(g, b, n->args[0]));
         break;
     case OP_cast:
-        body_set(b, id, level, gen_cast(g, body_value(g, b, n->args[0]), from, n->dtype), body_fault_of(g, b, n->args[0]));
+        body_set(b, id, level, gen_cast(g, body_value(g, b, n->args[0]), from, n->dtype),
+                 body_fault_of(g, b, n->args[0]));
         break;
     case OP_bitcast:
-        body_set(b, id, level, bitcast(g, body_value(g, b, n->args[0]), n, from), body_fault_of(g, b, n->args[0]));
+        body_set(b, id, level, bitcast(g, body_value(g, b, n->args[0]), n, from),
+                 body_fault_of(g, b, n->args[0]));
         break;
     case OP_rarely:
         rarely_emit(g, b, id, level);
@@ -556,7 +578,9 @@ static void load_lanes(struct gen *g, struct body *b, const struct where *at, un
 {
     for (uint32_t i = 0; i < b->n_loads; i++)
         if (b->level[b->loads[i].access->value] == LEVEL_LANE)
-            b->lane[b->loads[i].access->value] = is_index(g, &b->loads[i]) ? thread_index(g, b, &b->loads[i]) : load_vector(g, b, &b->loads[i], at, w);
+            b->lane[b->loads[i].access->value] = is_index(g, &b->loads[i])
+                                                     ? thread_index(g, b, &b->loads[i])
+                                                     : load_vector(g, b, &b->loads[i], at, w);
 }
 
 void body_lane_loads(struct gen *g, struct body *b, const struct where *at, unsigned w)
@@ -594,7 +618,9 @@ void body_stores(struct gen *g, struct body *b, const struct where *at)
             store_vector(g, b, v, at, x, b->w);
         else
             for (unsigned k = 0; k < b->w; k++)
-                store_scalar(g, v, ll_offset(l, v->row, sequence_offset(g, v, ll_add(l, at->sequence, ll_i64(l, k)))), ll_extract(l, x, k));
+                store_scalar(
+                    g, v, ll_offset(l, v->row, sequence_offset(g, v, ll_add(l, at->sequence, ll_i64(l, k)))),
+                    ll_extract(l, x, k));
         gen_raise(g, body_fault_of(g, b, id));
     }
 }
@@ -606,7 +632,7 @@ void gen_raise(struct gen *g, val fault)
         return;
     val any = ll_width(fault) == 1 ? fault : ll_intrinsic1(l, "llvm.vector.reduce.or", fault);
     struct branch b = gen_if(g, LLVMBuildICmp(l->b, LLVMIntNE, any, LLVMConstNull(l->i8), ""));
-    LLVMBuildAtomicRMW(l->b, LLVMAtomicRMWBinOpOr, gen_slot_ptr(g, g->slots.faults), LLVMBuildZExt(l->b, any, l->i32, ""),
-                       LLVMAtomicOrderingMonotonic, 0);
+    LLVMBuildAtomicRMW(l->b, LLVMAtomicRMWBinOpOr, gen_slot_ptr(g, g->slots.faults),
+                       LLVMBuildZExt(l->b, any, l->i32, ""), LLVMAtomicOrderingMonotonic, 0);
     gen_if_end(g, &b);
 }

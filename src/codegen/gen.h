@@ -146,6 +146,7 @@ void body_store_element(struct gen *g, const struct body *b, const struct view *
 void gen_raise(struct gen *g, val fault);
 unsigned body_width(struct gen *g, const struct body *b); /* elements a CPU vector holds of what the body computes */
 unsigned body_cost(struct gen *g, const struct body *b);
+bool body_has_loop(struct gen *g, const struct body *b);
 bool body_has_places(const struct body *b); /* values that are addresses: no memory can stand in for them */
 
 /* ---- rarely.c ---- */

@@ -7,6 +7,10 @@
 #include "gen.h"
 
 enum { ONCE_COST = 12 }; /* bodies of more operations are not emitted twice */
+enum {
+    TWICE_COST = 400,
+    MOST_TWICE = 16
+}; /* bodies of more operations, or wider vectors, are done one vector at a time */
 
 struct map {
     struct gen *g;
@@ -42,7 +46,8 @@ static val step_length(struct map *m, val at, val to)
     val w = ll_i64(l, m->width);
     if (g->variant->flags & VARIANT_STREAM) {
         unsigned size = type_table[m->body.stores[0].access->dtype].size;
-        val address = ll_add(l, LLVMBuildPtrToInt(l->b, m->body.stores[0].row, l->i64, ""), ll_mul(l, at, ll_i64(l, size)));
+        val address = ll_add(l, LLVMBuildPtrToInt(l->b, m->body.stores[0].row, l->i64, ""),
+                             ll_mul(l, at, ll_i64(l, size)));
         w = ll_sub(l, w, ll_rem(l, ll_div(l, address, ll_i64(l, size)), w));
     }
     return ll_min(l, w, ll_sub(l, to, at));
@@ -66,7 +71,8 @@ static void walk_row(struct map *m, val from, val to)
     struct gen *g = m->g;
     struct ll *l = &g->l;
     block again = ll_block(l, "again"), wide = ll_block(l, "wide"), wide_body = ll_block(l, "wide_body");
-    block narrow = ll_block(l, "narrow"), narrow_body = ll_block(l, "narrow_body"), done = ll_block(l, "row_done");
+    block narrow = ll_block(l, "narrow"), narrow_body = ll_block(l, "narrow_body"),
+          done = ll_block(l, "row_done");
     block here = ll_here(l);
     ll_br(l, again);
     ll_at(l, again);
@@ -151,9 +157,12 @@ static void map_row(struct map *m)
 {
     struct gen *g = m->g;
     struct ll *l = &g->l;
-    val n = gen_slot(g, g->slots.extents + m->inner), each = ll_div(l, row_count(m), g->n_rows), first = ll_mul(l, g->row, each);
-    val width = ll_i64(l, m->width), threads = ll_mul(l, gpu_block_size(g, AXIS_X), gpu_block_size(g, AXIS_Y));
-    val thread = ll_add(l, ll_mul(l, gpu_thread(g, AXIS_Y), gpu_block_size(g, AXIS_X)), gpu_thread(g, AXIS_X));
+    val n = gen_slot(g, g->slots.extents + m->inner), each = ll_div(l, row_count(m), g->n_rows),
+        first = ll_mul(l, g->row, each);
+    val width = ll_i64(l, m->width),
+        threads = ll_mul(l, gpu_block_size(g, AXIS_X), gpu_block_size(g, AXIS_Y));
+    val thread =
+        ll_add(l, ll_mul(l, gpu_thread(g, AXIS_Y), gpu_block_size(g, AXIS_X)), gpu_thread(g, AXIS_X));
     val whole = ll_sub(l, n, ll_rem(l, n, width));
     struct loop rows = gen_loop(g, first, ll_add(l, first, each));
     body_rows(g, &m->body, rows.i, 0, m->inner, true);
@@ -185,6 +194,19 @@ static void map_gpu(struct map *m)
     gen_loop_end(g, &loop, ll_mul(l, gpu_grid_size(g, AXIS_Y), gpu_block_size(g, AXIS_Y)));
 }
 
+/* Elements of a step on the CPU. Of a costly body two vectors: constants are loaded and steps counted once for both, and the
+ * one has work to do while the other waits for its chain of operations. Not where elements leave a loop one by one. */
+static unsigned map_width(struct gen *g, const struct body *b)
+{
+    unsigned width = body_width(g, b), cost = body_cost(g, b);
+    if (g->nest->updates)
+        return 1;
+    return cost > ONCE_COST && cost <= TWICE_COST && width <= MOST_TWICE && !body_has_places(b) &&
+                   !body_has_loop(g, b)
+               ? 2 * width
+               : width;
+}
+
 void map_emit(struct gen *g, unsigned index)
 {
     if (blocks_kept(g)) {
@@ -192,9 +214,10 @@ void map_emit(struct gen *g, unsigned index)
         return;
     }
     struct map m = {.g = g, .inner = g->nest->rank - 1u};
-    body_init(g, &m.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
+    body_init(g, &m.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores,
+              g->nest->rank);
     body_plan_levels(g, &m.body);
-    m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : g->nest->updates ? 1 : body_width(g, &m.body);
+    m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : map_width(g, &m.body);
     gen_begin(g, index, "main");
     body_uniform(g, &m.body);
     if (g->row)

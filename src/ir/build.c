@@ -24,8 +24,8 @@ static uint64_t node_hash(const struct ir_node *n)
 
 static bool node_equal(const struct ir_node *a, const struct ir_node *b)
 {
-    return a->op == b->op && a->dtype == b->dtype && a->flags == b->flags && a->shape == b->shape && a->attr == b->attr &&
-           memcmp(a->args, b->args, sizeof a->args) == 0;
+    return a->op == b->op && a->dtype == b->dtype && a->flags == b->flags && a->shape == b->shape &&
+           a->attr == b->attr && memcmp(a->args, b->args, sizeof a->args) == 0;
 }
 
 bool ir_region_around(const struct ir *ir, uint32_t outer, uint32_t inner)
@@ -63,7 +63,8 @@ ir_id ir_intern(struct ir *ir, struct ir_node n)
     grow(ir);
     uint64_t hash = node_hash(&n);
     for (uint32_t i = (uint32_t)hash & (b->n_slots - 1); b->slots[i]; i = (i + 1) & (b->n_slots - 1))
-        if (node_equal(ir_at(ir, b->slots[i]), &n) && ir_region_around(ir, ir_at(ir, b->slots[i])->region, ir->region))
+        if (node_equal(ir_at(ir, b->slots[i]), &n) &&
+            ir_region_around(ir, ir_at(ir, b->slots[i])->region, ir->region))
             return b->slots[i];
     if (ir->nodes.n >= ir->max_nodes) { /* told as running out of the arena is */
         ir->arena->failure = ARENA_TOO_MANY;
@@ -102,8 +103,9 @@ bool ir_slice_equal(const struct ir_slice *a, const struct ir_slice *b)
 
 static bool dim_equal(const struct ir_dim *a, const struct ir_dim *b)
 {
-    return a->kind == b->kind && a->extent == b->extent && a->input == b->input && a->axis == b->axis && a->n_of == b->n_of &&
-           a->base == b->base && a->own == b->own && ir_slice_equal(&a->slice, &b->slice) &&
+    return a->kind == b->kind && a->extent == b->extent && a->input == b->input && a->axis == b->axis &&
+           a->n_of == b->n_of && a->base == b->base && a->own == b->own &&
+           ir_slice_equal(&a->slice, &b->slice) &&
            (a->n_of == 0 || memcmp(a->of, b->of, a->n_of * sizeof *a->of) == 0);
 }
 
@@ -121,7 +123,8 @@ uint32_t ir_dim(struct ir *ir, struct ir_dim d)
 uint32_t ir_shape(struct ir *ir, const struct ir_shape *s)
 {
     for (uint32_t i = 0; i < ir->shapes.n; i++)
-        if (ir->shapes.at[i].rank == s->rank && memcmp(ir->shapes.at[i].dim, s->dim, s->rank * sizeof *s->dim) == 0)
+        if (ir->shapes.at[i].rank == s->rank &&
+            memcmp(ir->shapes.at[i].dim, s->dim, s->rank * sizeof *s->dim) == 0)
             return i;
     vec_push(ir->arena, &ir->shapes, *s);
     return ir->shapes.n - 1;
@@ -187,18 +190,30 @@ uint32_t ir_broadcast(struct ir *ir, uint32_t a, uint32_t b)
 
 ir_id ir_const(struct ir *ir, enum dtype dtype, uint64_t bits, unsigned flags, struct span span)
 {
-    struct ir_node n = {.op = OP_const, .dtype = (uint8_t)dtype, .flags = (uint8_t)flags, .attr = bits, .span = span};
+    struct ir_node n = {
+        .op = OP_const, .dtype = (uint8_t)dtype, .flags = (uint8_t)flags, .attr = bits, .span = span};
     return ir_intern(ir, n);
 }
 
-ir_id ir_input_new(struct ir *ir, struct str name, enum dtype dtype, unsigned rank, bool weak, struct span span)
+ir_id ir_input_new(struct ir *ir, struct str name, enum dtype dtype, unsigned rank, bool weak,
+                   struct span span)
 {
     struct ir_shape s = {.rank = (uint8_t)rank};
     uint16_t index = (uint16_t)ir->inputs.n;
     for (unsigned a = 0; a < rank; a++)
         s.dim[a] = ir_dim(ir, (struct ir_dim){.kind = DIM_INPUT, .input = index, .axis = (uint16_t)a});
-    struct ir_input in = {.name = name, .span = span, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank, .weak = weak, .shape = ir_shape(ir, &s)};
-    struct ir_node n = {.op = OP_input, .dtype = (uint8_t)dtype, .flags = weak ? IR_WEAK : 0, .shape = in.shape, .attr = index, .span = span};
+    struct ir_input in = {.name = name,
+                          .span = span,
+                          .dtype = (uint8_t)dtype,
+                          .rank = (uint8_t)rank,
+                          .weak = weak,
+                          .shape = ir_shape(ir, &s)};
+    struct ir_node n = {.op = OP_input,
+                        .dtype = (uint8_t)dtype,
+                        .flags = weak ? IR_WEAK : 0,
+                        .shape = in.shape,
+                        .attr = index,
+                        .span = span};
     in.node = ir_intern(ir, n);
     vec_push(ir->arena, &ir->inputs, in);
     return in.node;
@@ -224,7 +239,8 @@ static bool all_const(const struct ir *ir, const ir_id *args, unsigned n)
     return true;
 }
 
-static ir_id fold(struct ir *ir, enum op op, enum dtype result, const ir_id *args, unsigned n, unsigned flags, struct span span)
+static ir_id fold(struct ir *ir, enum op op, enum dtype result, const ir_id *args, unsigned n, unsigned flags,
+                  struct span span)
 {
     uint64_t in[3] = {0}, out = 0;
     const void *ptr[3];
@@ -257,8 +273,8 @@ static bool clashes(const struct ir *ir, uint32_t shape, struct span span, struc
             if (m->kind != DIM_CONST)
                 continue;
             if (first) {
-                diag_add(diags, AX_shape_mismatch, span, "shapes do not broadcast: axis %u has %lld and %lld", d,
-                         (long long)first->extent, (long long)m->extent);
+                diag_add(diags, AX_shape_mismatch, span, "shapes do not broadcast: axis %u has %lld and %lld",
+                         d, (long long)first->extent, (long long)m->extent);
                 return true;
             }
             first = m;
@@ -275,10 +291,14 @@ static bool poisoned(const ir_id *args, unsigned n)
     return false;
 }
 
-ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, unsigned n_args, unsigned flags, struct span span,
-              struct diags *diags)
+ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, unsigned n_args,
+              unsigned flags, struct span span, struct diags *diags)
 {
-    struct ir_node n = {.op = (uint16_t)op, .dtype = (uint8_t)result, .n_args = (uint8_t)n_args, .flags = (uint8_t)flags, .span = span};
+    struct ir_node n = {.op = (uint16_t)op,
+                        .dtype = (uint8_t)result,
+                        .n_args = (uint8_t)n_args,
+                        .flags = (uint8_t)flags,
+                        .span = span};
     bool checked = false;
     if (poisoned(args, n_args))
         return 0;
@@ -307,7 +327,8 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
 /* Back from `compute` to the type of storage a value came from: nothing was rounded, so it is that value. */
 static bool undoes_widening(const struct ir *ir, const struct ir_node *a, enum dtype to)
 {
-    return type_is_storage(to) && a->op == OP_cast && a->dtype == type_table[to].compute && ir_at(ir, a->args[0])->dtype == to;
+    return type_is_storage(to) && a->op == OP_cast && a->dtype == type_table[to].compute &&
+           ir_at(ir, a->args[0])->dtype == to;
 }
 
 ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span)
@@ -324,11 +345,12 @@ ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span)
         eval_cast(to, &out, a->dtype, &in, 1);
         return ir_const(ir, to, out, 0, span);
     }
-    struct ir_node n = {.op = OP_cast, .dtype = (uint8_t)to, .n_args = 1, .args = {x}, .shape = a->shape, .span = span};
+    struct ir_node n = {
+        .op = OP_cast, .dtype = (uint8_t)to, .n_args = 1, .args = {x}, .shape = a->shape, .span = span};
     return ir_intern(ir, n);
 }
 
-ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span)
+static ir_id bitcast(struct ir *ir, ir_id x, enum dtype to, bool any_nan, struct span span)
 {
     const struct ir_node *a = ir_at(ir, x);
     if (x == 0)
@@ -338,8 +360,24 @@ ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span)
         eval_bitcast(to, &out, a->dtype, &in, 1);
         return ir_const(ir, to, out, 0, span);
     }
-    struct ir_node n = {.op = OP_bitcast, .dtype = (uint8_t)to, .n_args = 1, .args = {x}, .shape = a->shape, .span = span};
+    struct ir_node n = {.op = OP_bitcast,
+                        .dtype = (uint8_t)to,
+                        .n_args = 1,
+                        .args = {x},
+                        .attr = any_nan,
+                        .shape = a->shape,
+                        .span = span};
     return ir_intern(ir, n);
+}
+
+ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span)
+{
+    return bitcast(ir, x, to, false, span);
+}
+
+ir_id ir_bitcast_of_number(struct ir *ir, ir_id x, enum dtype to, struct span span)
+{
+    return bitcast(ir, x, to, true, span);
 }
 
 static uint32_t reduced_shape(struct ir *ir, uint32_t shape, unsigned axes, bool keepdims)
@@ -357,7 +395,8 @@ ir_id ir_reduce(struct ir *ir, enum op op, ir_id x, unsigned axes, bool keepdims
 {
     if (x == 0)
         return 0;
-    struct ir_node n = {.op = (uint16_t)op, .dtype = ir_at(ir, x)->dtype, .n_args = 1, .args = {x}, .span = span};
+    struct ir_node n = {
+        .op = (uint16_t)op, .dtype = ir_at(ir, x)->dtype, .n_args = 1, .args = {x}, .span = span};
     n.shape = reduced_shape(ir, ir_at(ir, x)->shape, axes, keepdims);
     n.attr = axes | (keepdims ? IR_KEEPDIMS : 0);
     uint32_t before = ir->nodes.n;
@@ -374,7 +413,13 @@ ir_id ir_scan(struct ir *ir, enum op op, ir_id x, unsigned axis, struct span spa
     if (x == 0)
         return 0;
     const struct ir_node *a = ir_at(ir, x);
-    struct ir_node n = {.op = (uint16_t)op, .dtype = a->dtype, .n_args = 1, .args = {x}, .shape = a->shape, .attr = 1u << axis, .span = span};
+    struct ir_node n = {.op = (uint16_t)op,
+                        .dtype = a->dtype,
+                        .n_args = 1,
+                        .args = {x},
+                        .shape = a->shape,
+                        .attr = 1u << axis,
+                        .span = span};
     return ir_intern(ir, n);
 }
 
@@ -384,7 +429,8 @@ ir_id ir_place(struct ir *ir, uint32_t shape, unsigned axes, struct span span)
     for (unsigned d = 0; d < s.rank; d++)
         if (!(axes >> d & 1))
             s.dim[d] = 0;
-    struct ir_node n = {.op = OP_place, .dtype = DT_int64, .shape = ir_shape(ir, &s), .attr = axes, .span = span};
+    struct ir_node n = {
+        .op = OP_place, .dtype = DT_int64, .shape = ir_shape(ir, &s), .attr = axes, .span = span};
     return ir_intern(ir, n);
 }
 
@@ -406,22 +452,36 @@ int64_t ir_shared_size(const struct ir *ir, ir_id shared)
 ir_id ir_layout_of(struct ir *ir, ir_id x, uint64_t what, struct span span)
 {
     if (ir_at(ir, x)->op == OP_shared && what != LAYOUT_ADDRESS) {
-        int64_t stride = shared_elements(ir, x, ~0u << (what - LAYOUT_STRIDE + 1)) * type_table[ir_at(ir, x)->dtype].size;
+        int64_t stride =
+            shared_elements(ir, x, ~0u << (what - LAYOUT_STRIDE + 1)) * type_table[ir_at(ir, x)->dtype].size;
         return ir_const(ir, DT_int64, (uint64_t)stride, 0, span);
     }
-    struct ir_node n = {.op = OP_layout, .dtype = DT_int64, .n_args = 1, .args = {x}, .attr = what, .span = span};
+    struct ir_node n = {
+        .op = OP_layout, .dtype = DT_int64, .n_args = 1, .args = {x}, .attr = what, .span = span};
     return ir_intern(ir, n);
 }
 
 ir_id ir_within(struct ir *ir, ir_id index, ir_id extent, unsigned axis, struct span span)
 {
-    struct ir_node n = {.op = OP_within, .dtype = DT_int64, .n_args = 2, .args = {index, extent}, .shape = ir_at(ir, index)->shape, .attr = axis, .span = span};
+    struct ir_node n = {.op = OP_within,
+                        .dtype = DT_int64,
+                        .n_args = 2,
+                        .args = {index, extent},
+                        .shape = ir_at(ir, index)->shape,
+                        .attr = axis,
+                        .span = span};
     return ir_intern(ir, n);
 }
 
 ir_id ir_gather(struct ir *ir, enum dtype dtype, const ir_id *args, uint64_t moment, struct span span)
 {
-    struct ir_node n = {.op = OP_gather, .dtype = (uint8_t)dtype, .n_args = 2, .args = {args[0], args[1]}, .shape = ir_at(ir, args[1])->shape, .attr = moment, .span = span};
+    struct ir_node n = {.op = OP_gather,
+                        .dtype = (uint8_t)dtype,
+                        .n_args = 2,
+                        .args = {args[0], args[1]},
+                        .shape = ir_at(ir, args[1])->shape,
+                        .attr = moment,
+                        .span = span};
     if (ir_at(ir, args[0])->op == OP_layout && ir_at(ir, ir_at(ir, args[0])->args[0])->op == OP_shared)
         n.shape = ir->launch; /* each block has its own */
     return ir_intern(ir, n);
@@ -431,7 +491,8 @@ ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span)
 {
     if (ir_at(ir, x)->op == OP_shared)
         return ir_const(ir, DT_int64, (uint64_t)shared_elements(ir, x, axes), 0, span);
-    struct ir_node n = {.op = OP_count, .dtype = DT_int64, .n_args = 1, .args = {x}, .attr = axes, .span = span};
+    struct ir_node n = {
+        .op = OP_count, .dtype = DT_int64, .n_args = 1, .args = {x}, .attr = axes, .span = span};
     return x ? ir_intern(ir, n) : 0;
 }
 
@@ -440,7 +501,11 @@ ir_id ir_pair(struct ir *ir, ir_id re, ir_id im, struct span span, struct diags 
     bool checked = false;
     if (!re || !im)
         return 0;
-    struct ir_node n = {.op = OP_pair, .dtype = ir_at(ir, re)->dtype == DT_float32 ? DT_complex64 : DT_complex128, .n_args = 2, .args = {re, im}, .span = span};
+    struct ir_node n = {.op = OP_pair,
+                        .dtype = ir_at(ir, re)->dtype == DT_float32 ? DT_complex64 : DT_complex128,
+                        .n_args = 2,
+                        .args = {re, im},
+                        .span = span};
     n.shape = broadcast(ir, ir_at(ir, re)->shape, ir_at(ir, im)->shape, &checked);
     if (checked && clashes(ir, n.shape, span, diags))
         return 0;
@@ -462,13 +527,19 @@ void ir_region_end(struct ir *ir)
     ir->region = ir->regions.at[ir->region].parent;
 }
 
-ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, struct span span, struct diags *diags)
+ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, struct span span,
+                struct diags *diags)
 {
     ir_id args[] = {cond, slow, fast};
     if (poisoned(args, 3))
         return 0;
     bool checked = false;
-    struct ir_node n = {.op = OP_rarely, .dtype = ir_at(ir, fast)->dtype, .n_args = 3, .args = {cond, slow, fast}, .attr = region, .span = span};
+    struct ir_node n = {.op = OP_rarely,
+                        .dtype = ir_at(ir, fast)->dtype,
+                        .n_args = 3,
+                        .args = {cond, slow, fast},
+                        .attr = region,
+                        .span = span};
     n.shape = broadcast(ir, ir_at(ir, cond)->shape, ir_at(ir, slow)->shape, &checked);
     n.shape = broadcast(ir, n.shape, ir_at(ir, fast)->shape, &checked);
     if (checked && clashes(ir, n.shape, span, diags))

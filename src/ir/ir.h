@@ -88,7 +88,7 @@ struct ir_node {
     uint32_t shape;  /* index into ir.shapes; shape 0 is rank 0 */
     uint32_t region; /* where it is computed */
     uint64_t attr;   /* input: index; const: bits; reductions, count: axes; rarely: the region of the slow side; view, loop: which;
-                        carry: loop and variable; result: which carry */
+                        carry: loop and variable; result: which carry; bitcast: 1 where a nan may give the bits of any */
     struct span span;
 };
 
@@ -188,6 +188,7 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
               struct diags *diags);
 ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span);
+ir_id ir_bitcast_of_number(struct ir *ir, ir_id x, enum dtype to, struct span span); /* of a nan: the bits of any nan */
 /* A complex value of parts of one type, and a part of one: of an input, a view that looks at half of each element. */
 ir_id ir_pair(struct ir *ir, ir_id re, ir_id im, struct span span, struct diags *diags);
 ir_id ir_part(struct ir *ir, ir_id x, unsigned part, struct span span);

@@ -86,7 +86,8 @@ static void apply(const struct ir_step *s, const int64_t *dims, struct ir_layout
     }
 }
 
-void ir_place_layout(const struct ir *ir, const struct ir_node *place, const int64_t *dim_values, struct ir_layout *layout)
+void ir_place_layout(const struct ir *ir, const struct ir_node *place, const int64_t *dim_values,
+                     struct ir_layout *layout)
 {
     const struct ir_shape *s = &ir->shapes.at[place->shape];
     int64_t step = 8;
@@ -100,7 +101,8 @@ void ir_place_layout(const struct ir *ir, const struct ir_node *place, const int
     }
 }
 
-void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, enum dtype base, struct ir_layout *layout)
+void ir_view_apply(const struct ir_view *view, const int64_t *dim_values, enum dtype base,
+                   struct ir_layout *layout)
 {
     if (view->n && view->steps[0].kind == STEP_PART)
         layout->offset += view->steps[0].index * type_table[type_part(base)].size;
@@ -114,10 +116,10 @@ struct rebuild {
     struct ir *ir;
     const struct ir_step *step; /* or NULL: elements are taken by index */
     const ir_id *indices;       /* one an axis of the expression */
-    unsigned rank; /* of the whole expression: the step's axes are its */
-    uint32_t home; /* the region in which it is */
-    uint8_t *need; /* per node up to the expression's own: is part of it */
-    ir_id *made;   /* and what became of it */
+    unsigned rank;              /* of the whole expression: the step's axes are its */
+    uint32_t home;              /* the region in which it is */
+    uint8_t *need;              /* per node up to the expression's own: is part of it */
+    ir_id *made;                /* and what became of it */
     struct span span;
     struct diags *diags;
 };
@@ -222,7 +224,10 @@ static uint32_t view_number(struct ir *ir, const struct ir_view *v)
 /* a[s:-t] in one form, of how many elements go on either side. */
 static struct ir_slice trimmed(int64_t front, int64_t back)
 {
-    return (struct ir_slice){.start = front, .stop = -back, .step = 1, .flags = (front ? SLICE_HAS_START : 0) | (back ? SLICE_HAS_STOP : 0)};
+    return (struct ir_slice){.start = front,
+                             .stop = -back,
+                             .step = 1,
+                             .flags = (front ? SLICE_HAS_START : 0) | (back ? SLICE_HAS_STOP : 0)};
 }
 
 static int64_t trimmed_front(const struct ir_slice *s)
@@ -247,10 +252,12 @@ static void add_step(struct ir_view *v, struct ir_step step)
             at--;
         if (from_the_front(&step.slice)) {
             struct ir_step *last = at > 0 ? &v->steps[at - 1] : NULL;
-            bool joins = last && last->kind == STEP_SLICE && last->axis == step.axis && from_the_front(&last->slice);
+            bool joins =
+                last && last->kind == STEP_SLICE && last->axis == step.axis && from_the_front(&last->slice);
             int64_t front = trimmed_front(&step.slice), back = trimmed_back(&step.slice);
             if (joins) {
-                last->slice = trimmed(added(trimmed_front(&last->slice), front), added(trimmed_back(&last->slice), back));
+                last->slice = trimmed(added(trimmed_front(&last->slice), front),
+                                      added(trimmed_back(&last->slice), back));
                 return;
             }
             step.slice = trimmed(front, back);
@@ -274,7 +281,8 @@ static ir_id step_leaf(struct rebuild *r, ir_id id, struct ir_step step)
     add_step(&v, step);
     struct ir_shape shape = stepped_shape(ir, ir->shapes.at[n.shape], &step);
     struct ir_node view = {.op = OP_view,
-                           .dtype = step.kind == STEP_PART ? (uint8_t)type_part((enum dtype)n.dtype) : n.dtype,
+                           .dtype =
+                               step.kind == STEP_PART ? (uint8_t)type_part((enum dtype)n.dtype) : n.dtype,
                            .n_args = 1,
                            .args = {before ? n.args[0] : id},
                            .shape = ir_shape(ir, &shape),
@@ -325,10 +333,13 @@ static ir_id take_leaf(struct rebuild *r, ir_id id)
     if (!offset)
         return 0;
     if (ir_at(ir, base)->op == OP_place) {
-        ir_id shift[] = {ir_elem(ir, OP_add, DT_int64, args, 2, 0, r->span, r->diags), ir_const(ir, DT_int64, 3, 0, r->span)};
+        ir_id shift[] = {ir_elem(ir, OP_add, DT_int64, args, 2, 0, r->span, r->diags),
+                         ir_const(ir, DT_int64, 3, 0, r->span)};
         return ir_elem(ir, OP_right_shift, DT_int64, shift, 2, 0, r->span, r->diags);
     }
-    return ir_gather(ir, dtype, args, ir_at(ir, base)->op == OP_memory || ir_at(ir, base)->op == OP_shared ? ++ir->n_moments : 0, r->span);
+    return ir_gather(
+        ir, dtype, args,
+        ir_at(ir, base)->op == OP_memory || ir_at(ir, base)->op == OP_shared ? ++ir->n_moments : 0, r->span);
 }
 
 /* The step as it meets an array of lower rank, lined up at the last axis. */
@@ -353,14 +364,16 @@ static ir_id rebuild_leaf(struct rebuild *r, ir_id id)
 static bool stays(const struct rebuild *r, ir_id id)
 {
     const struct ir_node *n = ir_at(r->ir, id);
-    return n->op != OP_tie && r->ir->shapes.at[n->shape].rank == 0 && ir_region_around(r->ir, n->region, r->home);
+    return n->op != OP_tie && r->ir->shapes.at[n->shape].rank == 0 &&
+           ir_region_around(r->ir, n->region, r->home);
 }
 
 static bool is_leaf(const struct rebuild *r, ir_id id)
 {
     const struct ir_node *n = ir_at(r->ir, id);
-    return stays(r, id) || n->op == OP_count || n->op == OP_layout || n->op == OP_input || n->op == OP_place || n->op == OP_view ||
-           n->op == OP_memory || n->op == OP_shared || n->op == OP_turn || op_is_kept((enum op)n->op);
+    return stays(r, id) || n->op == OP_count || n->op == OP_layout || n->op == OP_input ||
+           n->op == OP_place || n->op == OP_view || n->op == OP_memory || n->op == OP_shared ||
+           n->op == OP_turn || op_is_kept((enum op)n->op);
 }
 
 /* need[id] = 1 for every node that is built again, down from `root`. Arguments come before their users. */
@@ -417,7 +430,8 @@ static ir_id rebuild_loop(struct rebuild *r, ir_id owner)
     const struct ir_loop old = ir->loops.at[n.attr];
     enum dtype *dtypes = arena_array(ir->arena, enum dtype, old.n);
     bool *weak = arena_array(ir->arena, bool, old.n);
-    ir_id *starts = arena_array(ir->arena, ir_id, old.n), *nexts = arena_array(ir->arena, ir_id, old.n), chain = 0;
+    ir_id *starts = arena_array(ir->arena, ir_id, old.n), *nexts = arena_array(ir->arena, ir_id, old.n),
+          chain = 0;
     for (uint32_t i = 0; i < old.n; i++) {
         dtypes[i] = (enum dtype)ir_at(ir, old.carry[i])->dtype;
         weak[i] = ir_at(ir, old.carry[i])->flags & IR_WEAK;
@@ -464,7 +478,9 @@ static ir_id rebuild(struct rebuild *r, ir_id id)
     if (n.op == OP_loop)
         return rebuild_loop(r, id);
     if (n.op == OP_result)
-        return r->made[n.args[0]] ? ir_loop_result(r->ir, r->made[n.args[0]], (uint32_t)ir_at(r->ir, (ir_id)n.attr)->attr) : 0;
+        return r->made[n.args[0]]
+                   ? ir_loop_result(r->ir, r->made[n.args[0]], (uint32_t)ir_at(r->ir, (ir_id)n.attr)->attr)
+                   : 0;
     if (n.op == OP_tie)
         return r->made[n.args[0]];
     if (n.op == OP_rarely)
@@ -480,7 +496,7 @@ static ir_id rebuild(struct rebuild *r, ir_id id)
     if (n.op == OP_cast)
         return ir_cast(r->ir, args[0], (enum dtype)n.dtype, n.span);
     if (n.op == OP_bitcast)
-        return ir_bitcast(r->ir, args[0], (enum dtype)n.dtype, n.span);
+        return (n.attr ? ir_bitcast_of_number : ir_bitcast)(r->ir, args[0], (enum dtype)n.dtype, n.span);
     return ir_elem(r->ir, (enum op)n.op, (enum dtype)n.dtype, args, n.n_args, n.flags, n.span, r->diags);
 }
 
@@ -514,12 +530,15 @@ ir_id ir_view(struct ir *ir, ir_id x, struct ir_step step, struct span span, str
     return rebuild_all(&r, x);
 }
 
-ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, struct span span, struct diags *diags)
+ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, struct span span,
+              struct diags *diags)
 {
-    struct rebuild r = {.ir = ir, .span = span, .diags = diags, .rank = ir->shapes.at[ir_at(ir, x)->shape].rank};
+    struct rebuild r = {
+        .ir = ir, .span = span, .diags = diags, .rank = ir->shapes.at[ir_at(ir, x)->shape].rank};
     ir_id within[IR_MAX_RANK];
     for (unsigned d = 0; d < r.rank; d++)
-        within[d] = checked >> d & 1 ? ir_within(ir, indices[d], ir_count(ir, x, 1u << d, span), d, span) : indices[d];
+        within[d] = checked >> d & 1 ? ir_within(ir, indices[d], ir_count(ir, x, 1u << d, span), d, span)
+                                     : indices[d];
     r.indices = within;
     r.need = arena_array(ir->arena, uint8_t, x + 1);
     r.made = arena_array(ir->arena, ir_id, x + 1);
@@ -529,7 +548,8 @@ ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, st
 ir_id ir_memory(struct ir *ir, ir_id input, struct span span)
 {
     const struct ir_node *in = ir_at(ir, input);
-    struct ir_node n = {.op = OP_memory, .dtype = in->dtype, .n_args = 1, .args = {input}, .shape = in->shape, .span = span};
+    struct ir_node n = {
+        .op = OP_memory, .dtype = in->dtype, .n_args = 1, .args = {input}, .shape = in->shape, .span = span};
     return ir_intern(ir, n);
 }
 
@@ -545,7 +565,13 @@ ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigne
 
 ir_id ir_barrier(struct ir *ir, ir_id mask, struct span span)
 {
-    struct ir_node n = {.op = OP_barrier, .dtype = DT_bool, .n_args = 1, .args = {mask}, .shape = ir->launch, .attr = ++ir->n_moments, .span = span};
+    struct ir_node n = {.op = OP_barrier,
+                        .dtype = DT_bool,
+                        .n_args = 1,
+                        .args = {mask},
+                        .shape = ir->launch,
+                        .attr = ++ir->n_moments,
+                        .span = span};
     ir_id id = mask ? ir_intern(ir, n) : 0;
     if (id)
         vec_push(ir->arena, &ir->effects, id);
@@ -561,7 +587,11 @@ ir_id ir_update(struct ir *ir, const struct ir_update *u, struct span span, stru
     ir_id tied[] = {offset_of(ir, u->memory, within, span, diags), u->value, u->mask, u->compare};
     if (poison(tied, u->kind == UPDATE_CAS ? 4 : 3))
         return 0;
-    struct ir_node n = {.op = OP_update, .dtype = ir_at(ir, u->memory)->dtype, .n_args = 2, .shape = ir->launch, .span = span};
+    struct ir_node n = {.op = OP_update,
+                        .dtype = ir_at(ir, u->memory)->dtype,
+                        .n_args = 2,
+                        .shape = ir->launch,
+                        .span = span};
     n.args[0] = ir_layout_of(ir, u->memory, LAYOUT_ADDRESS, span);
     n.args[1] = ir_tie(ir, tied, u->kind == UPDATE_CAS ? 4 : 3, span);
     n.attr = (uint64_t)++ir->n_moments << 8 | u->kind;
@@ -575,14 +605,19 @@ static void check_part(struct ir *ir, uint32_t part, ir_id value, struct span sp
 {
     const struct ir_shape to = ir->shapes.at[part], from = ir->shapes.at[ir_at(ir, value)->shape];
     for (unsigned k = 1; k <= from.rank; k++) {
-        struct ir_check c = {.kind = CHECK_STRETCHES, .span = span, .dim_a = from.dim[from.rank - k], .dim_b = to.dim[to.rank - k]};
-        c.text = str_of(arena_printf(ir->arena, "axis %u of the value does not broadcast to the part that it replaces", to.rank - k));
+        struct ir_check c = {.kind = CHECK_STRETCHES,
+                             .span = span,
+                             .dim_a = from.dim[from.rank - k],
+                             .dim_b = to.dim[to.rank - k]};
+        c.text = str_of(arena_printf(
+            ir->arena, "axis %u of the value does not broadcast to the part that it replaces", to.rank - k));
         if (c.dim_a != c.dim_b && c.dim_a != 0)
             vec_push(ir->arena, &ir->checks, c);
     }
 }
 
-ir_id ir_replace(struct ir *ir, ir_id x, const struct ir_step *steps, uint32_t n, ir_id value, struct span span, struct diags *diags)
+ir_id ir_replace(struct ir *ir, ir_id x, const struct ir_step *steps, uint32_t n, ir_id value,
+                 struct span span, struct diags *diags)
 {
     const uint32_t shape = ir_at(ir, x)->shape;
     struct ir_shape part = ir->shapes.at[shape];
@@ -594,9 +629,15 @@ ir_id ir_replace(struct ir *ir, ir_id x, const struct ir_step *steps, uint32_t n
         part = stepped_shape(ir, part, &step);
         add_step(&v, step);
     }
-    struct ir_node node = {.op = OP_replace, .dtype = ir_at(ir, x)->dtype, .n_args = 2, .args = {x, value}, .shape = shape, .span = span};
+    struct ir_node node = {.op = OP_replace,
+                           .dtype = ir_at(ir, x)->dtype,
+                           .n_args = 2,
+                           .args = {x, value},
+                           .shape = shape,
+                           .span = span};
     if (part.rank < ir->shapes.at[ir_at(ir, value)->shape].rank) {
-        diag_add(diags, AX_shape_mismatch, span, "an array of %u axes does not broadcast to %u, those of the part that it replaces",
+        diag_add(diags, AX_shape_mismatch, span,
+                 "an array of %u axes does not broadcast to %u, those of the part that it replaces",
                  ir->shapes.at[ir_at(ir, value)->shape].rank, part.rank);
         return 0;
     }

@@ -110,7 +110,8 @@ struct value inline_call(struct sema *s, struct binding *f, const struct value *
 {
     const struct ast *def = f->def;
     struct value *values = arena_array(s->arena, struct value, def->n_params + 1), result;
-    struct frame frame = {.up = s->frame, .def = def, .call = span, .library = f->library, .by_element = has_control(def)};
+    struct frame frame = {
+        .up = s->frame, .def = def, .call = span, .library = f->library, .by_element = has_control(def)};
     struct scope *saved = s->scope;
 
     if (!may_inline(s, def, span) || !match_args(s, f, given, keywords, n, span, values))
@@ -193,6 +194,12 @@ struct value convert(struct sema *s, const struct value *x, const struct value *
     return value_array(s, id, false, span);
 }
 
+/* The library's functions see to it that what a nan is made of does not show. */
+static bool in_library(const struct sema *s)
+{
+    return s->frame && s->frame->library;
+}
+
 static struct value call_bits(struct sema *s, const struct value *x, struct span span)
 {
     enum dtype t = value_dtype(x);
@@ -203,7 +210,10 @@ static struct value call_bits(struct sema *s, const struct value *x, struct span
         sema_error(s, AX_type_mismatch, span, "`bits` takes floats, not %s", value_words(s, x));
         return value_error();
     }
-    return value_array(s, ir_bitcast(s->ir, value_to_ir(s, x), type_bits(t), sema_span(s, span)), false, span);
+    ir_id id = value_to_ir(s, x);
+    return value_array(
+        s, (in_library(s) ? ir_bitcast_of_number : ir_bitcast)(s->ir, id, type_bits(t), sema_span(s, span)),
+        false, span);
 }
 
 static struct value call_frombits(struct sema *s, const struct value *i, const struct value *to,
@@ -217,7 +227,8 @@ static struct value call_frombits(struct sema *s, const struct value *i, const s
     want = type_bits((enum dtype)to->dtype);
     if (type_table[to->dtype].cls != CLASS_FLOAT || (!weak && value_dtype(i) != want)) {
         sema_error(s, AX_type_mismatch, span,
-                   "`frombits` makes a float of the signed integer of its width, such as float32 of int32, not %s of %s",
+                   "`frombits` makes a float of the signed integer of its width, such as float32 of int32, "
+                   "not %s of %s",
                    type_table[to->dtype].name, value_words(s, i));
         return value_error();
     }
@@ -255,7 +266,8 @@ static struct value call_rarely(struct sema *s, const struct ast *e)
     t = promote_values(both, 2, &weak);
     if (type_is_complex(t)) {
         ir_region_end(s->ir);
-        sema_error(s, AX_type_mismatch, e->span, "`rarely` chooses between real values: write one for each part");
+        sema_error(s, AX_type_mismatch, e->span,
+                   "`rarely` chooses between real values: write one for each part");
         return value_error();
     }
     slow = value_as(s, &both[0], t);
@@ -290,25 +302,30 @@ static struct signature signature_of(enum op op)
 }
 
 /* Each parameter's value by position or name, None where an optional one is not given; false with a diagnostic. */
-static bool bind_parameters(struct sema *s, enum op op, const struct args *a, struct span span, struct value *values)
+static bool bind_parameters(struct sema *s, enum op op, const struct args *a, struct span span,
+                            struct value *values)
 {
     struct signature sig = signature_of(op);
     bool given[MOST_PARAMETERS] = {false};
 
     for (unsigned i = 0; i < a->n; i++) {
         unsigned k = i;
-        for (k = a->keyword[i].n ? 0 : i; a->keyword[i].n && k < sig.n && !str_eq(sig.name[k], a->keyword[i]);)
+        for (k = a->keyword[i].n ? 0 : i;
+             a->keyword[i].n && k < sig.n && !str_eq(sig.name[k], a->keyword[i]);)
             k++;
         if (k >= sig.n && a->keyword[i].n) {
-            sema_unknown_keyword(s, str_of(op_table[op].name), a->keyword[i], sig.name, sig.n, a->value[i].span);
+            sema_unknown_keyword(s, str_of(op_table[op].name), a->keyword[i], sig.name, sig.n,
+                                 a->value[i].span);
             return false;
         }
         if (k >= sig.n) {
-            sema_error(s, AX_wrong_argument_count, span, "`%s` takes at most %u arguments, %u given", op_table[op].name, sig.n, a->n);
+            sema_error(s, AX_wrong_argument_count, span, "`%s` takes at most %u arguments, %u given",
+                       op_table[op].name, sig.n, a->n);
             return false;
         }
         if (given[k]) {
-            sema_error(s, AX_duplicate_keyword, a->value[i].span, "`%.*s` is given twice", (int)sig.name[k].n, sig.name[k].s);
+            sema_error(s, AX_duplicate_keyword, a->value[i].span, "`%.*s` is given twice", (int)sig.name[k].n,
+                       sig.name[k].s);
             return false;
         }
         given[k] = true;
@@ -316,7 +333,8 @@ static bool bind_parameters(struct sema *s, enum op op, const struct args *a, st
     }
     for (unsigned k = 0; k < sig.n; k++) {
         if (!given[k] && k < sig.required) {
-            sema_error(s, AX_wrong_argument_count, span, "`%s` needs its argument `%.*s`", op_table[op].name, (int)sig.name[k].n, sig.name[k].s);
+            sema_error(s, AX_wrong_argument_count, span, "`%s` needs its argument `%.*s`", op_table[op].name,
+                       (int)sig.name[k].n, sig.name[k].s);
             return false;
         }
         if (!given[k])
@@ -394,7 +412,8 @@ static struct value call_composed(struct sema *s, enum op op, struct args *a, st
         if (a->value[i].kind == VALUE_ARRAY && !a->value[i].weak)
             a->value[i] = value_array(s, value_as(s, &a->value[i], (enum dtype)type_table[t].compute), false,
                                       a->value[i].span);
-    return narrow(s, call_library(s, str_of(op_table[op].name), first_dtype(a), a->value, a->keyword, a->n, span), t);
+    return narrow(
+        s, call_library(s, str_of(op_table[op].name), first_dtype(a), a->value, a->keyword, a->n, span), t);
 }
 
 static struct value call_builtin(struct sema *s, enum op op, struct args *a, struct span span)
@@ -405,7 +424,8 @@ static struct value call_builtin(struct sema *s, enum op op, struct args *a, str
             return value_error();
         return apply_op(s, op, a->value, a->n, span);
     case OPK_REDUCE:
-        if (s->frame && s->frame->by_element && (op == OP_min || op == OP_max) && a->n == 2 && !a->keyword[0].n && !a->keyword[1].n)
+        if (s->frame && s->frame->by_element && (op == OP_min || op == OP_max) && a->n == 2 &&
+            !a->keyword[0].n && !a->keyword[1].n)
             return apply_op(s, op == OP_min ? OP_minimum : OP_maximum, a->value, 2, span);
         return eval_reduce(s, op, a->value, a->keyword, a->n, span);
     case OPK_SCAN:
@@ -428,7 +448,7 @@ static bool is_recursive(struct sema *s, struct str name)
 
 struct value eval_call(struct sema *s, const struct ast *e)
 {
-    bool library = s->frame && s->frame->library;
+    bool library = in_library(s);
     struct binding *f = library ? NULL : scope_find(s->scope, e->name, true);
     enum op op = op_by_name(e->name);
     enum dtype t = type_by_name(e->name);
