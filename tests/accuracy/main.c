@@ -29,8 +29,10 @@ static const struct known {
 #define strict  STRICT
 #define fast    FAST
 #define ACCURACY(op, dtype, mode, ulp, x, y, inputs) {#op, dtype, mode, ulp, x, y},
+#define COMPLEX(op, dtype, ulp, parts, a, b, inputs)
 #include "accuracy.def"
 #undef ACCURACY
+#undef COMPLEX
 #undef float32
 #undef float64
 #undef strict
