@@ -33,7 +33,8 @@ enum { RULES = sizeof rules / sizeof *rules };
 
 bool is_loose(const struct sema *s, enum dtype t)
 {
-    return s->fast && (!s->frame || !s->frame->library) && type_table[t].cls == CLASS_FLOAT && !type_is_storage(t);
+    return s->fast && (!s->frame || !s->frame->library) && type_table[t].cls == CLASS_FLOAT &&
+           !type_is_storage(t);
 }
 
 /* ---- constants ---- */
@@ -75,7 +76,8 @@ struct moved { /* x op constant, or x with constant */
     enum op op;
 };
 
-static bool take_apart(const struct ir *ir, const struct rule *r, enum op op, const ir_id *args, struct moved *out)
+static bool take_apart(const struct ir *ir, const struct rule *r, enum op op, const ir_id *args,
+                       struct moved *out)
 {
     double v;
     if (op != r->op && op != r->with)
@@ -123,7 +125,8 @@ static bool is_invertible(const struct ir *ir, enum divisor who, ir_id x, ir_id 
     double v;
     if (who == FEWER)
         return !constant(ir, y, &v) && has_fewer(ir, x, y);
-    return is_plain(ir, y) && constant(ir, y, &v) && fabs(v) <= (ir_at(ir, y)->dtype == DT_float32 ? 0x1p126 : 0x1p1022);
+    return is_plain(ir, y) && constant(ir, y, &v) &&
+           fabs(v) <= (ir_at(ir, y)->dtype == DT_float32 ? 0x1p126 : 0x1p1022);
 }
 
 static ir_id rewritten(struct sema *s, enum op op, const ir_id *args, enum dtype t, struct span span);
@@ -141,7 +144,8 @@ static ir_id invert(struct sema *s, const struct rule *r, const ir_id *args, enu
     return times(s, args[0], two(s, OP_divide, one(s, t, span), args[1], span), t, span);
 }
 
-static ir_id through_root(struct sema *s, const struct rule *r, const ir_id *args, enum dtype t, struct span span)
+static ir_id through_root(struct sema *s, const struct rule *r, const ir_id *args, enum dtype t,
+                          struct span span)
 {
     if (r->dtype != t || ir_at(s->ir, args[1])->op != OP_sqrt)
         return 0;
@@ -179,10 +183,13 @@ static ir_id contracted(struct sema *s, enum op op, const ir_id *ids, enum dtype
     return 0;
 }
 
-static ir_id quickened(struct sema *s, enum op op, const ir_id *args, unsigned n, enum dtype t, struct span span)
+/* Not a division by a constant that cannot be inverted: that is one which the estimate cannot either. */
+static ir_id quickened(struct sema *s, enum op op, const ir_id *args, unsigned n, enum dtype t,
+                       struct span span)
 {
+    double v;
     for (const struct rule *r = rules; r < rules + RULES; r++)
-        if (r->kind == RULE_QUICK && r->op == op && r->dtype == t)
+        if (r->kind == RULE_QUICK && r->op == op && r->dtype == t && !constant(s->ir, args[n - 1], &v))
             return ir_elem(s->ir, r->with, t, args, n, 0, span, s->diags);
     return 0;
 }
@@ -224,7 +231,8 @@ static double most_power(void)
     return 0;
 }
 
-bool loose_power(struct sema *s, const struct value *x, double by, enum dtype t, struct span span, struct value *out)
+bool loose_power(struct sema *s, const struct value *x, double by, enum dtype t, struct span span,
+                 struct value *out)
 {
     double whole, size = fabs(by);
     bool half = modf(size, &whole) != 0;

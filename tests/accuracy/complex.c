@@ -163,14 +163,19 @@ static bool of_logarithms(bool wide, struct number a, struct number b)
 static bool of_powers(bool wide, struct number a, struct number b)
 {
     (void)wide;
-    return size_of(a) >= 0.0625 && size_of(a) <= 16 && size_of(b) <= 8 && size_of(b) > 0 && !(b.im == 0 && (b.re == 1 || b.re == 2 || b.re == -1));
+    return size_of(a) >= 0.0625 && size_of(a) <= 16 && size_of(b) <= 8 && size_of(b) > 0 &&
+           !(b.im == 0 && (b.re == 1 || b.re == 2 || b.re == -1));
 }
 
 static const struct complex_function functions_of_complex[] = {
-    {"abs", "abs(z)", 1, true, ref_abs, anywhere},       {"angle", "angle(z)", 1, true, ref_angle, anywhere},
-    {"multiply", "z * w", 2, false, ref_multiply, of_middle_size}, {"divide", "z / w", 2, false, ref_divide, of_divisors},
-    {"exp", "exp(z)", 1, false, ref_exp, of_exponents},  {"log", "log(z)", 1, false, ref_log, of_logarithms},
-    {"sqrt", "sqrt(z)", 1, false, ref_sqrt, anywhere},   {"power", "z ** w", 2, false, ref_power, of_powers},
+    {"abs", "abs(z)", 1, true, ref_abs, anywhere},
+    {"angle", "angle(z)", 1, true, ref_angle, anywhere},
+    {"multiply", "z * w", 2, false, ref_multiply, of_middle_size},
+    {"divide", "z / w", 2, false, ref_divide, of_divisors},
+    {"exp", "exp(z)", 1, false, ref_exp, of_exponents},
+    {"log", "log(z)", 1, false, ref_log, of_logarithms},
+    {"sqrt", "sqrt(z)", 1, false, ref_sqrt, anywhere},
+    {"power", "z ** w", 2, false, ref_power, of_powers},
 };
 
 /* ---- errors ---- */
@@ -183,7 +188,9 @@ static const struct range {
 static long place_of(bool wide, const mpfr_t v)
 {
     const struct range *r = &ranges[wide];
-    long exponent = mpfr_zero_p(v) || mpfr_get_exp(v) < r->smallest ? r->smallest : mpfr_get_exp(v) > r->largest ? r->largest : mpfr_get_exp(v);
+    long exponent = mpfr_zero_p(v) || mpfr_get_exp(v) < r->smallest ? r->smallest
+                    : mpfr_get_exp(v) > r->largest                  ? r->largest
+                                                                    : mpfr_get_exp(v);
     return exponent - r->digits;
 }
 
@@ -210,7 +217,8 @@ static double in_units(const mpfr_t error, long place, mpfr_t scratch)
     return mpfr_nan_p(scratch) ? FAR : fabs(mpfr_get_d(scratch, MPFR_RNDA));
 }
 
-static struct errors errors_of(const struct complex_function *f, struct exact *e, bool wide, struct number got)
+static struct errors errors_of(const struct complex_function *f, struct exact *e, bool wide,
+                               struct number got)
 {
     struct errors out;
     if (f->real)
@@ -262,9 +270,11 @@ static void open_work(struct work *w, const struct complex_function *f, bool wid
 {
     arex_diagnostics *d = NULL;
     *w = (struct work){.f = f, .wide = wide};
-    if (arex_context_new(NULL, &w->context, &d) || arex_program_new(w->context, f->source, strlen(f->source), NULL, NULL, &w->program, &d))
+    if (arex_context_new(NULL, &w->context, &d) ||
+        arex_program_new(w->context, f->source, strlen(f->source), NULL, NULL, &w->program, &d))
         fail(d ? arex_diagnostics_text(d, -1) : f->source);
-    mpfr_inits2(BITS, w->exact.re, w->exact.im, w->exact.t, w->exact.u, w->exact.v, w->exact.w, w->z[0], w->z[1], w->z[2], w->z[3], (mpfr_ptr)0);
+    mpfr_inits2(BITS, w->exact.re, w->exact.im, w->exact.t, w->exact.u, w->exact.v, w->exact.w, w->z[0],
+                w->z[1], w->z[2], w->z[3], (mpfr_ptr)0);
     w->a = need(CHUNK * sizeof *w->a);
     w->b = need(CHUNK * sizeof *w->b);
     w->out = need(CHUNK * sizeof *w->out);
@@ -272,7 +282,8 @@ static void open_work(struct work *w, const struct complex_function *f, bool wid
 
 static void close_work(struct work *w)
 {
-    mpfr_clears(w->exact.re, w->exact.im, w->exact.t, w->exact.u, w->exact.v, w->exact.w, w->z[0], w->z[1], w->z[2], w->z[3], (mpfr_ptr)0);
+    mpfr_clears(w->exact.re, w->exact.im, w->exact.t, w->exact.u, w->exact.v, w->exact.w, w->z[0], w->z[1],
+                w->z[2], w->z[3], (mpfr_ptr)0);
     arex_program_free(w->program);
     arex_context_free(w->context);
     free(w->a), free(w->b), free(w->out);
@@ -295,22 +306,30 @@ static void unpack(const struct work *w, const void *from, size_t n)
     for (size_t i = 0; i < n; i++)
         for (int k = 0; k < (one ? 1 : 2); k++) {
             size_t at = one ? i : 2 * i + (size_t)k;
-            (k ? &w->out[i].im : &w->out[i].re)[0] = w->wide ? ((const double *)from)[at] : (double)((const float *)from)[at];
+            (k ? &w->out[i].im : &w->out[i].re)[0] =
+                w->wide ? ((const double *)from)[at] : (double)((const float *)from)[at];
         }
 }
 
 static arex_array vector(const struct work *w, void *data, size_t n, bool parts)
 {
     int dtype = parts ? (w->wide ? AREX_COMPLEX128 : AREX_COMPLEX64) : w->wide ? AREX_FLOAT64 : AREX_FLOAT32;
-    arex_array a = {.data = data, .dtype = dtype, .rank = 1, .device = -1, .shape = {(int64_t)n}, .strides = {(int64_t)arex_dtype_size(dtype)}};
+    arex_array a = {.data = data,
+                    .dtype = dtype,
+                    .rank = 1,
+                    .device = -1,
+                    .shape = {(int64_t)n},
+                    .strides = {(int64_t)arex_dtype_size(dtype)}};
     return a;
 }
 
 static void run(struct work *w, size_t n)
 {
-    void *a = packed(w, &w->a[0].re, 2 * n), *b = packed(w, &w->b[0].re, 2 * n), *r = need((2 * n + 1) * sizeof(double));
+    void *a = packed(w, &w->a[0].re, 2 * n), *b = packed(w, &w->b[0].re, 2 * n),
+         *r = need((2 * n + 1) * sizeof(double));
     bool turned = w->f->arity == 2 && strcmp(arex_program_input(w->program, 0), "w") == 0;
-    arex_array in[2] = {vector(w, turned ? b : a, n, true), vector(w, turned ? a : b, n, true)}, out = vector(w, r, n, !w->f->real);
+    arex_array in[2] = {vector(w, turned ? b : a, n, true), vector(w, turned ? a : b, n, true)},
+               out = vector(w, r, n, !w->f->real);
     arex_call_options o;
     arex_diagnostics *d = NULL;
     arex_call_options_init(&o);
@@ -369,7 +388,8 @@ static double unit(uint64_t *seed)
 static double any_size(bool wide, uint64_t *seed)
 {
     const struct range *r = &ranges[wide];
-    int e = (int)((next_random(seed) >> 20) % (uint64_t)(r->largest - r->smallest + r->digits)) + r->smallest - r->digits;
+    int e = (int)((next_random(seed) >> 20) % (uint64_t)(r->largest - r->smallest + r->digits)) +
+            r->smallest - r->digits;
     return rounded(wide, copysign(ldexp(0.5 + unit(seed) / 2, e), unit(seed) - 0.5));
 }
 
@@ -381,9 +401,13 @@ static double small(uint64_t *seed)
 /* Parts of any sizes, of sizes near each other, about a circle of 1, nearly parallel or at right angles to the other one. */
 static void random_point(bool wide, uint64_t *seed, unsigned kind, struct number *a, struct number *b)
 {
-    double t = 6.283185307179586 * unit(seed), near = 1 + (unit(seed) - 0.5) * ldexp(1, -(int)((next_random(seed) >> 20) % 52));
-    *a = kind == 0 ? (struct number){any_size(wide, seed), any_size(wide, seed)} : kind == 1 ? (struct number){near * cos(t), near * sin(t)} : (struct number){small(seed), small(seed)};
-    *b = kind == 0 ? (struct number){any_size(wide, seed), any_size(wide, seed)} : (struct number){small(seed), small(seed)};
+    double t = 6.283185307179586 * unit(seed),
+           near = 1 + (unit(seed) - 0.5) * ldexp(1, -(int)((next_random(seed) >> 20) % 52));
+    *a = kind == 0   ? (struct number){any_size(wide, seed), any_size(wide, seed)}
+         : kind == 1 ? (struct number){near * cos(t), near * sin(t)}
+                     : (struct number){small(seed), small(seed)};
+    *b = kind == 0 ? (struct number){any_size(wide, seed), any_size(wide, seed)}
+                   : (struct number){small(seed), small(seed)};
     if (kind == 2)
         *b = (struct number){a->re * near, a->im * (2 - near)};
     if (kind == 3)
@@ -395,7 +419,8 @@ static void random_point(bool wide, uint64_t *seed, unsigned kind, struct number
 /* A number of every pair of these, beside numbers of fewer. */
 static size_t fixed_points(struct work *w)
 {
-    const double top = w->wide ? 0x1.fffffffffffffp1023 : 0x1.fffffep127, low = w->wide ? 0x1p-1022 : 0x1p-126, least = w->wide ? 0x1p-1074 : 0x1p-149;
+    const double top = w->wide ? 0x1.fffffffffffffp1023 : 0x1.fffffep127,
+                 low = w->wide ? 0x1p-1022 : 0x1p-126, least = w->wide ? 0x1p-1074 : 0x1p-149;
     const double v[] = {0.0, 1, 0.5, 3.5, top, low, least, top / 2, -1, -2.25, -top, -least};
     const size_t count = sizeof v / sizeof *v, others = 5;
     size_t k = 0;
@@ -445,8 +470,10 @@ static double up(double v)
 
 static void print_row(const struct work *w)
 {
-    printf("COMPLEX(%s, %s, %.4f, %.4f, \"%a %a\", \"%a %a\", %llu)\n", w->f->name, type_name(w->wide), up(w->whole), w->parts < NO_PARTS ? up(w->parts) : 0.0, w->at_a.re, w->at_a.im,
-           w->f->arity == 2 ? w->at_b.re : 0, w->f->arity == 2 ? w->at_b.im : 0, (unsigned long long)w->inputs);
+    printf("COMPLEX(%s, %s, %.4f, %.4f, \"%a %a\", \"%a %a\", %llu)\n", w->f->name, type_name(w->wide),
+           up(w->whole), w->parts < NO_PARTS ? up(w->parts) : 0.0, w->at_a.re, w->at_a.im,
+           w->f->arity == 2 ? w->at_b.re : 0, w->f->arity == 2 ? w->at_b.im : 0,
+           (unsigned long long)w->inputs);
     fflush(stdout);
 }
 
@@ -482,9 +509,12 @@ static bool check(struct work *w)
         return false;
     }
     double there = error_there(w, k);
-    bool ok = w->whole <= k->ulp + 1e-9 && (k->parts == 0 || w->parts <= k->parts + 1e-9) && there <= k->ulp + 1e-9 && there >= k->ulp - 2.0 / DIGITS;
-    printf("%s %s %s: %.4f, of parts %.4f, at %a %a, %a %a; %.4f and %.4f are published, at %s, %s, where it is %.4f\n", ok ? "ok" : "FAIL", k->name, k->dtype, w->whole, w->parts,
-           w->at_a.re, w->at_a.im, w->at_b.re, w->at_b.im, k->ulp, k->parts, k->a, k->b, there);
+    bool ok = w->whole <= k->ulp + 1e-9 && (k->parts == 0 || w->parts <= k->parts + 1e-9) &&
+              there <= k->ulp + 1e-9 && there >= k->ulp - 2.0 / DIGITS;
+    printf("%s %s %s: %.4f, of parts %.4f, at %a %a, %a %a; %.4f and %.4f are published, at %s, %s, where it "
+           "is %.4f\n",
+           ok ? "ok" : "FAIL", k->name, k->dtype, w->whole, w->parts, w->at_a.re, w->at_a.im, w->at_b.re,
+           w->at_b.im, k->ulp, k->parts, k->a, k->b, there);
     return ok;
 }
 

@@ -125,7 +125,7 @@ bool point_counts(const struct function *f, bool wide, enum mode mode, double x,
     if (f->near == near_one && mode == FAST)
         return x == 0 || !(fabs(x) < (wide ? 0x1p-1022 : 0x1p-126));
     if (f->near == near_quotient && mode == FAST)
-        return y == 0 || !isfinite(y) || (fabs(y) >= 0x1p-126 && fabs(y) <= 0x1p126);
+        return y == 0 || !isfinite(y) || (fabs(y) >= 0x1p-126 && fabs(y) <= 0x1p125);
     if (f->near == near_zero && mode == FAST)
         return x == 0 || !isfinite(x) || fabs(x) >= 0x1p-126;
     bool cancels = f->near == near_logadd && isfinite(x) && isfinite(y);

@@ -29,7 +29,7 @@ not what is said here. CPU and GPU give the same bits, so the strict figures hol
 Errors are in ulps, units of the last place of the exact result; 0.5 is correct rounding. Where the inputs are "all", those are
 the 2^32 that float32 has; else their number is given. Wrong signs of zero, infinities and nans would count as
 failures everywhere. Fast mode differs only where it has a row. For `rsqrt` and `divide` its figures are bounds for every processor, from the documented errors of
-their estimates (divisors from 2^-126 to 2^126, `rsqrt` of normal numbers); its other functions are measured as the strict ones are, and give the same bits everywhere.
+their estimates (divisors from 2^-126 to 2^125, `rsqrt` of normal numbers); its other functions are measured as the strict ones are, and give the same bits everywhere.
 There subnormal arguments of `log`, `log2` and `log10` count as zeros of their sign, and `exp`, `exp2` and `exp10` of float64 give 0 for subnormal results.
 
 `logaddexp` and `logaddexp2` are measured where both arguments are positive; elsewhere the terms may cancel, and the error is that of the larger
