@@ -133,6 +133,12 @@ struct value apply_op(struct sema *s, enum op op, const struct value *args, unsi
 /* What was computed for values of a type that is storage only, rounded to it; other values, and tuples' other items, as they are. */
 struct value narrow(struct sema *s, struct value v, enum dtype t);
 
+/* loose.c: fast mode. The node or the library's function that an operation becomes there, 0 or false where it stays what it is. */
+bool is_loose(const struct sema *s, enum dtype t); /* the program's own text, in fast mode, in a float's type that computes */
+ir_id loose_node(struct sema *s, enum op op, const ir_id *args, unsigned n, enum dtype t, struct span span);
+bool loose_function(struct sema *s, enum op op, enum dtype t, char *name, size_t size);
+bool loose_power(struct sema *s, const struct value *x, double by, enum dtype t, struct span span, struct value *out);
+
 /* expr.c */
 struct value eval(struct sema *s, const struct ast *e);
 
