@@ -487,7 +487,7 @@ static unsigned at_most(int64_t n, unsigned most)
     return n < most ? (unsigned)n : most;
 }
 
-enum { GPU_BLOCK = 256, GPU_WARPS = 4, GRID_HEIGHT = 65535, SCAN_THREADS = TREE_BLOCK / SCAN_WAYS };
+enum { GPU_BLOCK = 256, GPU_WARPS = 4, GRID_HEIGHT = 65535 };
 
 /* Threads side by side along the inner dim; several rows a block when rows are short. */
 static void grid_of_rows(struct device_launch *l, int64_t inner, int64_t rows, unsigned width)
@@ -557,7 +557,7 @@ static void shape_main(const struct ir *ir, const struct geometry *geo, struct d
     case NEST_SCAN:
         l->items = geo->length ? geo->kept * geo->blocks : 0;
         l->grain = up(16384, geo->length < TREE_BLOCK ? geo->length + 1 : TREE_BLOCK);
-        l->block[0] = SCAN_THREADS;
+        l->block[0] = LOOP_SCAN_THREADS;
         l->grid[0] = (unsigned)l->items;
         break;
     }

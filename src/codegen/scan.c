@@ -6,7 +6,6 @@
  * (scan_gpu.c), the CPU three steps, of which the first two are for sequences of several blocks: `totals` gives what each block comes to,
  * `join` scans these in place, `main` computes the elements once more and stores what they come to. Totals lie in memory as [kept][blocks].
  */
-#include <stdlib.h>
 #include "scan.h"
 
 val scan_combine(struct scan *s, val a, val b)
@@ -238,8 +237,6 @@ void scan_emit(struct gen *g, unsigned index)
     body_init(g, &s.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
     body_plan_levels(g, &s.body);
     s.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : body_width(g, &s.body);
-    if (g->gpu && getenv("AREX_X_WIDTH"))
-        s.width = (unsigned)atoi(getenv("AREX_X_WIDTH"));
     if (s.width > CHUNK)
         s.width = CHUNK;
     if (g->gpu) {

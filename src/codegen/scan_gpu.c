@@ -13,18 +13,14 @@
  * A word is 64 bits that are written at once: 32 of a value, and above them whether they are there. Values of 64 bits take two words.
  * So nothing has to be ordered, and it is enough that the words are 0 before the launch. Where words lie: loop_scan_bytes.
  */
-#include <stdlib.h>
 #include "scan.h"
 
-static int knob(const char *name, int otherwise)
-{
-    return getenv(name) ? atoi(getenv(name)) : otherwise;
-}
-
 enum {
-    THREADS = CHUNKS,
+    CHUNK_ROOM = CHUNK + 1, /* what it comes to, then what is before it, lies behind its elements */
     WARP = 32,
+    THREADS = LOOP_SCAN_THREADS,
     IN_FLIGHT = 4, /* loads a thread has under way */
+    IN_A_ROW = 4,  /* elements of a chunk that are taken at once */
     UNROLLED_COST = 24,
     LEVELS = 3,    /* of totals before a block: in its chunk, in its group, in its block of totals */
     PER_GROUP = SCAN_WAYS * SCAN_WAYS,
@@ -44,10 +40,16 @@ static val thread(struct scan *s)
     return gpu_thread(s->g, AXIS_X);
 }
 
-/* Threads that each go through a chunk meet other banks of shared memory. */
+/* Element i of the block: threads that each go through a chunk meet other banks of shared memory. */
 static val padded(struct scan *s, val i)
 {
     return ll_add(&s->g->l, i, ll_div(&s->g->l, i, ll_i64(&s->g->l, CHUNK)));
+}
+
+/* What a chunk comes to. */
+static val behind(struct scan *s, val chunk)
+{
+    return ll_add(&s->g->l, ll_mul(&s->g->l, chunk, ll_i64(&s->g->l, CHUNK_ROOM)), ll_i64(&s->g->l, CHUNK));
 }
 
 /* ---- words ---- */
@@ -132,27 +134,26 @@ static val await(struct one_pass *o, val wanted, val index)
 
 /* SCAN_WAYS elements in place, with or without what each is itself; returns what they come to. Counted from 0: of a loop from an address of
  * the thread's own to 16 after it, in bytes, ptxas 13.0 makes one that takes 21 more (sm_90). */
-static val in_order(struct scan *s, val memory, val from, bool with_own)
+static val in_order(struct scan *s, val memory, val from, unsigned stride, bool with_own)
 {
     struct gen *g = s->g;
     struct ll *l = &g->l;
-    unsigned ways = (unsigned)knob("AREX_X_ORDER", 4);
-    val none = scan_identity(s), x[SCAN_WAYS];
+    val none = scan_identity(s), x[IN_A_ROW];
     block here = ll_here(l);
     struct loop loop = gen_loop(g, ll_i64(l, 0), ll_i64(l, SCAN_WAYS));
     LLVMPositionBuilderBefore(l->b, LLVMGetFirstInstruction(loop.head));
     val before = ll_phi(l, LLVMTypeOf(none), none, here), all = before;
     ll_at(l, loop.body);
-    val first = ll_add(l, from, loop.i);
-    for (unsigned i = 0; i < ways; i++)
-        x[i] = scan_take(s, memory, ll_add(l, first, ll_i64(l, i)), 1);
-    for (unsigned i = 0; i < ways; i++) {
+    val first = ll_add(l, from, ll_mul(l, loop.i, ll_i64(l, stride)));
+    for (unsigned i = 0; i < IN_A_ROW; i++)
+        x[i] = scan_take(s, memory, ll_add(l, first, ll_i64(l, i * stride)), 1);
+    for (unsigned i = 0; i < IN_A_ROW; i++) {
         val with = scan_combine(s, all, x[i]);
-        scan_put(s, memory, ll_add(l, first, ll_i64(l, i)), with_own ? with : all);
+        scan_put(s, memory, ll_add(l, first, ll_i64(l, i * stride)), with_own ? with : all);
         all = with;
     }
     ll_phi_add(before, all, ll_here(l));
-    gen_loop_end(g, &loop, ll_i64(l, ways));
+    gen_loop_end(g, &loop, ll_i64(l, IN_A_ROW));
     return before;
 }
 
@@ -161,14 +162,17 @@ static void fill_whole(struct scan *s)
     struct gen *g = s->g;
     struct ll *l = &g->l;
     val v[IN_FLIGHT], i[IN_FLIGHT];
+    unsigned n = TREE_BLOCK / (THREADS * s->width);
+    if (n > IN_FLIGHT)
+        n = IN_FLIGHT;
     struct loop turn = gen_loop(g, ll_mul(l, thread(s), ll_i64(l, s->width)), ll_i64(l, TREE_BLOCK));
-    for (unsigned u = 0; u < IN_FLIGHT; u++) {
+    for (unsigned u = 0; u < n; u++) {
         i[u] = ll_add(l, turn.i, ll_i64(l, u * THREADS * s->width));
         v[u] = scan_compute(s, i[u], s->width);
     }
-    for (unsigned u = 0; u < IN_FLIGHT; u++)
+    for (unsigned u = 0; u < n; u++)
         scan_put(s, s->elements, padded(s, i[u]), v[u]);
-    gen_loop_end(g, &turn, ll_i64(l, IN_FLIGHT * THREADS * s->width));
+    gen_loop_end(g, &turn, ll_i64(l, n * THREADS * s->width));
 }
 
 static void fill_part(struct scan *s)
@@ -189,7 +193,7 @@ static void store_whole(struct scan *s, val before)
     struct ll *l = &g->l;
     struct loop turn = gen_loop(g, ll_mul(l, thread(s), ll_i64(l, s->width)), ll_i64(l, TREE_BLOCK));
     val chunk = ll_div(l, turn.i, ll_i64(l, CHUNK)), group = ll_div(l, chunk, ll_i64(l, SCAN_WAYS));
-    scan_store(s, turn.i, scan_with_all_before(s, before, group, chunk, scan_take(s, s->elements, padded(s, turn.i), s->width)));
+    scan_store(s, turn.i, scan_with_all_before(s, before, group, behind(s, chunk), scan_take(s, s->elements, padded(s, turn.i), s->width)));
     gen_loop_end(g, &turn, ll_i64(l, THREADS * s->width));
 }
 
@@ -199,7 +203,7 @@ static void store_part(struct scan *s, val before)
     struct ll *l = &g->l;
     struct loop turn = gen_loop(g, thread(s), s->n);
     val chunk = ll_div(l, turn.i, ll_i64(l, CHUNK)), group = ll_div(l, chunk, ll_i64(l, SCAN_WAYS));
-    scan_store(s, turn.i, scan_with_all_before(s, before, group, chunk, scan_take(s, s->elements, padded(s, turn.i), 1)));
+    scan_store(s, turn.i, scan_with_all_before(s, before, group, behind(s, chunk), scan_take(s, s->elements, padded(s, turn.i), 1)));
     gen_loop_end(g, &turn, ll_i64(l, THREADS));
 }
 
@@ -250,20 +254,20 @@ static void store(struct scan *s, val before)
 }
 
 /* The index of this block's total among the words. */
-static val total_of_block(struct one_pass *o, val block)
+static val total_of(struct one_pass *o, val number)
 {
     struct ll *l = &o->s->g->l;
-    return ll_add(l, ll_mul(l, o->s->row, gen_slot(o->s->g, o->s->g->slots.blocks)), block);
+    return ll_add(l, ll_mul(l, o->s->row, gen_slot(o->s->g, o->s->g->slots.blocks)), number);
 }
 
 static void groups(struct one_pass *o)
 {
     struct scan *s = o->s;
     struct ll *l = &s->g->l;
-    val all = in_order(s, s->groups, ll_i64(l, 0), false);
+    val all = in_order(s, s->groups, ll_i64(l, 0), 1, false);
     scan_put(s, s->groups, ll_i64(l, GROUPS), all);
     struct branch many = gen_if(s->g, o->many);
-    tell(o, total_of_block(o, s->block), all);
+    tell(o, total_of(o, s->block), all);
     gen_if_end(s->g, &many);
 }
 
@@ -275,10 +279,12 @@ static val walk(struct one_pass *o)
     struct ll *l = &g->l;
     fill(s);
     gpu_barrier(g);
-    scan_put(s, s->chunks, thread(s), in_order(s, s->elements, ll_mul(l, thread(s), ll_i64(l, CHUNK + 1)), true));
+    struct loop chunk = gen_loop(g, thread(s), ll_i64(l, CHUNKS));
+    scan_put(s, s->elements, behind(s, chunk.i), in_order(s, s->elements, ll_mul(l, chunk.i, ll_i64(l, CHUNK_ROOM)), 1, true));
+    gen_loop_end(g, &chunk, ll_i64(l, THREADS));
     gpu_barrier(g);
     struct branch group = gen_if(g, ll_lt(l, thread(s), ll_i64(l, GROUPS)));
-    scan_put(s, s->groups, thread(s), in_order(s, s->chunks, ll_mul(l, thread(s), ll_i64(l, SCAN_WAYS)), false));
+    scan_put(s, s->groups, thread(s), in_order(s, s->elements, behind(s, ll_mul(l, thread(s), ll_i64(l, SCAN_WAYS))), CHUNK_ROOM, false));
     gen_if_end(g, &group);
     gpu_barrier(g);
     struct branch first = gen_if(g, ll_eq(l, thread(s), ll_i64(l, 0)));
@@ -332,7 +338,7 @@ static void place_lower(struct one_pass *o, struct place *p, val q)
     val shift = ll_mul(l, p->level, ll_i64(l, 4)), ways = ll_i64(l, SCAN_WAYS), none = ll_eq(l, o->s->block, ll_i64(l, 0));
     val i = ll_add(l, ll_mul(l, shifted(l, q, ll_add(l, shift, ll_i64(l, 4))), ways), p->lane);
     val chunk = ll_add(l, o->first_chunk, i), group = ll_add(l, o->first_chunk, ll_add(l, ll_mul(l, i, ways), ll_i64(l, SCAN_WAYS - 1)));
-    p->index = by_level(l, p->level, total_of_block(o, i), chunk, group);
+    p->index = by_level(l, p->level, total_of(o, i), chunk, group);
     p->count = low(l, shifted(l, q, shift), SCAN_WAYS);
     val itself = LLVMBuildZExt(l->b, ll_eq(l, p->level, ll_i64(l, 0)), l->i64, "");
     p->count = ll_select(l, none, ll_i64(l, 0), ll_add(l, p->count, itself));
@@ -343,7 +349,7 @@ static void place_upper(struct one_pass *o, struct place *p, val q)
 {
     struct ll *l = &o->s->g->l;
     val lane = ll_sub(l, p->lane, ll_i64(l, SCAN_WAYS)), last = ll_i64(l, SCAN_WAYS - 1), of_totals = ll_i64(l, TREE_BLOCK);
-    val in_chunk = total_of_block(o, ll_sub(l, ll_add(l, o->s->block, lane), last));
+    val in_chunk = total_of(o, ll_sub(l, ll_add(l, o->s->block, lane), last));
     val joined = ll_sub(l, ll_add(l, o->first_chunk, ll_mul(l, ll_div(l, q, of_totals), ll_i64(l, PER_GROUP))), ll_i64(l, 1));
     val wanted_one = both(l, is_last_of(o, PER_GROUP), ll_lt(l, lane, last));
     val wanted_two = both(l, ll_le(l, of_totals, q), ll_eq(l, lane, ll_i64(l, 0)));
@@ -455,8 +461,6 @@ static val take_number(struct one_pass *o)
     struct ll *l = &g->l;
     val own = gpu_block(g, AXIS_X);
     block here = ll_here(l);
-    if (!knob("AREX_X_TICKET", 1))
-        return own;
     struct branch many = gen_if(g, o->many), first = gen_if(g, ll_eq(l, thread(o->s), ll_i64(l, 0)));
     val ticket = LLVMBuildAtomicRMW(l->b, LLVMAtomicRMWBinOpAdd, gen_slot_ptr(g, g->slots.partials), ll_i64(l, 1), LLVMAtomicOrderingMonotonic, 0);
     LLVMSetAlignment(LLVMBuildStore(l->b, ticket, o->number), 8);
@@ -489,8 +493,8 @@ void scan_gpu(struct scan *s)
 {
     struct gen *g = s->g;
     struct one_pass o = {.s = s, .number = gpu_shared(g, g->l.i64, 1), .before = room(s, LEVELS + 1)};
-    s->elements = room(s, TREE_BLOCK + CHUNKS);
-    s->chunks = room(s, CHUNKS);
+    s->elements = room(s, CHUNKS * CHUNK_ROOM);
+    s->chunks = s->elements;
     s->groups = room(s, GROUPS + 1);
     o.many = ll_lt(&g->l, ll_i64(&g->l, 1), gen_slot(g, g->slots.blocks));
     body_uniform(g, &s->body);
