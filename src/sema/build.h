@@ -94,6 +94,8 @@ void sema_error(struct sema *s, enum diag_id id, struct span span, const char *f
     __attribute__((format(printf, 4, 5)));
 /* Inside the library, spans point into its text: the user's call stands for them. */
 struct span sema_span(const struct sema *s, struct span span);
+/* A name that is bound nowhere: "`name` WHAT", with the nearest name, of the parameters of def too (may be NULL), as a note. */
+void sema_unknown_name(struct sema *s, struct str name, const char *what, const struct ast *def, struct span span);
 void sema_unknown_type(struct sema *s, struct str name, struct span span);
 void sema_unknown_function(struct sema *s, struct str name, struct span span);
 void sema_unknown_keyword(struct sema *s, struct str function, struct str name, const struct str *known,

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 
+import numpy as np
 import pytest
 
 import arex
@@ -13,9 +14,18 @@ DOCS = pathlib.Path(__file__).resolve().parent.parent.parent / "docs"
 
 
 def errors_page():
-    lines = ["# Errors and warnings", "", "Every diagnostic has a code that stays the same. This page is made from `grammar/diag.def`; `arex list errors` prints it too.", ""]
+    lines = ["# Errors and warnings", "",
+             "Every diagnostic has a code that stays the same; below it stand its cause and its cure, and a program that brings it about. This page is made from", "`grammar/diag.def`, which `arex list errors` prints too, and from `tests/conformance`.", ""]
+    cases = {}
+    for case in (test_conformance.Case(c.values[0]) for c in test_conformance.ALL):
+        if case.code and (case.code not in cases or len(case.program) < len(cases[case.code].program)):
+            cases[case.code] = case
     for e in arex.list("errors"):
         lines += [f"## {e['code']}: {e['title']}", "", f"{e['help']}" + (" (A warning.)" if e["severity"] == "warning" else ""), ""]
+        if e["code"] in cases:
+            case = cases[e["code"]]
+            given = "; ".join(f"`{n}` is {np.asarray(v).tolist()} of {np.asarray(v).dtype}" if isinstance(v, np.ndarray) else f"`{n}` is {v}" for n, v in case.inputs.items())
+            lines += [f"Example: `{case.program}`" + (f", where {given}" if given else "") + ".", ""]
     return "\n".join(lines[:-1]) + "\n"
 
 
