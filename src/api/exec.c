@@ -137,7 +137,7 @@ struct run {
     struct ir_faults *faults_on_device, faults_here;
     /* where nests are repeated: the slots of all of them, filled once; where buffers are now; rounds by their number in the IR */
     int64_t *slots, *rounds;
-    bool *filled, endless; /* endless: steps were given up */
+    bool *filled, *once, endless; /* once: nests of the first round alone; endless: steps were given up */
     void **now;            /* and room for what they were */
 };
 
@@ -166,10 +166,12 @@ static bool run_init(struct run *r)
     if (p->steps.n) {
         r->slots = calloc(r->code->n_slots + 1, sizeof *r->slots);
         r->filled = calloc(p->nests.n + 1, sizeof *r->filled);
+        r->once = calloc(p->nests.n + 1, sizeof *r->once);
         r->rounds = calloc(p->ir->steps.n + 1, sizeof *r->rounds);
         r->now = calloc(2 * (size_t)p->buffers.n + 1, sizeof *r->now);
-        if (!r->slots || !r->filled || !r->rounds || !r->now)
+        if (!r->slots || !r->filled || !r->once || !r->rounds || !r->now)
             return no_memory(r->diags);
+        loop_find_once(p, r->dims, r->once);
     }
     return (r->arguments && r->buffers && r->buffer_strides && r->buffer_shapes && r->geometry && r->accesses && r->rows && r->key && r->temporaries) ||
            no_memory(r->diags);
@@ -189,6 +191,7 @@ static void run_fini(struct run *r)
     free(r->key);
     free(r->slots);
     free(r->filled);
+    free(r->once);
     free(r->rounds);
     free(r->now);
     free(r->temporaries);
@@ -759,7 +762,7 @@ static bool run_nests(struct run *r, struct variant_code *v, struct span_of_nest
         while (rows < p->rows.n && p->rows.at[rows].first < i)
             rows++;
         bool by_rows = rows < p->rows.n && p->rows.at[rows].first == i && r->rows[rows].chosen;
-        bool skipped = p->nests.at[i].once && span.round > 0;
+        bool skipped = span.round > 0 && r->once[i];
         if (!skipped && !(by_rows ? run_rows(r, v, rows) : run_nest(r, v, i)))
             return false;
         i += by_rows ? p->rows.at[rows].n : 1;

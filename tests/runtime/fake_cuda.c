@@ -25,7 +25,7 @@ static struct {
     int nth, code, seen;
 } failing;
 static bool told; /* the call under way has to fail */
-static int live_memory, live_modules, live_contexts, synchronised, launches;
+static int live_memory, live_modules, live_contexts, synchronised, launches, allocations, waits, copies;
 static struct block *blocks;
 static size_t memory_limit, memory_used;
 static struct fake_launch {
@@ -43,7 +43,7 @@ static void *const any_stream = &anything; /* all work has been waited for */
 EXPORT void fake_reset(void)
 {
     memset(&failing, 0, sizeof failing);
-    live_memory = live_modules = live_contexts = synchronised = launches = 0;
+    live_memory = live_modules = live_contexts = synchronised = launches = allocations = waits = copies = 0;
     memory_limit = memory_used = 0;
     last_stream = any_stream;
     out_of_order = 0;
@@ -82,6 +82,14 @@ EXPORT int fake_synchronised(void)
 EXPORT int fake_launches(void)
 {
     return launches;
+}
+
+/* How often memory was asked for, the host waited, and memory was copied or set. */
+EXPORT void fake_counts(int counts[3])
+{
+    counts[0] = allocations;
+    counts[1] = waits;
+    counts[2] = copies;
 }
 
 EXPORT const void *fake_last_launch(void)
@@ -176,6 +184,7 @@ static CUresult does_cuMemAlloc(CUdeviceptr *p, size_t size)
     blocks = b;
     memory_used += size;
     live_memory++;
+    allocations++;
     *p = (CUdeviceptr)(uintptr_t)(b + 1);
     return 0;
 }
@@ -193,10 +202,10 @@ static CUresult does_cuMemFree(CUdeviceptr p)
     return INVALID_VALUE;
 }
 static CUresult does_cuMemGetInfo(size_t *free_bytes, size_t *total) { *total = memory_limit; *free_bytes = memory_limit - memory_used; return 0; }
-static CUresult does_cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t size, CUstream stream) { work_on(stream); memcpy((void *)(uintptr_t)to, from, size); return 0; }
-static CUresult does_cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream); memcpy(to, (void *)(uintptr_t)from, size); return 0; }
-static CUresult does_cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream); memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size); return 0; }
-static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { work_on(stream); memset((void *)(uintptr_t)p, value, size); return 0; }
+static CUresult does_cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t size, CUstream stream) { work_on(stream); copies++; memcpy((void *)(uintptr_t)to, from, size); return 0; }
+static CUresult does_cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream); copies++; memcpy(to, (void *)(uintptr_t)from, size); return 0; }
+static CUresult does_cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream); copies++; memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size); return 0; }
+static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { work_on(stream); copies++; memset((void *)(uintptr_t)p, value, size); return 0; }
 /* All memory is that of device 0; what is in no block is no device's. */
 static CUresult does_cuPointerGetAttribute(void *value, int attribute, CUdeviceptr p)
 {
@@ -210,11 +219,13 @@ static CUresult does_cuPointerGetAttribute(void *value, int attribute, CUdevicep
 static CUresult does_cuStreamSynchronize(CUstream stream)
 {
     waited_for = stream;
+    waits++;
     return 0;
 }
 static CUresult does_cuCtxSynchronize(void)
 {
     synchronised++;
+    waits++;
     last_stream = any_stream;
     return 0;
 }
