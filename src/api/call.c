@@ -363,7 +363,7 @@ static bool bring_in(struct call *c, uint32_t i, arex_array *there)
         copy_strided(&p, a);
         host = packed;
     }
-    bool ok = c->device->ops->alloc(c->device, bytes_of(a) ? bytes_of(a) : 1, &c->in_memory[i], c->diags) &&
+    bool ok = c->device->ops->alloc(c->device, bytes_of(a) ? bytes_of(a) : 1, c->options.stream, &c->in_memory[i], c->diags) &&
               c->device->ops->copy_in(c->device, c->in_memory[i], host, bytes_of(a), c->options.stream, c->diags);
     free(packed);
     there->data = c->in_memory[i];
@@ -420,7 +420,7 @@ static bool place_outputs(struct call *c)
             *o = c->results[i];
             o->device = device < 0 ? -1 : device;
             struct device *d = device < 0 ? context_cpu(c->p->context, c->diags) : context_cuda(c->p->context, device, c->diags);
-            if (!d || !d->ops->alloc(d, bytes_of(o) ? bytes_of(o) : 1, &o->data, c->diags))
+            if (!d || !d->ops->alloc(d, bytes_of(o) ? bytes_of(o) : 1, c->options.stream, &o->data, c->diags))
                 return false;
             c->allocated[i] = true;
         }
@@ -434,7 +434,7 @@ static bool place_outputs(struct call *c)
                      "output %u is on a device and overlaps another array: it must be C-contiguous then", i);
             return false;
         }
-        if (!c->device->ops->alloc(c->device, bytes_of(o) ? bytes_of(o) : 1, &c->out_memory[i], c->diags))
+        if (!c->device->ops->alloc(c->device, bytes_of(o) ? bytes_of(o) : 1, c->options.stream, &c->out_memory[i], c->diags))
             return false;
         c->out[i] = (struct exec_array){c->out_memory[i], c->results[i].shape, c->results[i].strides, true};
     }
@@ -494,7 +494,7 @@ static bool run_reference(struct call *c)
         if (!o->data) {
             *o = c->results[i];
             struct device *d = context_cpu(c->p->context, c->diags);
-            ok = d && d->ops->alloc(d, bytes_of(o) ? bytes_of(o) : 1, &o->data, c->diags);
+            ok = d && d->ops->alloc(d, bytes_of(o) ? bytes_of(o) : 1, c->options.stream, &o->data, c->diags);
             c->allocated[i] = ok;
         }
         if (ok)

@@ -174,7 +174,7 @@ PUBLIC arex_status arex_array_alloc(arex_context *c, arex_array *a, arex_diagnos
     struct device *device;
     size_t size = 0;
     diags_init(&d);
-    bool ok = given(c && a, "context and array", &d) && array_size(a, &size, &d) && array_device(c, a, &device, &d) && device->ops->alloc(device, size ? size : 1, &a->data, &d);
+    bool ok = given(c && a, "context and array", &d) && array_size(a, &size, &d) && array_device(c, a, &device, &d) && device->ops->alloc(device, size ? size : 1, NULL, &a->data, &d);
     return diags_hand_over(&d, ok, diags);
 }
 

@@ -197,7 +197,7 @@ static void run_fini(struct run *r)
 static bool temporary(struct run *r, int64_t size, void **out)
 {
     *out = NULL;
-    if (!r->device->ops->alloc(r->device, size ? (size_t)size : 1, out, r->diags))
+    if (!r->device->ops->alloc(r->device, size ? (size_t)size : 1, r->stream, out, r->diags))
         return false;
     r->temporaries[r->n_temporaries++] = *out;
     return true;
