@@ -10,10 +10,18 @@ from .errors import ArexError, fail
 from .program import Program
 
 _CACHE = 256
-_programs: collections.OrderedDict[tuple, Program] = collections.OrderedDict()
+_programs: collections.OrderedDict[tuple, Any] = collections.OrderedDict()
 _lock = threading.Lock()
 _threads = 0
 _last = threading.local()
+
+
+def _keep(key, program):
+    with _lock:
+        _programs[key] = program
+        if len(_programs) > _CACHE:
+            _programs.popitem(last=False)
+    return program
 
 
 def _cached(expr, target="auto", device=0, fast=False, codegen="auto", arch="native"):
@@ -21,12 +29,7 @@ def _cached(expr, target="auto", device=0, fast=False, codegen="auto", arch="nat
     key = (expr, target, device, fast, codegen, arch)
     program = _programs.get(key)
     if program is None:
-        program = Program(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch)
-        with _lock:
-            _programs[key] = program
-            if len(_programs) > _CACHE:
-                _programs.popitem(last=False)
-        return program
+        return _keep(key, Program(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch))
     try:
         _programs.move_to_end(key)
     except KeyError:  # another thread has just dropped it

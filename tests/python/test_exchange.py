@@ -76,7 +76,7 @@ class Maker:
 def test_out_by_interface(fake):
     a = arex.asarray(X)
     face = a.__cuda_array_interface__
-    assert face == {"shape": (4, 6), "typestr": "<f8", "data": (pointer(a), False), "version": 3, "strides": None, "stream": None}
+    assert face == {"shape": (4, 6), "typestr": "<f8", "data": (pointer(a), False), "version": 3, "strides": None, "stream": 1}
     assert a.device == "cuda:0" and (a.get() == X).all()
 
 
