@@ -305,7 +305,7 @@ static bool read_stream(const struct state *s, PyObject *x, void **stream)
     *stream = NULL;
     if (x == Py_None)
         return true;
-    bool ok = PyLong_Check(x) ? number_of(x, NULL, stream) : number_of(x, s->ptr_name, stream) || number_of(x, s->cuda_stream_name, stream);
+    bool ok = PyBool_Check(x) ? false : PyLong_Check(x) ? number_of(x, NULL, stream) : number_of(x, s->ptr_name, stream) || number_of(x, s->cuda_stream_name, stream);
     *stream = ok && !*stream ? DEFAULT_STREAM : *stream;
     return ok;
 }
@@ -717,32 +717,49 @@ static PyObject *launcher_call(PyObject *self, PyObject *args, PyObject *named)
 {
     const struct launcher *l = (const struct launcher *)self;
     const struct caller *k = (const struct caller *)l->caller;
-    bool plain = (!named || PyDict_Size(named) == 0) && k->module;
+    bool plain = (!named || PyDict_Size(named) == 0) && k && k->module; /* the collector may have emptied it */
     PyObject *done = plain ? launch(k, args, l->grid, l->block, l->stream) : NULL;
     if (!done && !PyErr_Occurred())
-        return PyObject_Call(l->long_way, args, named);
+        return l->long_way ? PyObject_Call(l->long_way, args, named) : PyErr_Format(PyExc_RuntimeError, "the kernel is gone");
     Py_DecRef(done);
     if (!done)
         return NULL;
     Py_RETURN_NONE;
 }
 
-static void launcher_dealloc(PyObject *self)
+static int launcher_traverse(PyObject *self, visitproc visit, void *arg)
 {
     struct launcher *l = (struct launcher *)self;
+    Py_VISIT(l->caller);
+    Py_VISIT(l->long_way);
+    Py_VISIT(l->held);
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
+static int launcher_clear(PyObject *self)
+{
+    struct launcher *l = (struct launcher *)self;
+    Py_CLEAR(l->caller);
+    Py_CLEAR(l->long_way);
+    Py_CLEAR(l->held);
+    return 0;
+}
+
+static void launcher_dealloc(PyObject *self)
+{
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    Py_DecRef(l->caller);
-    Py_DecRef(l->long_way);
-    Py_DecRef(l->held);
+    PyObject_GC_UnTrack(self);
+    launcher_clear(self);
     release(self);
     Py_DecRef((PyObject *)type);
 }
 
 static PyType_Slot launcher_slots[] = {
-    {Py_tp_dealloc, launcher_dealloc}, {Py_tp_call, launcher_call}, {Py_tp_doc, "A kernel with its blocks, threads and stream: call it with the kernel's arguments."}, {0, NULL},
+    {Py_tp_dealloc, launcher_dealloc}, {Py_tp_traverse, launcher_traverse}, {Py_tp_clear, launcher_clear}, {Py_tp_call, launcher_call}, {Py_tp_doc, "A kernel with its blocks, threads and stream: call it with the kernel's arguments."}, {0, NULL},
 };
-static PyType_Spec launcher_spec = {"arex._fast.Launcher", sizeof(struct launcher), 0, Py_TPFLAGS_DEFAULT, launcher_slots};
+static PyType_Spec launcher_spec = {"arex._fast.Launcher", sizeof(struct launcher), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, launcher_slots};
 
 /* _launcher(grid, block, stream, long_way): None when they are not plain. */
 static PyObject *caller_launcher(PyObject *self, PyObject *args)

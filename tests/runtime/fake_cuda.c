@@ -26,7 +26,7 @@ static struct {
     int nth, code, seen;
 } failing;
 static bool told; /* the call under way has to fail */
-static int live_memory, live_modules, live_contexts, live_streams, live_pages, synchronised, launches;
+static int live_memory, live_modules, live_contexts, live_streams, live_pages, synchronised, waits, launches;
 static _Thread_local CUcontext current;
 static struct block *blocks;
 static size_t memory_limit, memory_used;
@@ -39,6 +39,7 @@ static CUstream waited_for, worked_on;
 static int out_of_order;  /* work on memory that another stream has worked on before, with nothing waited for in between */
 static char functions[2];
 static char anything;
+static void *page;
 static void *const any_stream = &anything; /* all work has been waited for */
 
 EXPORT void fake_reset(void)
@@ -77,6 +78,12 @@ EXPORT void fake_memory_limit(size_t bytes)
 EXPORT int fake_synchronised(void)
 {
     return synchronised;
+}
+
+/* How often a stream was waited for. */
+EXPORT int fake_waits(void)
+{
+    return waits;
 }
 
 EXPORT int fake_launches(void)
@@ -213,10 +220,16 @@ static CUresult does_cuMemFree(CUdeviceptr p)
         }
     return INVALID_VALUE;
 }
+/* What was allocated last that the host sees too. */
+EXPORT void *fake_page(void)
+{
+    return page;
+}
+
 static CUresult does_cuMemHostAlloc(void **p, size_t size, unsigned flags)
 {
     (void)flags;
-    *p = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
+    page = *p = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
     live_pages += *p != NULL;
     return *p ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -245,6 +258,7 @@ static CUresult does_cuStreamDestroy(CUstream stream) { free(stream); live_strea
 static CUresult does_cuStreamSynchronize(CUstream stream)
 {
     waited_for = stream;
+    waits++;
     for (struct block *b = blocks; b; b = b->next)
         b->stream = b->stream == (stream == (CUstream)(void *)1 ? NULL : (void *)stream) ? any_stream : b->stream;
     return 0;
