@@ -87,6 +87,16 @@ static PyObject *elements_stream(PyObject *self, void *ignored)
     return PyLong_FromVoidPtr(((struct elements *)self)->stream);
 }
 
+static int elements_set_stream(PyObject *self, PyObject *number, void *ignored)
+{
+    void *stream = number ? PyLong_AsVoidPtr(number) : NULL;
+    (void)ignored;
+    if (PyErr_Occurred())
+        return -1;
+    ((struct elements *)self)->stream = stream;
+    return 0;
+}
+
 /* _set(address): takes over the description of an array, an arex_array at that address. */
 static PyObject *elements_set(PyObject *self, PyObject *address)
 {
@@ -126,7 +136,7 @@ static PyGetSetDef elements_properties[] = {
     {"shape", elements_shape, NULL, "In elements.", NULL},
     {"strides", elements_strides, NULL, "In bytes.", NULL},
     {"_address", elements_address, NULL, "Of the arex_array.", NULL},
-    {"_stream", elements_stream, NULL, "Of the last call that wrote them; 0: the default one.", NULL},
+    {"_stream", elements_stream, elements_set_stream, "Of the last call that wrote them; 0: the default one.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -30,8 +30,8 @@ class _Memory(Elements):
 
     @property
     def struct(self):
-        """The arex_array."""
-        return ffi.cast("arex_array *", self._address)
+        """The arex_array, which keeps this object."""
+        return ffi.gc(ffi.cast("arex_array *", self._address), lambda _, keep=self: None)
 
     @property
     def dtype(self):

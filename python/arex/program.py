@@ -143,6 +143,13 @@ def _input(a, value, name):
     return _view(a, array, name)
 
 
+def _written(memories, number):
+    """Whoever takes these elements from another stream has to know which one they are written on."""
+    for memory in memories:
+        if hasattr(memory, "_stream"):
+            memory._stream = 0 if number == streams.DEFAULT else number
+
+
 def _dimensions(sizes):
     sizes = tuple(int(s) for s in (sizes if isinstance(sizes, (tuple, list)) else (sizes,)))
     if not 1 <= len(sizes) <= 3 or any(not 0 < s < 2**32 for s in sizes):
@@ -306,13 +313,15 @@ class Program(_Caller):
         return getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
 
     def _give(self, call, target, threads, stream):
-        """arex_call, on a stream when some array is on a device."""
+        """arex_call, on a stream when some array is on a device: its number, else 0."""
         there = any(a.device >= 0 for a in call.inputs) or any(a.device >= 0 for a in call.outputs)
         call.options.target, call.options.threads, call.options.late_faults = target, threads, there
-        call.options.stream = ffi.cast("void *", streams.number(stream) if there else 0)
+        number = streams.number(stream) if there else 0
+        call.options.stream = ffi.cast("void *", number)
         status = lib.arex_call(self._program, call.input_array, len(self.inputs), call.output_array, len(self.outputs), call.options, call.slot)
         if status or call.slot[0]:
             check(status, call.slot)
+        return number
 
     def _call(self, *args, out=None, target=None, threads=None, stream=None, **named):
         values = args if not named and len(args) == len(self.inputs) else self._bind(args, named)
@@ -324,10 +333,11 @@ class Program(_Caller):
         else:
             results = None if device >= 0 else self._results(call, arrays)
         there = [self._place(a, r, device) for a, r in zip(call.outputs, results or [None] * len(self.outputs))]
-        self._give(call, self._target if target is None else _target(target), self._threads if threads is None else threads, stream)
-        del there  # kept until here
+        number = self._give(call, self._target if target is None else _target(target), self._threads if threads is None else threads, stream)
+        _written(there, number)
         if results is None:
             results = [_arrays[0](o) for o in call.outputs]
+            _written([r._memory for r in results], number)
         elif out is None:
             results = [_arrays[1](r) if kept else r if r.ndim else r[()] for r in results]
         if len(self.outputs) == 1:
@@ -349,8 +359,8 @@ class Program(_Caller):
         call = self._ours()
         arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
         there = _input(call.outputs[0], out, "out")
-        self._give(call, TARGETS["auto"], 0, None)
-        del arrays, there
+        _written([there], self._give(call, TARGETS["auto"], 0, None))
+        del arrays
 
     def launch(self, grid: int | tuple[int, ...], block: int | tuple[int, ...], *args: Any, target: str | None = None, threads: int | None = None,
                stream: Any = None) -> None:
@@ -370,10 +380,12 @@ class Program(_Caller):
         there = any(a.device >= 0 for a in call.inputs)
         call.options.target = TARGETS["cuda"] if there else self._target if target is None else _target(target)
         call.options.threads, call.options.late_faults = self._threads if threads is None else threads, there
-        call.options.stream = ffi.cast("void *", streams.number(stream) if there else 0)
+        number = streams.number(stream) if there else 0
+        call.options.stream = ffi.cast("void *", number)
         status = lib.arex_launch(self._program, call.input_array, len(arrays), _dimensions(grid), _dimensions(block), call.options, call.slot)
         if status or call.slot[0]:
             check(status, call.slot)
+        _written([a for a, name in zip(arrays, self.inputs) if name in self.outputs], number)
 
     def _changes(self, name, value):
         """May the kernel change this argument?"""

@@ -7,7 +7,7 @@ from ._lib import extension, ffi, lib
 from .errors import check, fail
 
 DEFAULT = 1  # CUDA's own handle of its default stream
-_here = threading.local()
+_here = threading.local()  # number: of `with stream:`; before: of those around it
 
 
 def handle(stream: Any) -> int:
@@ -62,7 +62,7 @@ class Stream:
 
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, *, ptr: int | None = None) -> None:
         from . import device_count
-        self._free, self._before = None, []
+        self._free: Any = None
         if ptr is not None:
             self.ptr = int(ptr)
         elif ptds:
@@ -95,11 +95,13 @@ class Stream:
         raise TypeError("a stream belongs to its process")
 
     def __enter__(self) -> "Stream":
-        self._before.append(_set(self.ptr or DEFAULT))
+        _here.before = getattr(_here, "before", ()) + (_set(self.ptr or DEFAULT),)
         return self
 
     def __exit__(self, *about: Any) -> None:
-        _set(self._before.pop())
+        *_here.before, number = _here.before
+        _here.before = tuple(_here.before)
+        _set(number)
 
     def use(self) -> "Stream":
         """The stream of this thread's calls from now on."""

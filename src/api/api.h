@@ -36,6 +36,7 @@ struct arex_context {
     void *llvm_handle;
     const struct codegen_api *llvm;
     struct toolkit toolkit;
+    _Atomic unsigned given; /* calls made again since somebody waited */
     struct lock late_lock; /* guards what follows */
     struct repeat *armed;
     struct late *late;

@@ -63,6 +63,7 @@ static bool told_before(struct arex_context *c, struct diags *diags)
 bool late_told(struct arex_context *c, uint64_t ticket, bool all, void *stream, struct diags *diags)
 {
     stream = stream == DEVICE_STREAM_DEFAULT ? NULL : stream;
+    atomic_store_explicit(&c->given, 0, memory_order_relaxed);
     lock_take(&c->late_lock);
     bool ok = !told_before(c, diags);
     for (struct repeat **at = &c->armed; ok && *at;) {

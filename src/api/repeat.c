@@ -3,7 +3,11 @@
 #include <string.h>
 #include "repeat.h"
 
-enum { MOST_REPEATS = 64, MOST_ARRAYS = 24 }; /* of a program; of a call: inputs, outputs */
+enum {
+    MOST_REPEATS = 64, /* of a program */
+    MOST_ARRAYS = 24,  /* of a call: inputs, outputs */
+    MOST_GIVEN = 500   /* calls after which one may have to wait: CUDA keeps about 1000 launches */
+};
 
 /* How far from its first element an array goes, in bytes. */
 struct reach {
@@ -148,8 +152,10 @@ static bool knows_target(const arex_call_options *o)
 
 enum repeat_answer repeat_call(struct arex_program *p, const arex_array *inputs, arex_array *outputs, const arex_call_options *o, struct diags *diags)
 {
-    if (!o->stream || o->faults || !knows_target(o))
+    unsigned given = atomic_load_explicit(&p->context->given, memory_order_relaxed);
+    if (!o->stream || o->faults || !knows_target(o) || (o->at_once && given >= MOST_GIVEN))
         return REPEAT_NONE;
+    atomic_store_explicit(&p->context->given, given + 1, memory_order_relaxed);
     lock_take(&p->repeat_lock);
     struct repeat *r = find(p, inputs, outputs);
     bool ours = r && (o->late_faults || !replay_faults(r->replay)), ok = ours && run(r, inputs, outputs, o->stream, diags);

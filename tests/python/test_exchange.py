@@ -82,6 +82,20 @@ def test_out_by_interface(fake):
     assert a.device == "cuda:0" and (a.get() == X).all()
 
 
+def test_a_description_keeps_its_elements(fake):
+    from arex.array import _Memory
+    for memory in (arex.asarray(X)._run(), _Memory.of_host(X)):
+        struct = memory.struct
+        assert struct.rank == 2 and struct.shape[1] == 6
+    seen, struct = weakref.ref(memory), memory.struct
+    del memory
+    gc.collect()
+    assert seen() is not None and struct.rank == 2
+    del struct
+    gc.collect()
+    assert seen() is None
+
+
 def test_in_by_interface(fake):
     a = arex.asarray(X)
     b = arex.asarray(Other(a))
@@ -342,7 +356,7 @@ def test_calls_on_a_gpu():
     """Made again and again: the same bits as of a first call and of one that is waited for."""
     on_a_gpu()
     rng = np.random.default_rng(5)
-    for source, n in [("x + y", 2), ("sum(x*y)", 2), ("sum(x*y, 0)", 2), ("e = exp(x - max(x, 1, keepdims=True)); return e / sum(e, 1, keepdims=True)", 1), ("x.T @ y[:, 0]", 2),
+    for source, n in [("x + y", 2), ("sum(x*y)", 2), ("sum(x*y, 0)", 2), ("e = exp(x - max(x, 1, keepdims=True)); return e / sum(e, 1, keepdims=True)", 1), ("sum(x.T * y[:, 0], 1)", 2),
                       ("cumsum(x, 1)", 1), ("s = sum(x); return x / s, s", 1), ("x[1:, ::2] - a", 2), ("x[argmax(x, 1) % 7]", 1)]:
         f = arex.compile(source)
         for shape in [(37, 64), (300, 1000), (37, 64), (1, 5)]:
@@ -553,7 +567,7 @@ def test_errors_are_told_later(fake, look):
     kernel[4, 32](a, b)
     with pytest.raises(arex.ArexError, match="index") as told:
         LOOKS[look](arex.asarray(np.ones(3)), stream)
-    assert told.value.code == "AX0214" or "AX0" in told.value.code
+    assert told.value.code == "AX0312"
     LOOKS[look](arex.asarray(np.ones(3)), stream)  # once
     kernel[4, 32](a, b)
     raised_by_the_device(fake)
@@ -569,8 +583,8 @@ def test_threads_call_at_once(fake):
     f, kernel, wrong = arex.compile("x + y"), store(), []
 
     def work(n):
-        a, b = arex.asarray(np.ones(n)), arex.asarray(np.ones(n))
         try:
+            a, b = arex.asarray(np.ones(n)), arex.asarray(np.ones(n))
             for i in range(300):
                 r = f(a, b)
                 kernel[4, 32](r, b)
