@@ -89,6 +89,7 @@ bool cai_read(PyObject *face, PyObject *const *names, PyObject *codes, struct ca
     bool ok = PyDict_Check(face) && !item(face, names[CAI_MASK]);
     PyObject *typestr = ok ? item(face, names[CAI_TYPESTR]) : NULL;
     out->array.flags = 0;
+    out->tells = ok && PyDict_GetItemWithError(face, names[CAI_STREAM]) != NULL;
     ok = ok && read_data(item(face, names[CAI_DATA]), out) && read_dtype(typestr, codes, &out->array) &&
          read_layout(item(face, names[CAI_SHAPE]), item(face, names[CAI_STRIDES]), typestr, &out->array) && read_stream(item(face, names[CAI_STREAM]), out);
     if (!ok)

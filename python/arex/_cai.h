@@ -15,6 +15,7 @@ struct cai {
     arex_array array; /* but for its device, which the protocol does not tell */
     bool read_only;
     void *stream; /* whose work comes first; NULL: none */
+    bool tells;   /* of streams at all, as version 3 does */
 };
 /* codes: the library's number of a dtype by its typestr. False where the interface is not plain (a mask, other types), without an exception. */
 bool cai_read(PyObject *face, PyObject *const *names, PyObject *codes, struct cai *out);

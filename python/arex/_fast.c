@@ -12,6 +12,7 @@
 #include <Python.h>
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/arrayobject.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -38,7 +39,8 @@ struct state {
     PyObject *elements_type, *value_type, *launcher_type;
     PyObject *memory_class, *array_class, *of_host; /* Python's: _Memory, Array, and what makes one of a NumPy array */
     PyObject *codes;                                /* of dtypes, by typestr */
-    PyObject *cai[CAI_NAMES];
+    PyObject *cai[CAI_NAMES], *dlpack_name, *nothing; /* nothing: a tuple */
+    _Atomic(PyTypeObject *) silent;                   /* somebody's class whose interface tells of no streams, once one is seen */
     PyObject *dtype_of; /* Python's: the dtype of a code that NumPy has not of its own */
     PyObject *library;  /* keeps the functions above mapped */
     PyArray_Descr *descr[CODES];
@@ -78,7 +80,7 @@ struct call {
         int64_t i;
         uint8_t b;
     } number[MOST_INPUTS];
-    PyObject *held[MOST_INPUTS]; /* arrays made of NumPy's scalars */
+    PyObject *held[MOST_INPUTS + 1]; /* arrays made of NumPy's scalars; capsules */
     uint32_t n_held;
     PyObject *given; /* borrowed: the array for the only output, or NULL */
     int32_t threads, device; /* device: of the arrays that are on one, or -1 */
@@ -184,24 +186,61 @@ static void *stream_of_call(const struct call *c)
     return stream ? stream : DEFAULT_STREAM;
 }
 
-/* An array of somebody else's on a GPU, all of whose work comes before ours anyway. */
-static bool read_foreign(struct call *c, PyObject *x, arex_array *a, bool *read_only)
+static void found_elsewhere(struct call *c, arex_array *to, const arex_array *from)
+{
+    c->device = from->device;
+    c->values = true;
+    copy_view(to, from);
+}
+
+/* By DLPack, whose maker puts its work before ours. */
+static bool read_tensor(struct call *c, PyObject *x, arex_array *a)
 {
     const struct state *s = c->caller->state;
+    PyObject *give = PyObject_GetAttr(x, s->dlpack_name), *stream = PyLong_FromVoidPtr(stream_of_call(c)), *named = PyDict_New();
+    bool ready = give && stream && named && PyDict_SetItem(named, s->stream_name, stream) == 0;
+    PyObject *capsule = ready ? PyObject_Call(give, s->nothing, named) : NULL;
+    arex_array there;
+    Py_DecRef(give);
+    Py_DecRef(stream);
+    Py_DecRef(named);
+    if (!capsule) {
+        PyErr_Clear();
+        return false;
+    }
+    c->held[c->n_held++] = capsule;
+    if (!dlpack_look(capsule, &there))
+        return false;
+    found_elsewhere(c, a, &there);
+    return true;
+}
+
+/* An array of somebody else's on a GPU, all of whose work comes before ours anyway. Makers that tell of no streams (PyTorch) are asked by DLPack, which does. */
+static bool read_foreign(struct call *c, PyObject *x, arex_array *a, bool *read_only)
+{
+    struct state *s = c->caller->state;
+    PyTypeObject *type = Py_TYPE(x), *none = NULL;
+    if (atomic_load_explicit(&s->silent, memory_order_acquire) == type)
+        return read_tensor(c, x, a);
     PyObject *face = PyObject_GetAttr(x, s->face_name);
     struct cai there;
     int device = -1;
     if (!face)
         PyErr_Clear();
-    bool ok = face && cai_read(face, s->cai, s->codes, &there) && (!there.stream || there.stream == stream_of_call(c)) &&
-              s->pointer_device(c->caller->context, there.array.data, &device, NULL) == AREX_OK;
+    bool ok = face && cai_read(face, s->cai, s->codes, &there);
     Py_DecRef(face);
+    if (ok && !there.tells && PyObject_HasAttr(x, s->dlpack_name)) {
+        Py_IncRef((PyObject *)type);
+        if (!atomic_compare_exchange_strong(&s->silent, &none, type))
+            Py_DecRef((PyObject *)type);
+        return read_tensor(c, x, a);
+    }
+    ok = ok && (!there.stream || there.stream == stream_of_call(c)) && s->pointer_device(c->caller->context, there.array.data, &device, NULL) == AREX_OK;
     if (!ok)
         return false;
-    there.array.device = c->device = device;
+    there.array.device = device;
     *read_only = there.read_only;
-    c->values = true;
-    copy_view(a, &there.array);
+    found_elsewhere(c, a, &there.array);
     return true;
 }
 
@@ -994,7 +1033,7 @@ static int module_exec(PyObject *module)
     s->face_name = PyUnicode_InternFromString("__cuda_array_interface__");
     s->ptr_name = PyUnicode_InternFromString("ptr");
     s->cuda_stream_name = PyUnicode_InternFromString("cuda_stream");
-    if (!s->stream_name || !s->face_name || !s->ptr_name || !s->cuda_stream_name || !cai_names(s->cai))
+    if (!s->stream_name || !s->face_name || !s->ptr_name || !s->cuda_stream_name || !cai_names(s->cai) || !(s->dlpack_name = PyUnicode_InternFromString("__dlpack__")) || !(s->nothing = PyTuple_New(0)))
         return -1;
     s->call_name = PyUnicode_InternFromString("_call");
     s->failed_name = PyUnicode_InternFromString("_failed");
@@ -1009,7 +1048,7 @@ static void module_free(void *module)
     if (!s)
         return;
     PyObject *held[] = {s->dtype_of, s->library, s->memory_type, s->call_name, s->failed_name, s->out_name, s->threads_name, s->stream_name, s->face_name, s->ptr_name,
-                        s->cuda_stream_name, s->elements_type, s->value_type, s->launcher_type, s->memory_class, s->array_class, s->of_host, s->codes};
+                        s->cuda_stream_name, s->elements_type, s->value_type, s->launcher_type, s->memory_class, s->array_class, s->of_host, s->codes, s->dlpack_name, s->nothing, (PyObject *)atomic_load(&s->silent)};
     for (unsigned i = 0; i < sizeof held / sizeof *held; i++)
         Py_DecRef(held[i]);
     for (int i = 0; i < CAI_NAMES; i++)

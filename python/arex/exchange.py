@@ -68,8 +68,10 @@ def _device_of(pointer):
 
 
 def from_cuda_interface(x):
-    """Takes x in place. The stream that it names is waited for."""
+    """Takes x in place. The stream that it names is waited for; of a maker that names none, and has DLPack, by that, which puts its work before ours."""
     face = x.__cuda_array_interface__
+    if "stream" not in face and extension is not None and on_a_device(x):
+        return from_dlpack(x)
     data, read_only = face["data"]
     dtype, shape, stream = np.dtype(face["typestr"]), tuple(face["shape"]), face.get("stream")
     if face.get("mask") is not None:

@@ -59,6 +59,24 @@ class Other:
         return {**self.array.__cuda_array_interface__, **self.face}
 
 
+class Silent:
+    """One whose interface tells of no streams, as PyTorch's; its DLPack does."""
+
+    def __init__(self, array):
+        self.array, self.asked = array, []
+
+    @property
+    def __cuda_array_interface__(self):
+        return {k: v for k, v in self.array.__cuda_array_interface__.items() if k != "stream"}
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+    def __dlpack__(self, *, stream=None, max_version=None):
+        self.asked.append(stream)
+        return self.array.__dlpack__(stream=stream, max_version=max_version)
+
+
 class Maker:
     """One that speaks DLPack only, of version 1 or of before."""
 
@@ -491,6 +509,19 @@ def test_streams(fake, name):
     assert fake.fake_out_of_order() == 0
     with pytest.raises(TypeError):
         pickle.dumps(mine)
+
+
+@needs_extension
+def test_makers_that_tell_of_no_streams_are_asked_by_dlpack(fake):
+    f, a = arex.compile("x + y"), arex.asarray(np.ones((10, 10)))
+    x, y = Silent(a), Silent(a)
+    for _ in range(3):
+        r = f(x, y)
+        f(x, y, out=x, stream=0x4000)
+        f._call(x, y)
+    assert x.asked == [1, 0x4000, 0x4000, 1] * 3 and y.asked == [1, 0x4000, 1] * 3
+    assert isinstance(r, arex.Array) and r.shape == (10, 10)
+    assert pointer(arex.asarray(x)) == pointer(a) and x.asked[-1] == 1
 
 
 def test_looking_waits(fake):
