@@ -274,6 +274,7 @@ again:
         "-="                { return KEYWORD(AUGMENT, OP_subtract); }
         "*="                { return KEYWORD(AUGMENT, OP_multiply); }
         "/="                { return KEYWORD(AUGMENT, OP_divide); }
+        "@="                { return KEYWORD(AUGMENT, OP_matmul); }
         "//="               { return KEYWORD(AUGMENT, OP_floor_divide); }
         "%="                { return KEYWORD(AUGMENT, OP_remainder); }
         "<<="               { return KEYWORD(AUGMENT, OP_left_shift); }
@@ -286,6 +287,7 @@ again:
         "-"                 { return KEYWORD(MINUS, OP_subtract); }
         "*"                 { return KEYWORD(TIMES, OP_multiply); }
         "/"                 { return KEYWORD(TIMES, OP_divide); }
+        "@"                 { return KEYWORD(TIMES, OP_matmul); }
         "//"                { return KEYWORD(TIMES, OP_floor_divide); }
         "%"                 { return KEYWORD(TIMES, OP_remainder); }
         "<<"                { return KEYWORD(SHIFT, OP_left_shift); }

@@ -5,6 +5,7 @@
     f = arex.compile("a*x + y")        # f(a, x, y), f(a=..., x=..., y=..., out=...)
 """
 import json as _json
+import sys as _sys
 from typing import Any as _Any
 
 from ._lib import ffi as _ffi, lib as _lib, library_path as _library_path
@@ -15,13 +16,13 @@ from .jit import jit, njit, prange, vectorize
 from .watching import progress
 from .program import Program, context as _context, take as _take
 
-from . import array as _array, cuda, random  # noqa: E402
+from . import array as _array, cuda, linalg, random  # noqa: E402
 from .array import Array, array, asarray, asnumpy, empty, from_dlpack  # noqa: E402
 
 __version__ = _ffi.string(_lib.arex_version()).decode()
 __all__ = ["Array", "ArexError", "ArexWarning", "CompilerError", "DeviceError", "Diagnostic", "LimitError", "MemoryError_", "NameError_", "Program",
            "ShapeError", "SyntaxError_", "TypeError_", "UsageError", "ValueError_", "array", "asarray", "asnumpy", "compile", "device_count", "evaluate", "from_dlpack",
-           "cuda", "jit", "list", "njit", "prange", "progress", "random", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
+           "cuda", "get_array_module", "jit", "linalg", "list", "njit", "prange", "progress", "random", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
 
 
 def compile(expr: str, *, target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native", max_rounds: int = 0,
@@ -39,6 +40,12 @@ def list(what: str = "ops") -> _Any:
         _lib.arex_free(text[0])
         _fail("AX0701", f"no list {what!r}: use ops, accuracy, aliases, types, stages or errors")
     return _json.loads(_take(text))
+
+
+def get_array_module(*args: _Any) -> _Any:
+    """This module when one of the arguments is an arex.Array, else NumPy: for code that takes both."""
+    import numpy
+    return _sys.modules[__name__] if any(isinstance(a, Array) for a in args) else numpy
 
 
 def device_count() -> int:
@@ -66,5 +73,6 @@ def __getattr__(name: str) -> _Any:
     if name in _array.MADE:
         return _array.MADE[name]
     if name.startswith("_") or not _array.known(name):
-        raise AttributeError(f"module 'arex' has no attribute {name!r}")
+        import numpy
+        raise AttributeError(_array._refusal(f"numpy.{name}") if name in dir(numpy) and not name.startswith("_") else f"module 'arex' has no attribute {name!r}")
     return _array.function(name)

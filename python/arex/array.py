@@ -4,18 +4,25 @@ import collections
 import threading
 import warnings
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import evaluating, exchange
 from .errors import ArexWarning, check, fail
 from .evaluating import _cached
+from .locks import lock
 from .memory import Elements, Value, host_view
 from .program import _CODES, _dtype, _view, bind_arrays, context, ffi, lib
 
+if TYPE_CHECKING:
+    from ._operators import Operators as _Operators
+else:
+    _Operators = object  # they are set below, from a table
+
 _MOST_PENDING = 64  # operations put off before they run: bounds the size of programs
 _told = threading.Event()
+_state = lock()  # what an array waits for, and whether it has run, changes under it; nothing runs under it
 
 
 class _Memory(Elements):
@@ -48,7 +55,8 @@ class _Memory(Elements):
         """Before the elements change: may they? What has been put off and reads them runs now."""
         if self.read_only:
             fail("AX0309", "the array is read-only: who made it said so")
-        readers, self.readers = self.readers or [], []
+        with _state:
+            readers, self.readers = self.readers or [], []
         for reader in readers:
             array = reader()
             if array is not None:
@@ -102,7 +110,7 @@ class _Pending:
         self.line = line
         # an array of the caller's may change before this runs
         self.text, self.operands = text, [o.copy() if isinstance(o, np.ndarray) and o.ndim else o for o in operands]
-        self.size = 1 + sum(o._pending.size for o in operands if isinstance(o, Array) and o._pending)
+        self.size = 1 + sum(p.size for p in (o._pending for o in operands if isinstance(o, Array)) if p)
 
 
 def _program_of(root):
@@ -128,8 +136,7 @@ def _program_of(root):
         order["t"] += 1
         lines.append(node.line.format(names[id(array)], text))
 
-    visit(root)
-    lines.append(f"return {names[id(root)]}")
+    lines.append(f"return {name_of(root)}")
     return "\n".join(lines), values
 
 
@@ -152,23 +159,27 @@ def _structure(root):
         numbers[id(array)] = -len(steps)
         return -len(steps)
 
-    visit(root)
+    if root._pending:
+        visit(root)
+    else:  # another thread has just run it
+        values.append(root)
     return tuple(steps), values
 
 
 def _program_of_structure(root):
     """A program, and its inputs' values."""
-    key, values = _structure(root)
-    found = evaluating._programs.get(key)
+    with _state:  # another thread may run it, or a part of it, meanwhile
+        key, values = _structure(root)
+        found = evaluating._programs.get(key)
+        text, named = ("", []) if found else _program_of(root)
     if found is None:
-        text, named = _program_of(root)
         program, names = _cached(text), [name for name, _ in named]
         found = evaluating._keep(key, (program, [names.index(name) for name in program.inputs]))
     program, order = found
     return program, [values[i] for i in order]
 
 
-class Array(Value):
+class Array(Value, _Operators):
     """An array that Arex keeps: shape, dtype, device; NumPy's operators and functions, put off until a value is needed."""
 
     __slots__ = ("__weakref__",)
@@ -186,9 +197,10 @@ class Array(Value):
 
     def _read_by(self, array):
         """Notes who must run before these elements change; until they are there, on a list of our own."""
-        if self._memory is not None:
-            self._memory.read_by(array)
-        else:
+        with _state:
+            if self._memory is not None:
+                self._memory.read_by(array)
+                return
             if len(self._waiting) >= 256:
                 self._waiting = [r for r in self._waiting if r() is not None and r()._pending]
             self._waiting.append(weakref.ref(array))
@@ -200,13 +212,20 @@ class Array(Value):
         if self._memory is None:
             program, values = self._bound()
             result = program(*values)
-            self._memory, self._pending = result._memory if isinstance(result, Array) else _Memory.of_host(np.asarray(result)), None
+            self._has_run(result._memory if isinstance(result, Array) else _Memory.of_host(np.asarray(result)))
+        return self._memory
+
+    def _has_run(self, memory):
+        """Two threads may have computed the same: the first one's elements stay."""
+        with _state:
+            if self._memory is not None:
+                return
+            self._memory, self._pending = memory, None
             for reader in self._waiting:
                 array = reader()
                 if array is not None and array._pending:
                     self._memory.read_by(array)
             self._waiting = []
-        return self._memory
 
     def _typed(self):
         """(dtype, shape), without running."""
@@ -363,6 +382,15 @@ class Array(Value):
     def __hash__(self):
         raise TypeError("arrays are not hashable")
 
+    def __contains__(self, value):
+        return bool((self == value).any())
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec and self.size == 1 else format(repr(self), spec)
+
+    def __round__(self, decimals=0):
+        return self.round(decimals)
+
     @property
     def __cuda_array_interface__(self):
         memory = self._run()
@@ -390,14 +418,26 @@ class Array(Value):
     # ---- operations ----
 
     def __getitem__(self, index):
-        texts, operands = [], [self]
-        for i in index if isinstance(index, tuple) else (index,):
+        items, texts, operands = index if isinstance(index, tuple) else (index,), [], [self]
+        if any(isinstance(i, (list, np.ndarray, Array)) for i in items):
+            from . import indexing
+            if any(map(indexing.is_mask, items)):
+                items = indexing.without_masks(self.shape, items)
+        for i in items:
             texts.append(_index_text(i, operands))
         return Array(pending=_Pending(f"{{}}[{', '.join(texts)}]", operands))
+
+    def __setitem__(self, index, value):
+        from .indexing import assign
+        assign(self, index, value)
 
     @property
     def T(self) -> "Array":
         return Array(pending=_Pending("{}.T", [self]))
+
+    @property
+    def mT(self) -> "Array":
+        return _form("matrix_transpose")(self)
 
     @property
     def real(self) -> "Array":
@@ -430,10 +470,10 @@ class Array(Value):
         return _form("divmod")(other, self)
 
     def __matmul__(self, other):
-        return _form("dot")(self, other)
+        return _form("matmul")(self, other)
 
     def __rmatmul__(self, other):
-        return _form("dot")(other, self)
+        return _form("matmul")(other, self)
 
     def __getattr__(self, name):
         if not name.startswith("_") and hasattr(np.ndarray, name):
@@ -450,20 +490,36 @@ class Array(Value):
         if method == "accumulate" and name in scans and not set(options) - {"axis"}:
             options.setdefault("axis", 0)
             return _out(function(scans[name])(*inputs, **options), out)
+        if method == "outer" and known(name) and not options and len(inputs) == 2:
+            a, b = map(asarray, inputs)
+            return _out(function(name)(a[(...,) + (None,) * b.ndim], b), out)
+        axis = {"axis": options.pop("axis")} if name == "vecdot" and "axis" in options else {}
         if method != "__call__" or options or not known(name):
-            return NotImplemented
-        return _out(function(name)(*inputs), out)
+            return _not_here(f"numpy.{name}{'' if method == '__call__' else '.' + method}", options, map(type, inputs))
+        return _out(function(name)(*inputs, **axis), out)
 
     def __array_function__(self, func, _types, args, kwargs):
-        from .forms import LINALG
+        from .composed import LINALG
         name, linear = func.__name__, func.__module__ == "numpy.linalg"
         if name not in LINALG if linear else not known(name):
-            return NotImplemented
+            return _not_here(f"{func.__module__}.{name}", {}, _types)
         given = {k: v for k, v in kwargs.items() if v is not np._NoValue}
         if linear:
             return LINALG[name](*args, **given)
         out = given.pop("out", None)
         return _out(function(name)(*args, **given), (out,) if out is not None else None)
+
+
+def _not_here(name, options, types):
+    """NotImplemented where another kind of array may have the function; else a TypeError that tells the way round."""
+    if any(hasattr(t, "__array_function__") and not issubclass(t, (Array, np.ndarray, np.generic)) for t in types):
+        return NotImplemented
+    raise TypeError(_refusal(name) if not options else f"{name} takes no {', '.join(options)} here")
+
+
+def _refusal(name):
+    short = name.replace("numpy.", "np.", 1)
+    return f"arex has no {short}: on the host NumPy has it, {short}(arex.asnumpy(x), ...), and arex.asarray brings the result back"
 
 
 class _Foreign:
@@ -519,7 +575,7 @@ def _index_text(i, operands):
 _elementwise: dict[str, bool] = {}
 _names: set[str] = set()
 _names_of_types = {dtype.name for dtype in _CODES}
-_OPERANDS = {"clip", "isclose", "dot", "ldexp", "vecdot"}  # written in the language, and their numbers are values
+_OPERANDS = {"clip", "isclose", "dot", "ldexp", "matmul", "vecdot"}  # written in the language, and their numbers are values
 _JOINS = {"concatenate", "concat", "stack"}  # what comes first is a tuple of arrays
 
 
@@ -533,7 +589,7 @@ def _load():
         _elementwise[row["name"]] = _elementwise[row["of"]]
     _elementwise.update({t["name"]: True for t in listed("types")})
     _names.update(t["name"] for t in listed("types") if t["works"] == "yes")
-    from .forms import FORMS
+    from .composed import FORMS
     _names.update(FORMS)
 
 
@@ -563,7 +619,7 @@ def _literal(v):
 
 def function(name):
     """What arex.NAME is: NumPy's form of a function of the language, where there is one, else the language's."""
-    from .forms import FORMS
+    from .composed import FORMS
     return FORMS.get(name) or _plain(name)
 
 
@@ -689,10 +745,18 @@ def _made(name):
     return make
 
 
-zeros, ones, full, arange, linspace, empty, eye, identity, logspace = (_made(n) for n in ["zeros", "ones", "full", "arange", "linspace", "empty", "eye", "identity",
-                                                                                          "logspace"])
+zeros, ones, full, arange, linspace, empty, eye, identity, logspace, geomspace = (_made(n) for n in [
+    "zeros", "ones", "full", "arange", "linspace", "empty", "eye", "identity", "logspace", "geomspace"])
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = float) -> Array:
+    """numpy.tri, as an arex.Array."""
+    return asarray(np.tri(N, M, k, dtype))
+
+
 MADE = {"from_dlpack": from_dlpack, "asarray": asarray, "array": array, "asnumpy": asnumpy, "zeros": zeros, "ones": ones, "full": full, "arange": arange, "linspace": linspace, "empty": empty,
-        "eye": eye, "identity": identity, "logspace": logspace, "pi": np.pi, "e": np.e, "inf": np.inf, "nan": np.nan, "newaxis": None, "ndarray": Array, "dtype": np.dtype}
+        "eye": eye, "identity": identity, "logspace": logspace, "geomspace": geomspace, "tri": tri, "asanyarray": asarray, "ascontiguousarray": asarray, "pi": np.pi, "e": np.e, "inf": np.inf, "nan": np.nan, "newaxis": None, "ndarray": Array, "dtype": np.dtype, "bool_": np.bool_,
+        **{name: getattr(np, name) for name in ("finfo", "iinfo", "promote_types", "can_cast", "isscalar", "broadcast_shapes", "integer", "floating", "complexfloating", "number")}}
 
 
 from .forms import METHODS as _METHODS  # noqa: E402

@@ -1,5 +1,4 @@
 """Programs evaluated on the spot, with numexpr's functions and arguments: `import arex as ne` works for numeric expressions."""
-import collections
 import sys
 import threading
 from typing import Any, Mapping
@@ -7,11 +6,12 @@ from typing import Any, Mapping
 import numpy as np
 
 from .errors import ArexError, fail
+from .locks import Recent, lock
 from .program import Program
 
 _CACHE = 256
-_programs: collections.OrderedDict[tuple, Any] = collections.OrderedDict()
-_lock = threading.Lock()
+_programs = Recent()
+_lock = lock()
 _threads = 0
 _last = threading.local()
 

@@ -2,10 +2,11 @@
 import functools
 import inspect
 import sys
-import threading
 from typing import NamedTuple
 
 from .errors import fail
+from .locks import lock
+from .made import Maker
 from .program import Program
 from .translate import Translator
 
@@ -20,11 +21,12 @@ class Form(NamedTuple):
     captured: dict  # names from outside: (where from, value then)
     returned: tuple
     grown: tuple = ()  # places of parameters that may be no arrays, for `x += ...` would change them
+    maker: Maker | None = None
 
     @classmethod
     def of(cls, t, mapped):
         grown = () if mapped else tuple(t.parameters.index(name) for name in t.grown)
-        return cls(t.kernel, tuple(t.parameters), tuple(t.local(p) for p in t.parameters), dict(t.captured), tuple(t.returned), grown)
+        return cls(t.kernel, tuple(t.parameters), tuple(t.local(p) for p in t.parameters), dict(t.captured), tuple(t.returned), grown, t.maker)
 
 
 class Translated:
@@ -41,7 +43,7 @@ class Translated:
     def _set(self, text, form, options, signature, function):
         self.py_func, self.source, self._form, self._options, self._signature = function, text, form, options, signature
         self._plain = all(p.default is p.empty for p in signature.parameters.values())
-        self._lock, self._program = threading.Lock(), None
+        self._lock, self._program = lock(), None
 
     def _outer(self):
         """The values that names from outside have now."""
@@ -92,6 +94,7 @@ class Compiled(Translated):
     def _set(self, *state):
         super()._set(*state)
         self._order, self._in_order = None, False
+        self._make = self._form.maker.function() if self._form.maker else None
 
     @staticmethod
     def _called(t):
@@ -131,13 +134,20 @@ class Compiled(Translated):
             return program(*args) if self._in_order else program(*[args[i] for i in order])
         values = self._values(args, named)
         if self._form.kernel:
-            program.launch(1, 1, *values)
-            by_name = dict(zip(self._form.parameters, values))
-            results = tuple(by_name[name] for name in self._form.returned)
-            return results if len(results) > 1 else results[0] if results else None
+            return self._launch_one(program, values)
         # a parameter that the body does not read is no input of the program
         given = dict(zip([*self._form.inputs, *self._form.captured], values))
         return program(*[given[name] for name in program.inputs])
+
+    def _launch_one(self, program, values):
+        """One thread does it all, in the arrays that it was given and those that are made for it."""
+        names, n = self._form.parameters, len(self._form.parameters)
+        if self._make:
+            names, values = names + self._form.maker.names, values[:n] + self._make(*values) + values[n:]
+        program.launch(1, 1, *values)
+        by_name = dict(zip(names, values))
+        results = tuple(by_name[name] for name in self._form.returned)
+        return results if len(results) > 1 else results[0] if results else None
 
 
 def _decorator(make):

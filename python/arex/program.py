@@ -13,6 +13,7 @@ from . import streams
 from ._lib import extension, ffi, lib
 from .watching import look, tell
 from .errors import ArexWarning, check, fail
+from .locks import lock
 
 TARGETS = {"auto": 0, "cpu": 1, "cuda": 2, "reference": 3}
 CODEGENS = {"auto": 0, "nvptx": 1, "nvvm": 2}
@@ -22,7 +23,7 @@ _BFLOAT16 = _NAMES.index("bfloat16")
 _CODES = {np.dtype(name): i for i, name in enumerate(_NAMES) if name and i != _BFLOAT16}
 _DTYPES = {i: d for d, i in _CODES.items()}
 _contexts: dict[tuple[int, int], Any] = {}
-_lock = threading.Lock()
+_lock = lock()
 
 
 def _target(name):

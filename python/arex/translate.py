@@ -11,13 +11,14 @@ import types
 import numpy as np
 
 from .errors import ArexError
+from .made import Finder
 
 
 class TranslationError(ArexError, SyntaxError):
     """A Python function uses something that the language does not have."""
 
 
-BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
+BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.MatMult: "@", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.BitAnd: "&",
           ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>"}
 UNARY = {ast.UAdd: "+", ast.USub: "-", ast.Invert: "~", ast.Not: "not "}
 COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
@@ -79,7 +80,7 @@ class Source:
 
 class Translator:
     """One function to `def` or `kernel`. captured: outer scalars that it reads, which become parameters. fills: a function that
-    stores to its arguments is a kernel, of one thread; it may end by returning some of them (returned). helpers: functions that it
+    stores to its arguments, or to arrays that it makes (made, maker), is a kernel, of one thread; it may end by returning some of them (returned). helpers: functions that it
     calls, by their function objects, shared by all of one program. device: it runs in kernels only, and may ask where it is. grown: array parameters that it may not be given, because
     `x += ...` changes NumPy's arrays in place."""
 
@@ -100,13 +101,16 @@ class Translator:
         self.grown = [] if self.by_element else [n.target.id for n in ast.walk(node) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
                                                  and n.target.id in self.parameters]
         self.counters = 0
+        self.finder = Finder(self) if fills and isinstance(node, ast.FunctionDef) else None
+        self.made = [s.targets[0].id for s in self.finder.made] if self.finder else []
         self.stored = self._stored(node)
         self.kernel, self.fills = kernel or (fills and bool(self.stored)), fills
         self.device = device or kernel
         if isinstance(node, ast.Lambda):
             self.lines.append("    return " + self.expr(node.body))
         else:
-            self.block(node.body, 1)
+            self.block([s for s in node.body if not self.made or s not in self.finder.made], 1)
+        self.maker = self.finder.maker() if self.made else None
 
     def fail(self, node, what):
         line = self.source.first + getattr(node, "lineno", 1) - 1
@@ -120,19 +124,19 @@ class Translator:
         return node.id if isinstance(node, ast.Name) else None
 
     def _stored(self, node):
-        """Parameters that elements are stored to."""
+        """Parameters, and arrays made here, that elements are stored to."""
         found = {self.base(n) for n in ast.walk(node) if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)}
         for call in ast.walk(node):
             if isinstance(call, ast.Call) and self.is_atomic(call.func) and call.args and isinstance(call.args[0], ast.Name):
                 found.add(call.args[0].id)
-        return [p for p in self.parameters if p in found]
+        return [p for p in self.parameters + self.made if p in found]
 
     def formals(self):
         """Parameters, and of a function that others call their defaults."""
         given = self.source.function.__defaults__ or ()
         first = len(self.parameters) - len(given)
         defaults = {p: f"={v!r}" for p, v in zip(self.parameters[first:], given) if type(v) in (bool, int, float, complex) and cmath.isfinite(v)}
-        return [self.local(p) + (defaults.get(p, "") if self.is_helper else "") for p in self.parameters]
+        return [self.local(p) + (defaults.get(p, "") if self.is_helper else "") for p in self.parameters + self.made]
 
     @property
     def text(self):
@@ -231,7 +235,7 @@ class Translator:
             return ", ".join(self.local(n.id) for n in node.elts)
         if isinstance(node, ast.Subscript) and self.kernel and isinstance(self.element(node)[0], ast.Name):
             return self.expr(node)
-        self.fail(node, f"assignment to {ast.unparse(node)} (arrays are made outside, and passed in)" if isinstance(node, ast.Subscript) else
+        self.fail(node, f"assignment to {ast.unparse(node)} (of the arrays that a function makes, it changes those that it makes before its loops)" if isinstance(node, ast.Subscript) else
                   f"assignment to {ast.unparse(node)}")
 
     def statement(self, s, depth):
@@ -268,7 +272,7 @@ class Translator:
         stores = any(isinstance(n, ast.Subscript) for t in s.targets for n in ast.walk(t) if isinstance(getattr(n, "ctx", None), ast.Store))
         tuples = isinstance(s.targets[0], ast.Tuple) and stores
         if len(s.targets) == 1 and not tuples:
-            self.say(depth, f"{self.target(s.targets[0])} = {self.values(s.value)}")
+            self.say(depth, f"{self.target(s.targets[0])} = {self.extents(s) or self.values(s.value)}")
             return
         # a value for several targets is computed once; elements that trade places are all read before one is written
         if tuples and len(s.targets) == 1:
@@ -281,6 +285,13 @@ class Translator:
         for target, name in zip(targets, names):
             self.say(depth, f"{self.target(target)} = {name}")
 
+    def extents(self, s):
+        """What `n, m = x.shape` gives."""
+        value, target = s.value, s.targets[0]
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Attribute) and value.attr == "shape" and self.outer(value.value) is None:
+            return ", ".join(f"shape({self.expr(value.value)}, {axis})" for axis in range(len(target.elts)))
+        return None
+
     def give(self, s, depth):
         if not self.kernel:
             if s.value is None or (isinstance(s.value, ast.Constant) and s.value.value is None):
@@ -291,7 +302,7 @@ class Translator:
         else:
             names = s.value.elts if isinstance(s.value, ast.Tuple) else [s.value]
             if not self.fills or s is not self.source.node.body[-1] or not all(isinstance(n, ast.Name) and n.id in self.stored for n in names):
-                self.fail(s, "a return of a value from a " + ("function that stores to its arguments" if self.fills else "kernel"))
+                self.fail(s, "a return of a value from a " + ("function that stores to elements, but for its arrays at its end" if self.fills else "kernel"))
             self.returned = [n.id for n in names]
 
     def branch(self, s, depth):
@@ -425,8 +436,6 @@ class Translator:
         return f"({', '.join(self.expr(e) for e in node.elts)},)"
 
     def x_BinOp(self, node):
-        if type(node.op) not in BINARY:
-            self.fail(node, "the operator @")
         return f"({self.expr(node.left)} {BINARY[type(node.op)]} {self.expr(node.right)})"
 
     def x_UnaryOp(self, node):

@@ -620,9 +620,10 @@ static bool copies_onto_itself(const struct ir *ir, const struct geometry *geo)
     bool same = geo->nest->kind == NEST_MAP && b->stores.n > 0 && b->loads.n == b->stores.n;
     for (uint32_t i = 0; same && i < b->stores.n; i++) {
         const struct geometry_access *to = &geo->access[b->loads.n + i], *from = NULL;
-        const struct ir_node *n = ir_at(ir, b->stores.at[i].value);
-        for (uint32_t k = 0; k < b->loads.n && n->op == OP_memory; k++)
-            from = b->loads.at[k].value == n->args[0] ? &geo->access[k] : from;
+        ir_id value = b->stores.at[i].value, memory = b->stores.at[i].target ? b->stores.at[i].target : value;
+        value = memory == value ? ir_at(ir, value)->args[0] : value; /* a part of a complex array is what is stored itself */
+        for (uint32_t k = 0; k < b->loads.n && ir_at(ir, memory)->op == OP_memory; k++)
+            from = b->loads.at[k].value == value ? &geo->access[k] : from;
         same = from && !from->by_value && from->pointer == to->pointer && memcmp(from->stride, to->stride, sizeof to->stride) == 0;
     }
     return same;

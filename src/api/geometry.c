@@ -40,7 +40,7 @@ uint64_t geometry_value(const void *host, enum dtype dtype)
 static struct ir_layout layout_of(const struct ir *ir, const struct loop_access *a, const struct geometry_array *array, const int64_t *dim_values)
 {
     const struct ir_node *n = a->layout ? ir_at(ir, ir_at(ir, a->value)->args[0]) : ir_at(ir, a->target ? a->target : a->value);
-    const bool pair = a->target && n->op == OP_pair;
+    const bool pair = a->target && ir_is_of_parts(ir, a->target);
     const struct ir_node *base = a->view && !pair ? ir_at(ir, n->args[0]) : n;
     struct ir_layout l = {.rank = ir->shapes.at[base->shape].rank};
     if (a->source == SOURCE_PLACE) {

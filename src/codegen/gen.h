@@ -96,6 +96,7 @@ type gen_memory_type(struct gen *g, enum dtype t); /* in memory: bool is i8 */
 val gen_from_memory(struct gen *g, val v, enum dtype t);
 val gen_to_memory(struct gen *g, val v, enum dtype t);
 val gen_const(struct gen *g, enum dtype t, uint64_t bits);
+val gen_in_memory(struct gen *g, val v); /* a constant vector, from memory where instructions take that for nothing */
 val gen_canonical_nan(struct gen *g, val v, enum dtype t);
 val gen_cast(struct gen *g, val v, enum dtype from, enum dtype to);
 
@@ -146,6 +147,7 @@ void body_store_element(struct gen *g, const struct body *b, const struct view *
 void gen_raise(struct gen *g, val fault);
 unsigned body_width(struct gen *g, const struct body *b); /* elements a CPU vector holds of what the body computes */
 unsigned body_cost(struct gen *g, const struct body *b);
+bool body_has_loop(struct gen *g, const struct body *b);
 bool body_has_places(const struct body *b); /* values that are addresses: no memory can stand in for them */
 
 /* ---- rarely.c ---- */

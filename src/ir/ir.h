@@ -88,7 +88,7 @@ struct ir_node {
     uint32_t shape;  /* index into ir.shapes; shape 0 is rank 0 */
     uint32_t region; /* where it is computed */
     uint64_t attr;   /* input: index; const: bits; reductions, count: axes; rarely: the region of the slow side; view, loop: which;
-                        carry: loop and variable; result: which carry */
+                        carry: loop and variable; result: which carry; bitcast: 1 where a nan may give the bits of any */
     struct span span;
 };
 
@@ -188,6 +188,7 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
               struct diags *diags);
 ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span);
+ir_id ir_bitcast_of_number(struct ir *ir, ir_id x, enum dtype to, struct span span); /* of a nan: the bits of any nan */
 /* A complex value of parts of one type, and a part of one: of an input, a view that looks at half of each element. */
 ir_id ir_pair(struct ir *ir, ir_id re, ir_id im, struct span span, struct diags *diags);
 ir_id ir_part(struct ir *ir, ir_id x, unsigned part, struct span span);
@@ -201,10 +202,10 @@ ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span);
 ir_id ir_view(struct ir *ir, ir_id x, struct ir_step step, struct span span, struct diags *diags);
 /* A kernel's memory: an input that it changes; one update of it, where mask holds. Updates happen in the order in which they are made. */
 enum update { UPDATE_STORE, UPDATE_ADD, UPDATE_MIN, UPDATE_MAX, UPDATE_CAS };
-ir_id ir_memory(struct ir *ir, ir_id input, struct span span);
+ir_id ir_memory(struct ir *ir, ir_id input, struct span span); /* of a complex input: of the pair of its parts */
 struct ir_update {
     enum update kind;
-    ir_id memory, value, mask, compare; /* compare: of CAS */
+    ir_id memory, value, mask, compare; /* memory: or a part of a complex one; compare: of CAS */
     const ir_id *indices;               /* one an axis */
 };
 ir_id ir_update(struct ir *ir, const struct ir_update *u, struct span span, struct diags *diags);
@@ -250,6 +251,18 @@ ir_id ir_tied(const struct ir *ir, ir_id chain, uint32_t i);
 /* The innermost loop's region around `region` (itself included) that is computed again and again, or 0. */
 uint32_t ir_looping_region(const struct ir *ir, uint32_t region);
 
+/* Is the node complex elements in memory, or to be laid there, of two parts that are its arguments: a pair, or what a kernel changes? */
+static inline bool ir_is_of_parts(const struct ir *ir, ir_id id)
+{
+    return ir_at(ir, id)->n_args == 2 && (ir_at(ir, id)->op == OP_pair || ir_at(ir, id)->op == OP_memory);
+}
+/* What a kernel changes, or shares in a block; or a part of the former. */
+static inline bool ir_is_changed(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    enum op op = (enum op)(n->op == OP_view ? ir_at(ir, n->args[0])->op : n->op);
+    return op == OP_memory || op == OP_shared;
+}
 enum dtype ir_arg_dtype(const struct ir *ir, ir_id id); /* of args[0], or of args[1] for where: what picks the primitive */
 enum prim ir_prim(const struct ir *ir, ir_id id);       /* the primitive of an ELEM node */
 /* What a node of a kernel says about where a thread is, along an axis of the launch. */

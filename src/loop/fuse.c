@@ -169,7 +169,7 @@ static void main_space(const struct fuse *f, const struct loop_nest *nest, uint3
 static void store_placed(struct fuse *f, struct loop_body *body, const struct placing *p, const struct space *s)
 {
     if (p->target)
-        add_store_to(f, body, p->id, (struct loop_access){.target = p->target, .index = p->buffer, .part = p->part, .view = ir_at(f->ir, p->target)->op == OP_pair}, p->shape, s);
+        add_store_to(f, body, p->id, (struct loop_access){.target = p->target, .index = p->buffer, .part = p->part, .view = ir_is_of_parts(f->ir, p->target)}, p->shape, s);
     else
         add_store(f, body, p->id, p->buffer, s);
 }

@@ -24,7 +24,7 @@ static bool is_value(const struct verify *v, ir_id id)
 static uint32_t target_shape(const struct verify *v, const struct loop_access *a)
 {
     const struct ir_node *n = ir_at(v->plan->ir, a->target);
-    return a->view && n->op != OP_pair ? (uint32_t)(n->attr >> 32) : n->shape;
+    return a->view && !ir_is_of_parts(v->plan->ir, a->target) ? (uint32_t)(n->attr >> 32) : n->shape;
 }
 
 /* Every axis of the array that is not statically 1 meets one dim of the space, the same dim or one stretched over it. */
@@ -55,7 +55,7 @@ static const char *check_access(struct verify *v, const struct loop_access *a, u
     if (!is_value(v, a->value))
         return arena_printf(v->arena, "nest %u %s accesses a value that is not there", v->nest, v->step);
     const struct ir_node *n = ir_at(ir, a->value);
-    if (a->target && (!is_value(v, a->target) || (a->view && ir_at(ir, a->target)->op != OP_replace && ir_at(ir, a->target)->op != OP_pair)))
+    if (a->target && (!is_value(v, a->target) || (a->view && ir_at(ir, a->target)->op != OP_replace && !ir_is_of_parts(ir, a->target))))
         return arena_printf(v->arena, "nest %u %s stores to what is not there", v->nest, v->step);
     uint32_t shape = a->target ? target_shape(v, a) : n->shape;
     if (a->dtype != n->dtype || a->rank != (a->source == SOURCE_COUNT ? 0 : ir->shapes.at[shape].rank))

@@ -64,6 +64,8 @@ static struct value eval_binary(struct sema *s, const struct ast *e)
 
     args[0] = eval(s, e->kid[0]);
     args[1] = eval(s, e->kid[1]);
+    if (e->op == OP_matmul)
+        return call_product(s, OP_matmul, args, e->span);
     return apply_op(s, (enum op)e->op, args, 2, e->span);
 }
 

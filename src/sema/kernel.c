@@ -105,10 +105,11 @@ static struct value in_dimensions(struct sema *s, const struct ast *e, bool size
 
 /* ---- updates ---- */
 
+/* Complex memory is the pair of its parts. */
 bool is_kernel_memory(struct sema *s, const struct value *v)
 {
-    enum op op = v->kind == VALUE_ARRAY ? (enum op)ir_at(s->ir, v->id)->op : OP_none;
-    return op == OP_memory || op == OP_shared;
+    const struct ir_node *n = v->kind == VALUE_ARRAY ? ir_at(s->ir, v->id) : NULL;
+    return n && (ir_is_changed(s->ir, v->id) || (n->op == OP_pair && ir_is_changed(s->ir, n->args[0]) && ir_is_changed(s->ir, n->args[1])));
 }
 
 bool reads_kernel_memory(struct sema *s, const struct value *v)
@@ -172,17 +173,36 @@ static bool take_indices(struct sema *s, ir_id memory, struct ast *const *at, ui
     return true;
 }
 
+/* What every thread does to an element found by these indices, part by part where it is complex: what was there. */
+static struct value change(struct sema *s, struct ir_update u, ir_id memory, struct span span)
+{
+    const ir_id value = u.value;
+    ir_id parts[2], was[2];
+    uint32_t n = complex_split(s, memory, parts, 0, span);
+    for (uint32_t k = 0; k < n; k++) {
+        u.memory = parts[k];
+        u.value = n == 2 ? ir_part(s->ir, value, k, span) : value;
+        was[k] = ir_update(s->ir, &u, span, s->diags);
+    }
+    return complex_join(s, (enum dtype)ir_at(s->ir, memory)->dtype, was, false, span);
+}
+
+static bool is_atomic_type(struct sema *s, enum dtype t, struct span span)
+{
+    bool fits = type_table[t].size >= 4 && type_table[t].cls != CLASS_BOOL && !type_is_complex(t);
+    if (!fits)
+        sema_error(s, AX_type_mismatch, span, type_is_complex(t) ? "no atomic changes both parts of a %s: give it two real arrays" : "atomics work on types of 4 and 8 bytes, not %s",
+                   type_table[t].name);
+    return fits;
+}
+
 static struct value update(struct sema *s, enum update kind, ir_id memory, struct ast *const *at, uint32_t n, const struct value *values, struct span span)
 {
     ir_id indices[IR_MAX_RANK];
     enum dtype t = (enum dtype)ir_at(s->ir, memory)->dtype;
-    struct ir_update u = {.kind = kind, .memory = memory, .indices = indices, .mask = value_to_ir(s, &s->path)};
+    struct ir_update u = {.kind = kind, .indices = indices, .mask = value_to_ir(s, &s->path)};
     struct value to = {.kind = VALUE_DTYPE, .dtype = (uint8_t)t, .span = span}, v[2];
-    if (kind != UPDATE_STORE && (type_table[t].size < 4 || type_table[t].cls == CLASS_BOOL)) {
-        sema_error(s, AX_type_mismatch, span, "atomics work on types of 4 and 8 bytes, not %s", type_table[t].name);
-        return value_error();
-    }
-    if (!take_indices(s, memory, at, n, span, indices))
+    if ((kind != UPDATE_STORE && !is_atomic_type(s, t, span)) || !take_indices(s, memory, at, n, span, indices))
         return value_error();
     for (unsigned i = 0; i < (kind == UPDATE_CAS ? 2 : 1); i++) {
         if (!is_element(s, &values[i], span))
@@ -193,7 +213,7 @@ static struct value update(struct sema *s, enum update kind, ir_id memory, struc
     }
     u.value = value_to_ir(s, &v[kind == UPDATE_CAS]);
     u.compare = kind == UPDATE_CAS ? value_to_ir(s, &v[0]) : 0;
-    return value_array(s, ir_update(s->ir, &u, sema_span(s, span), s->diags), false, span);
+    return change(s, u, memory, sema_span(s, span));
 }
 
 void run_store(struct sema *s, const struct ast *st)
@@ -292,7 +312,10 @@ static struct value make_shared(struct sema *s, const struct ast *e)
         sema_error(s, AX_shared_too_large, e->span, "the shared arrays of a block have %d bytes together, and this one alone more", SHARED_MOST);
         return value_error();
     }
-    return value_array(s, ir_shared(s->ir, (enum dtype)dtype.dtype, extents, rank, sema_span(s, e->span)), false, e->span);
+    ir_id parts[2];
+    for (unsigned k = 0; k < complex_parts((enum dtype)dtype.dtype); k++)
+        parts[k] = ir_shared(s->ir, type_part((enum dtype)dtype.dtype), extents, rank, sema_span(s, e->span));
+    return complex_join(s, (enum dtype)dtype.dtype, parts, false, e->span);
 }
 
 static struct value wait_for_block(struct sema *s, const struct ast *e)
@@ -382,7 +405,9 @@ void run_kernel(struct sema *s, const struct sema_interface *interface)
             return;
         }
         ir_id memory = ir_memory(s->ir, in->value.id, name->span);
-        scope_bind(s->arena, s->scope, name->name, name->span)->value = value_array(s, memory, false, name->span);
+        ir_id parts[2];
+        complex_split(s, memory, parts, 0, name->span);
+        scope_bind(s->arena, s->scope, name->name, name->span)->value = complex_join(s, (enum dtype)ir_at(s->ir, memory)->dtype, parts, false, name->span);
         vec_push(s->arena, &s->ir->outputs, ((struct ir_output){.name = name->name, .node = memory, .span = name->span}));
     }
     run_block(s, kernel->body, kernel->n_body);

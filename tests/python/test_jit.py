@@ -360,7 +360,6 @@ def test_cuda_misuse():
 REFUSED = {
     "with": "def f(x):\n    with open(x) as g:\n        pass\n    return 1\n",
     "list comprehension": "def f(x):\n    y = x\n    return [v for v in x]\n",
-    "operator @": "def f(x):\n    return x @ x\n",
     "loop over x": "def f(x):\n    for v in x:\n        y = v\n    return y\n",
     "value is not used": "def f(x):\n    print(x)\n    return x\n",
     "call of len2": "len2 = len\ndef len3(x): return 1\ndef f(x):\n    return len2x(x)\n".replace("len2x", "len2") + "def len2(x): pass\n",

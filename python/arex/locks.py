@@ -1,0 +1,48 @@
+"""Locks that a forked process finds open, whatever other threads held when it was made; and what is kept by when it was last asked for, safe
+without the GIL too."""
+import collections
+import os
+import sysconfig
+import threading
+import weakref
+from typing import Any
+
+_all: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def lock() -> Any:
+    """A lock that one thread may take several times."""
+    made = threading.RLock()
+    _all.add(made)
+    return made
+
+
+def _open_all() -> None:
+    for made in list(_all):
+        made._at_fork_reinit()
+
+
+os.register_at_fork(after_in_child=_open_all)
+
+
+class _Locked(collections.OrderedDict):
+    """Its order is a list that only the GIL, or this lock, keeps whole. What looks a key up needs neither."""
+
+    def __init__(self) -> None:
+        self._lock = lock()
+        super().__init__()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        with self._lock:
+            super().__setitem__(key, value)
+
+    def move_to_end(self, key: Any, last: bool = True) -> None:
+        with self._lock:
+            super().move_to_end(key, last)
+
+    def popitem(self, last: bool = True) -> Any:
+        with self._lock:
+            return super().popitem(last)
+
+
+Recent: Any = _Locked if sysconfig.get_config_var("Py_GIL_DISABLED") else collections.OrderedDict
