@@ -16,17 +16,20 @@ _threads = 0
 _last = threading.local()
 
 
+def _keep(key, program):
+    with _lock:
+        _programs[key] = program
+        if len(_programs) > _CACHE:
+            _programs.popitem(last=False)
+    return program
+
+
 def _cached(expr, target="auto", device=0, fast=False, codegen="auto", arch="native"):
     """The program of these arguments: the last 256 are kept. What finds one takes no lock."""
     key = (expr, target, device, fast, codegen, arch)
     program = _programs.get(key)
     if program is None:
-        program = Program(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch)
-        with _lock:
-            _programs[key] = program
-            if len(_programs) > _CACHE:
-                _programs.popitem(last=False)
-        return program
+        return _keep(key, Program(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch))
     try:
         _programs.move_to_end(key)
     except KeyError:  # another thread has just dropped it

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/lock.h"
-#include "geometry.h"
+#include "replay.h"
 
 struct variant_code {
     struct variant_code *next;
@@ -108,6 +108,16 @@ void exec_code_free(struct exec_code *c)
     free(c);
 }
 
+bool exec_replays(const struct exec_code *c)
+{
+    return c->device->ops->kind == DEVICE_CUDA && c->plan->steps.n == 0;
+}
+
+bool exec_may_fault(const struct exec_code *c)
+{
+    return c->may_fault;
+}
+
 void exec_code_times(const struct exec_code *c, struct exec_times *out)
 {
     struct exec_code *m = (struct exec_code *)c; /* the lock changes, nothing that shows */
@@ -139,6 +149,7 @@ struct run {
     int64_t *slots, *rounds;
     bool *filled, *once, endless; /* once: nests of the first round alone; endless: steps were given up */
     void **now;            /* and room for what they were */
+    struct replay *record; /* NULL: nobody keeps what the run comes to */
 };
 
 static bool no_memory(struct diags *diags)
@@ -200,9 +211,11 @@ static void run_fini(struct run *r)
 static bool temporary(struct run *r, int64_t size, void **out)
 {
     *out = NULL;
-    if (!r->device->ops->alloc(r->device, size ? (size_t)size : 1, out, r->diags))
+    if (!r->device->ops->alloc(r->device, size ? (size_t)size : 1, r->stream, out, r->diags))
         return false;
     r->temporaries[r->n_temporaries++] = *out;
+    if (r->record)
+        replay_temporary(r->record, size ? (size_t)size : 1);
     return true;
 }
 
@@ -217,6 +230,10 @@ static bool faults_begin(struct run *r)
         r->faults_on_device = &r->faults_here;
         r->faults_here.asked = watch_asked;
         r->faults_here.user = r->watch;
+        return true;
+    }
+    if (r->record) {
+        r->faults_on_device = replay_faults(r->record);
         return true;
     }
     void *p;
@@ -585,6 +602,8 @@ static bool launch_entry(struct run *r, struct variant_code *v, unsigned entry, 
     l->watch = r->watch;
     if (l->items == 0)
         return true;
+    if (r->record)
+        replay_launch(r->record, v->module, entry, l);
     if (is_gpu(r))
         return r->device->ops->launch(r->device, v->module, entry, l, r->stream, r->diags);
     return cpu_launch_with(r->device, v->module, entry, l, r->max_threads, r->diags);
@@ -665,6 +684,8 @@ static int64_t *slots_of(struct run *r, uint32_t first, uint32_t n, int64_t *her
         }
         at += loop_slots(geo->nest).count;
     }
+    if (r->record)
+        replay_slots(r->record, &(struct replay_bases){r->code->plan, r->arguments, r->buffers, r->temporaries, r->n_temporaries}, &r->geometry[first], n, slots);
     return slots;
 }
 
@@ -808,6 +829,8 @@ static bool run_steps(struct run *r, struct variant_code *v, const struct loop_s
 static bool faults_end(struct run *r, struct ir_faults *faults)
 {
     bool ok = true;
+    if (r->record)
+        return true;
     if (is_gpu(r) && r->code->may_fault)
         ok = r->device->ops->copy_out(r->device, &r->faults_here, r->faults_on_device, sizeof r->faults_here, r->stream, r->diags);
     else if (!r->stream)
@@ -833,9 +856,10 @@ static bool prepare(struct run *r, const struct exec_array *inputs, const struct
 }
 
 bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
-              const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct diags *diags)
+              const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct replay *record,
+              struct diags *diags)
 {
-    struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .watch = watch, .dims = dim_values};
+    struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .watch = watch, .dims = dim_values, .record = record};
     const struct loop_plan *plan = code->plan;
     struct variant_code *v = NULL;
     bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r)) && run_nests(&r, v, (struct span_of_nests){0, plan->nests.n, NO_STEPS, 0}) && faults_end(&r, faults);
