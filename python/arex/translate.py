@@ -544,23 +544,23 @@ class Translator:
             self.fail(node, f"the type {ast.unparse(node)}")
         return name
 
-    def shared(self, node):
-        """cuda.shared.array(shape, dtype)"""
+    def shared(self, node, word):
+        """cuda.shared.array(shape, dtype), cuda.local.array(shape, dtype)"""
         given = dict(zip(["shape", "dtype"], node.args)) | {k.arg: k.value for k in node.keywords}
         if len(node.args) > 2 or set(given) != {"shape", "dtype"}:
             self.fail(node, f"{ast.unparse(node)} (a shape and a dtype are given)")
-        if isinstance(given["shape"], ast.Constant) and given["shape"].value == 0:
+        if word == "shared" and isinstance(given["shape"], ast.Constant) and given["shape"].value == 0:
             self.fail(node, f"{ast.unparse(node)}: shared memory of a size that the launch gives")
         self.known = True
         shape = self.expr(given["shape"])
         self.known = False
-        return f"shared({shape}, {self.type_name(given['dtype'])})"
+        return f"{word}({shape}, {self.type_name(given['dtype'])})"
 
     def cuda_call(self, node, name):
         if not self.device:
             self.fail(node, f"cuda.{name} outside of a kernel")
-        if name == "shared.array":
-            return self.shared(node)
+        if name in ("shared.array", "local.array"):
+            return self.shared(node, name.split(".")[0])
         if name not in CUDA_CALLS and name not in CUDA_FUNCTIONS and name != "const.array_like":
             self.fail(node, f"cuda.{name}")
         if node.keywords:

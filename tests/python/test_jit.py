@@ -313,7 +313,7 @@ KERNELS_REFUSED = {
     "a shape and a dtype": "s = cuda.shared.array(3)\n    x[0] = s[0]",
     "the type 'text'": "s = cuda.shared.array(3, 'text')\n    x[0] = s[0]",
     "the type x": "s = cuda.shared.array(3, x)\n    x[0] = s[0]",
-    "cuda.local.array": "s = cuda.local.array(3, 'int32')\n    x[0] = s[0]",
+    "cuda.local.array": "s = cuda.local.array(3)\n    x[0] = s[0]",
     "cuda.atomic.exch": "cuda.atomic.exch(x, 0, 1)",
     "arguments by name": "cuda.atomic.add(x, 0, val=1)",
 }
