@@ -317,17 +317,22 @@ class Translator:
             self.block(s.orelse, depth + 1)
         self.say(depth, "}")
 
-    def loop(self, s, head, depth, first=None):
+    def loop(self, s, head, depth, first=()):
         if s.orelse:
             self.fail(s.orelse[0], "`else` after a loop")
         self.say(depth, head + " {")
-        if first:
-            self.say(depth + 1, first)
+        for line in first:
+            self.say(depth + 1, line)
         self.block(s.body, depth + 1)
         self.say(depth, "}")
 
     def count(self, s, depth):
         """A `for`. In the language its variable ends with the loop; where it is read elsewhere, it is another name's value."""
+        elements = self.elements_of(s)
+        if elements:
+            counter = self.fresh("count")
+            self.loop(s, f"for {counter} in range(len({elements}))", depth, first=self.element_at(s, elements, counter))
+            return
         if not isinstance(s.target, ast.Name):
             self.fail(s, f"a loop over {ast.unparse(s.target)}")
         name, within = s.target.id, set()
@@ -342,7 +347,19 @@ class Translator:
             self.loop(s, f"for {self.local(name)} in {self.range(s.iter)}", depth)
             return
         counter = self.fresh("count")
-        self.loop(s, f"for {counter} in {self.range(s.iter)}", depth, first=f"{self.local(name)} = {counter}")
+        self.loop(s, f"for {counter} in {self.range(s.iter)}", depth, first=[f"{self.local(name)} = {counter}"])
+
+    def elements_of(self, s):
+        """The array x of `for v in x` and `for i, v in enumerate(x)`, or None."""
+        node, counted = s.iter, isinstance(s.iter, ast.Call) and self.outer(s.iter.func) is builtins.enumerate
+        if counted:
+            node = s.iter.args[0] if len(s.iter.args) == 1 and not s.iter.keywords else None
+            counted = isinstance(s.target, ast.Tuple) and len(s.target.elts) == 2 and all(isinstance(n, ast.Name) for n in s.target.elts)
+        return self.expr(node) if isinstance(node, ast.Name) and node.id in self.parameters and (counted or (node is s.iter and isinstance(s.target, ast.Name))) else None
+
+    def element_at(self, s, elements, counter):
+        names = s.target.elts if isinstance(s.target, ast.Tuple) else [s.target]
+        return [f"{self.local(name.id)} = {value}" for name, value in zip(names[::-1], [f"{elements}[{counter}]", counter])]
 
     def seen_after(self, node, loop):
         """May this node be reached once the loop has ended? It stands below it, or both are in another loop."""
@@ -460,6 +477,9 @@ class Translator:
         return "(" + (" and " if isinstance(node.op, ast.And) else " or ").join(self.expr(v) for v in node.values) + ")"
 
     def x_Compare(self, node):
+        if len(node.ops) == 1 and isinstance(node.ops[0], (ast.In, ast.NotIn)) and isinstance(node.comparators[0], (ast.Tuple, ast.List, ast.Set)):
+            text = " or ".join(f"({self.expr(node.left)} == {self.expr(e)})" for e in node.comparators[0].elts) or "False"
+            return f"({text})" if isinstance(node.ops[0], ast.In) else f"(not ({text}))"
         text = self.expr(node.left)
         for op, right in zip(node.ops, node.comparators):
             if type(op) not in COMPARE:
