@@ -5,6 +5,8 @@ import sys
 import threading
 from typing import NamedTuple
 
+import numpy as np
+
 from .errors import fail
 from .program import Program
 from .translate import Translator
@@ -20,11 +22,12 @@ class Form(NamedTuple):
     captured: dict  # names from outside: (where from, value then)
     returned: tuple
     grown: tuple = ()  # places of parameters that may be no arrays, for `x += ...` would change them
+    filled: tuple = ()  # of a function over whole arrays: the parameters that its results are written to
 
     @classmethod
     def of(cls, t, mapped):
         grown = () if mapped else tuple(t.parameters.index(name) for name in t.grown)
-        return cls(t.kernel, tuple(t.parameters), tuple(t.local(p) for p in t.parameters), dict(t.captured), tuple(t.returned), grown)
+        return cls(t.kernel, tuple(t.parameters), tuple(t.local(p) for p in t.parameters), dict(t.captured), tuple(t.returned), grown, tuple(t.stored) if t.whole else ())
 
 
 class Translated:
@@ -95,6 +98,8 @@ class Compiled(Translated):
 
     @staticmethod
     def _called(t):
+        if t.whole:
+            return t.program
         formals = ", ".join([t.local(p) for p in t.parameters] + list(t.captured))
         return f"{t.program}\n{t.name}({formals})"
 
@@ -109,7 +114,7 @@ class Compiled(Translated):
 
     def _order_of(self, program):
         """The argument that each input is, when all are: inputs the body does not read are none of the program."""
-        if self._form.captured or self._form.kernel:
+        if self._form.captured or self._form.kernel or self._form.filled:
             return None
         return tuple(self._form.inputs.index(name) for name in program.inputs)
 
@@ -121,6 +126,17 @@ class Compiled(Translated):
                 name = self._form.parameters[i]
                 fail("AX0217", f"{self.__name__} would change its argument `{name}` in place, which is an array: write {name} = {name} + ..., or store to "
                      f"elements {name}[i]")
+
+    def _fill(self, program, given, by_name):
+        """Results of statements over whole arrays go where the arguments are."""
+        out = tuple(by_name[name] for name in self._form.filled)
+        for name in self._form.filled:
+            for other, value in by_name.items():
+                if other != name and isinstance(value, np.ndarray) and isinstance(by_name[name], np.ndarray) and np.may_share_memory(value, by_name[name]):
+                    fail("AX0309", f"{self.__name__}: `{other}` shares memory with `{name}`, which changes")
+        program(*[given[name] for name in program.inputs], out=out if len(out) > 1 else out[0])
+        results = tuple(by_name[name] for name in self._form.returned)
+        return results if len(results) > 1 else results[0] if results else None
 
     def __call__(self, *args, **named):
         program = self._program or self._ready()
@@ -137,6 +153,8 @@ class Compiled(Translated):
             return results if len(results) > 1 else results[0] if results else None
         # a parameter that the body does not read is no input of the program
         given = dict(zip([*self._form.inputs, *self._form.captured], values))
+        if self._form.filled:
+            return self._fill(program, given, dict(zip(self._form.parameters, values)))
         return program(*[given[name] for name in program.inputs])
 
 
