@@ -12,7 +12,8 @@ from .made import Maker
 from .program import Program
 from .translate import Translator
 
-_KNOWN = {"nopython", "fastmath", "parallel", "cache", "nogil", "target", "inline", "error_model", "boundscheck", "looplift"}
+_KNOWN = {"nopython", "fastmath", "parallel", "cache", "nogil", "target", "inline", "error_model", "boundscheck", "looplift", "forceobj", "debug", "locals", "identity",
+          "no_cpython_wrapper", "no_cfunc_wrapper", "no_rewrites"}
 
 
 class Form(NamedTuple):
@@ -178,8 +179,10 @@ def _decorator(make):
         for name in options:
             if name not in _KNOWN:
                 fail("AX0210", f"jit takes no option {name!r}; it takes {', '.join(sorted(_KNOWN))}")
-        if options.get("nopython", True) is False:
-            fail("AX0217", "nopython=False asks for Python's objects where a function cannot be compiled; here it is compiled, or an error")
+        if options.get("nopython", True) is False or options.get("forceobj"):
+            fail("AX0217", "nopython=False and forceobj=True ask for Python's objects where a function cannot be compiled; here it is compiled, or an error")
+        if options.get("locals"):
+            fail("AX0217", "locals= is not taken: a name has the type of its values; write float32(v) where it is to be another")
         options = {k: v for k, v in options.items() if k in ("fastmath", "target")}  # the rest holds in any case, or asks for nothing
         if len(args) == 1 and inspect.isfunction(args[0]):
             return make(args[0], **options)

@@ -394,3 +394,38 @@ def test_options():
         jit(nopython=False)
     with pytest.raises(TypeError):
         jit(target="cpu")(len)
+
+
+@pytest.mark.parametrize("options", [{"debug": True}, {"locals": {}}, {"forceobj": False}, {"no_cpython_wrapper": True}, {"boundscheck": False}, {"inline": "always"}, {"error_model": "numpy"}, {"fastmath": {"nnan"}}])
+def test_numbas_other_options(options):
+    assert jit(**options)(squares)(2.0) == 4.0
+
+
+def squares(x):
+    return x * x
+
+
+def test_numbas_signatures():
+    """Types are taken as Numba has them, and not needed."""
+    f8, i4 = arex.float64, arex.int32
+    for decorated in (jit(f8(f8)), jit([f8(f8), i4(i4)], nopython=True), arex.vectorize([f8(f8)], identity=0), jit(f8[:](f8[:])), jit("f8(f8)")):
+        assert decorated(squares)(3.0) == 9.0
+    assert repr(f8(f8, i4[:, :])) == "arex.float64(float64, int32[:, :])" and repr(arex.void(arex.boolean)) == "arex.void(bool)"
+    assert f8(3).dtype == np.float64 and np.zeros(2, dtype=f8).dtype == np.float64 and f8 == np.float64 and f8 != i4 and f8 == arex.float64 and len({f8, arex.float64}) == 1
+    import pickle
+    assert pickle.loads(pickle.dumps(f8)) == f8 and pickle.loads(pickle.dumps(f8[:])) == f8[:]
+    with pytest.raises(arex.ArexError, match="forceobj=True"):
+        jit(forceobj=True)
+    with pytest.raises(arex.ArexError, match="locals= is not taken"):
+        jit(locals={"x": f8})
+    with pytest.raises(AttributeError, match="write the neighbours as slices"):
+        arex.stencil
+
+
+@jit
+def converted(x):
+    return arex.float32(x) * 2 + arex.int64(x)
+
+
+def test_types_convert_in_functions():
+    assert converted(2.5) == 7.0 and converted(np.ones(2)).dtype == np.float64
