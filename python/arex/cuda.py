@@ -153,8 +153,7 @@ def is_cuda_array(obj):
 def synchronize():
     """Waits for all work on the GPU; raises what launches and calls have to tell that nobody has waited for (an index out of range, say). Where there is no
     GPU there is nothing to wait for."""
-    if is_available():
-        _streams.synchronize()
+    _streams.synchronize()
 
 
 def _only_in_kernels(name):
