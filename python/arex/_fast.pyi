@@ -17,6 +17,9 @@ class Elements:
     device: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    _address: int
+    _code: int
+    _stream: int
     def _set(self, address: int, /) -> None: ...
     def _own(self, context: int, free: int, /) -> None: ...
 
