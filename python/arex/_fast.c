@@ -654,12 +654,24 @@ static PyObject *caller_call(PyObject *self, PyObject *args, PyObject *named)
 
 /* ---- evaluate: values by name, from where the caller has them ---- */
 
+/* Without the GIL another thread may take the value out meanwhile. */
+static PyObject *dict_value(PyObject *dict, PyObject *name)
+{
+#if defined(Py_GIL_DISABLED)
+    PyObject *found = NULL;
+    (void)PyDict_GetItemRef(dict, name, &found);
+#else
+    PyObject *found = PyDict_GetItemWithError(dict, name);
+    Py_IncRef(found);
+#endif
+    return found;
+}
+
 static PyObject *named_value(PyObject *scope, PyObject *name)
 {
     PyObject *found;
     if (PyDict_CheckExact(scope)) {
-        found = PyDict_GetItemWithError(scope, name);
-        Py_IncRef(found);
+        found = dict_value(scope, name);
     } else {
         found = PyObject_GetItem(scope, name);
     }

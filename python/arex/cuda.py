@@ -72,6 +72,15 @@ class Kernel(Translated):
             pass
         return made
 
+    def configure(self, griddim, blockdim, stream=0, sharedmem=0):
+        """kernel[griddim, blockdim]."""
+        return self[griddim, blockdim]
+
+    def forall(self, ntasks, tpb=0, stream=0, sharedmem=0):
+        """The kernel over at least ntasks threads in one dimension; tpb: threads of a block."""
+        threads = tpb or 256
+        return self[max(1, -(-int(ntasks) // threads)), threads]
+
     def __call__(self, *args):
         fail("AX0701", f"a kernel needs its launch: {self.__name__}[blocks, threads](...)")
 
@@ -174,4 +183,5 @@ class _Names:
 
 
 grid, gridsize, syncthreads = _only_in_kernels("grid"), _only_in_kernels("gridsize"), _only_in_kernels("syncthreads")
-threadIdx, blockIdx, blockDim, gridDim, atomic, shared = (_Names(n) for n in ["threadIdx", "blockIdx", "blockDim", "gridDim", "atomic", "shared"])
+threadIdx, blockIdx, blockDim, gridDim, atomic, shared, const = (_Names(n) for n in ["threadIdx", "blockIdx", "blockDim", "gridDim", "atomic", "shared", "const"])
+fma, selp, popc, clz, cbrt = (_only_in_kernels(n) for n in ["fma", "selp", "popc", "clz", "cbrt"])

@@ -5,7 +5,7 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from .errors import ArexError, fail
+from .errors import ArexError, did_you_mean, fail
 from .locks import Recent, lock
 from .program import Program
 
@@ -41,7 +41,7 @@ def _look_up(names, here, there):
     try:
         return [here[name] if name in here else there[name] for name in names]
     except KeyError as error:
-        fail("AX0304", f"no value for the name `{error.args[0]}`")
+        fail("AX0304", f"no value for the name `{error.args[0]}`{did_you_mean(error.args[0], here, there)}")
 
 
 def _scopes(frame, local_dict, global_dict):

@@ -12,7 +12,7 @@ import numpy as np
 from . import streams
 from ._lib import extension, ffi, lib
 from .watching import look, tell
-from .errors import ArexWarning, check, fail
+from .errors import ArexWarning, check, did_you_mean, fail
 from .locks import lock
 
 TARGETS = {"auto": 0, "cpu": 1, "cuda": 2, "reference": 3}
@@ -289,13 +289,13 @@ class Program(_Caller):
         values = dict(zip(self.inputs, args))
         for name, value in named.items():
             if name not in self.inputs:
-                fail("AX0305", f"the program has no input `{name}`; it has {', '.join(self.inputs) or 'none'}")
+                fail("AX0305", f"the program has no input `{name}`; it has {', '.join(self.inputs) or 'none'}{did_you_mean(name, self.inputs)}")
             if name in values:
                 fail("AX0210", f"`{name}` is given twice")
             values[name] = value
         for name in self.inputs:
             if name not in values:
-                fail("AX0304", f"no value for the input `{name}`")
+                fail("AX0304", f"no value for the input `{name}`{did_you_mean(name, set(named) - set(self.inputs))}")
         return [values[name] for name in self.inputs]
 
     def _given(self, out):

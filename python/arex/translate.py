@@ -25,6 +25,8 @@ COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==",
 # Python's and NumPy's names of what the language calls otherwise
 CALLS = {"abs": "abs", "len": "len", "int": "int64", "float": "float64", "pow": "pow", "fabs": "abs", "sum": "sum", "float_": "float64", "double": "float64"}
 CONSTANTS = {"pi": "pi", "e": "e", "inf": "inf", "nan": "nan", "tau": "(2.0*pi)"}
+# functions of the cuda module that the language has by another name
+CUDA_FUNCTIONS = {"fma": "fma", "selp": "where", "popc": "popcount", "clz": "clz", "cbrt": "cbrt"}
 CUDA_CALLS = {"grid", "gridsize", "syncthreads", "shared.array", "atomic.add", "atomic.sub", "atomic.min", "atomic.max", "atomic.cas", "atomic.compare_and_swap"}
 # of cmath, whose functions make complex values of all: those that the language has for them
 CMATH = {"sqrt": "sqrt", "exp": "exp", "log": "log", "log10": "log10", "sin": "sin", "cos": "cos", "sinh": "sinh", "cosh": "cosh", "phase": "angle", "isnan": "isnan",
@@ -256,23 +258,28 @@ class Translator:
         elif isinstance(s, ast.If):
             self.branch(s, depth)
         elif isinstance(s, ast.While):
-            self.loop(s, f"while {self.expr(s.test)}", depth)
+            self.loop(s, f"while {self.truth(s.test)}", depth)
         elif isinstance(s, ast.For):
             self.count(s, depth)
         elif isinstance(s, (ast.Break, ast.Continue)):
             self.say(depth, "break" if isinstance(s, ast.Break) else "continue")
         elif isinstance(s, ast.Expr) and isinstance(s.value, ast.Call) and (self.is_atomic(s.value.func) or self.cuda_name(s.value.func) == "syncthreads"):
             self.say(depth, self.expr(s.value))
+        elif isinstance(s, ast.Expr) and isinstance(s.value, ast.Call) and self.cuda_name(s.value.func):
+            self.fail(s, f"cuda.{self.cuda_name(s.value.func)}")
         else:
             self.fail(s, {"With": "`with`", "Try": "`try`", "Raise": "`raise`", "Assert": "`assert`", "Import": "`import`", "Global": "`global`",
                           "FunctionDef": "a function inside of a function", "Delete": "`del`", "Expr": "an expression whose value is not used"}.get(
                               type(s).__name__, f"a {type(s).__name__} statement"))
 
     def assign(self, s, depth):
+        if len(s.targets) == 1 and isinstance(s.targets[0], ast.Tuple) and self.is_shape(s.value):
+            self.say(depth, f"{self.target(s.targets[0])} = {self.extents(s.value, len(s.targets[0].elts))}")
+            return
         stores = any(isinstance(n, ast.Subscript) for t in s.targets for n in ast.walk(t) if isinstance(getattr(n, "ctx", None), ast.Store))
         tuples = isinstance(s.targets[0], ast.Tuple) and stores
         if len(s.targets) == 1 and not tuples:
-            self.say(depth, f"{self.target(s.targets[0])} = {self.extents(s) or self.values(s.value)}")
+            self.say(depth, f"{self.target(s.targets[0])} = {self.values(s.value)}")
             return
         # a value for several targets is computed once; elements that trade places are all read before one is written
         if tuples and len(s.targets) == 1:
@@ -285,12 +292,13 @@ class Translator:
         for target, name in zip(targets, names):
             self.say(depth, f"{self.target(target)} = {name}")
 
-    def extents(self, s):
-        """What `n, m = x.shape` gives."""
-        value, target = s.value, s.targets[0]
-        if isinstance(target, ast.Tuple) and isinstance(value, ast.Attribute) and value.attr == "shape" and self.outer(value.value) is None:
-            return ", ".join(f"shape({self.expr(value.value)}, {axis})" for axis in range(len(target.elts)))
-        return None
+    def is_shape(self, node):
+        return isinstance(node, ast.Attribute) and node.attr == "shape" and self.outer(node.value) is None
+
+    def extents(self, node, n):
+        """Of `h, w = x.shape`: where x has another number of axes, the first asks for one that is not there."""
+        x = self.expr(node.value)
+        return ", ".join([f"shape({x}, 8 * (ndim({x}) - {n}))"] + [f"shape({x}, {i})" for i in range(1, n)])
 
     def give(self, s, depth):
         if not self.kernel:
@@ -306,7 +314,7 @@ class Translator:
             self.returned = [n.id for n in names]
 
     def branch(self, s, depth):
-        self.say(depth, f"if {self.expr(s.test)} {{")
+        self.say(depth, f"if {self.truth(s.test)} {{")
         self.block(s.body, depth + 1)
         if s.orelse:
             self.say(depth, "} else {")
@@ -355,6 +363,14 @@ class Translator:
         self.fail(node, f"a loop over {ast.unparse(node)} (loops run over range)")
 
     # ---- expressions ----
+
+    def truth(self, node):
+        """A condition. What may be a number is compared with 0, as Python does."""
+        if isinstance(node, ast.BoolOp):
+            return "(" + (" and " if isinstance(node.op, ast.And) else " or ").join(self.truth(v) for v in node.values) + ")"
+        number = (isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow))) or isinstance(node, (ast.Name, ast.Subscript))
+        number = number or (isinstance(node, ast.Constant) and not isinstance(node.value, bool))
+        return f"({self.expr(node)} != 0)" if number else self.expr(node)
 
     def values(self, node):
         if isinstance(node, ast.Tuple):
@@ -439,7 +455,8 @@ class Translator:
         return f"({self.expr(node.left)} {BINARY[type(node.op)]} {self.expr(node.right)})"
 
     def x_UnaryOp(self, node):
-        return f"({UNARY[type(node.op)]}{self.expr(node.operand)})"
+        operand = self.truth(node.operand) if isinstance(node.op, ast.Not) else self.expr(node.operand)
+        return f"({UNARY[type(node.op)]}{operand})"
 
     def x_BoolOp(self, node):
         return "(" + (" and " if isinstance(node.op, ast.And) else " or ").join(self.expr(v) for v in node.values) + ")"
@@ -453,13 +470,15 @@ class Translator:
         return f"({text})"
 
     def x_IfExp(self, node):
-        return f"({self.expr(node.body)} if {self.expr(node.test)} else {self.expr(node.orelse)})"
+        return f"({self.expr(node.body)} if {self.truth(node.test)} else {self.expr(node.orelse)})"
 
     def x_Call(self, node):
         cuda = self.cuda_name(node.func)
         if cuda:
             return self.cuda_call(node, cuda)
         value = self.outer(node.func)
+        if value is builtins.len and len(node.args) == 1 and self.is_shape(node.args[0]):
+            return f"ndim({self.expr(node.args[0].value)})"
         if any(k.arg is None for k in node.keywords) or any(isinstance(a, ast.Starred) for a in node.args):
             self.fail(node, "* and ** in a call")
         args = [self.expr(a) for a in node.args]
@@ -544,11 +563,15 @@ class Translator:
             self.fail(node, f"cuda.{name} outside of a kernel")
         if name == "shared.array":
             return self.shared(node)
-        if name not in CUDA_CALLS:
+        if name not in CUDA_CALLS and name not in CUDA_FUNCTIONS and name != "const.array_like":
             self.fail(node, f"cuda.{name}")
         if node.keywords:
             self.fail(node, f"cuda.{name} with arguments by name")
         args = [self.expr(a) for a in node.args]
+        if name == "const.array_like" and len(args) == 1:  # an argument as any other name from outside
+            return args[0]
+        if name in CUDA_FUNCTIONS:
+            return f"{CUDA_FUNCTIONS[name]}({', '.join(args)})"
         if name in ("grid", "gridsize", "syncthreads"):
             return f"{name}({', '.join(args)})"
         if name == "atomic.sub":

@@ -132,6 +132,14 @@ static const char *check_order(struct verify *v, const struct loop_body *b, uint
     return NULL;
 }
 
+/* A part of an array, stored to another array of the same chain (once.c) too. */
+static bool is_also_there(const struct verify *v, const struct loop_access *a)
+{
+    const struct ir *ir = v->plan->ir;
+    const ir_id there = v->plan->buffers.at[a->index].value;
+    return v->plan->nests.at[v->nest].part && a->view && ir_at(ir, there)->op == OP_replace && ir_at(ir, there)->shape == ir_at(ir, a->target)->shape;
+}
+
 static const char *check_store(struct verify *v, const struct loop_access *a, unsigned n_dims)
 {
     const char *fault = check_access(v, a, n_dims);
@@ -140,7 +148,7 @@ static const char *check_store(struct verify *v, const struct loop_access *a, un
     if (!v->known[a->value])
         return arena_printf(v->arena, "nest %u %s stores %%%u, which it does not compute", v->nest, v->step,
                             a->value);
-    if (a->source != SOURCE_BUFFER || v->plan->buffers.at[a->index].value != (a->target ? a->target : a->value))
+    if (a->source != SOURCE_BUFFER || (v->plan->buffers.at[a->index].value != (a->target ? a->target : a->value) && !is_also_there(v, a)))
         return arena_printf(v->arena, "nest %u %s stores %%%u where it does not belong", v->nest, v->step,
                             a->value);
     return NULL;
@@ -161,7 +169,7 @@ static const char *check_body(struct verify *v, const struct loop_body *b, unsig
 static const char *note_stores(struct verify *v, const struct loop_body *b)
 {
     for (uint32_t i = 0; i < b->stores.n; i++) {
-        if (v->stored[b->stores.at[i].index] && !b->stores.at[i].view)
+        if (v->stored[b->stores.at[i].index] && !b->stores.at[i].view && !v->plan->nests.at[v->nest].once)
             return arena_printf(v->arena, "nest %u stores buffer %u once more", v->nest,
                                 b->stores.at[i].index);
         v->stored[b->stores.at[i].index] = 1;

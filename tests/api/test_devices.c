@@ -14,6 +14,7 @@ static struct {
     void (*memory_limit)(size_t bytes);
     int (*live)(void);
     int (*launches)(void);
+    void (*counts)(int counts[3]); /* allocations, waits, copies */
     const void *(*last_launch)(void);
 } fake;
 
@@ -45,6 +46,7 @@ static int open_fake(void **state)
     find_function("fake_memory_limit", &fake.memory_limit);
     find_function("fake_live", &fake.live);
     find_function("fake_launches", &fake.launches);
+    find_function("fake_counts", &fake.counts);
     find_function("fake_last_launch", &fake.last_launch);
     return 0;
 }
@@ -271,6 +273,60 @@ static void test_rows_on_a_device(void **state)
         context_done();
     }
     free(data);
+}
+
+struct driven {
+    int launches, counts[3];
+};
+
+/* What a call of the loop gives the driver to do. */
+static struct driven drive(const char *body, int rounds, int64_t m, int64_t n)
+{
+    struct driven out;
+    struct call c;
+    char text[1024];
+    double *data = calloc((size_t)(m * n), sizeof *data);
+    arex_array u = {.data = data, .dtype = AREX_FLOAT64, .rank = 2, .device = -1, .shape = {m, n}, .strides = {8 * n, 8}};
+    snprintf(text, sizeof text, "for k in range(%d) { %s }\nreturn u", rounds, body);
+    fake.reset();
+    context_over(fake.path, 0);
+    call_open(&c, text);
+    c.options.target = AREX_TARGET_CUDA;
+    if (call_run(&c, &u, 1) != AREX_OK)
+        fail_msg("%s: %s", text, all_text(c.diags));
+    out.launches = fake.launches();
+    fake.counts(out.counts);
+    call_close(&c);
+    context_done();
+    free(data);
+    return out;
+}
+
+#define INNER "u[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:])"
+#define ROWS  "u[0] = u[1]; u[-1] = u[-2]"
+#define SIDES "u[:, 0] = u[:, 1]; u[:, -1] = u[:, -2]"
+
+/* A round is as many launches as there are parts, and nothing else: no memory is asked for, nobody waits, nothing is copied. */
+static void test_steps_on_a_device(void **state)
+{
+    static const struct {
+        const char *body;
+        int64_t m, n;
+        int launches; /* of a round */
+    } cases[] = {
+        {"u = u * 0.5", 40, 30, 1}, {"u[1:-1] = u[1:-1] * 0.5", 40, 30, 1}, {INNER, 40, 30, 1}, {INNER "; u[0] = u[1]", 40, 30, 2},
+        {INNER "; " ROWS "; " SIDES, 40, 30, 5}, {ROWS "; " SIDES "; " INNER, 40, 30, 5}, {INNER "; u[0] = u[-2]; u[-1] = u[1]", 40, 30, 3},
+        {INNER "; " ROWS "; " SIDES, 3, 3, 5}, {INNER "; " ROWS, 2, 30, 4 - 1 /* no element is inside */}, {INNER "; u[0] = u[0] * 0.5", 40, 30, 3}, /* what it reads is of the round before: copied */
+        {"for j in range(2) { " INNER "; u[0] = u[1] }", 40, 30, 2 * 2 + 2 /* what it starts from, and the whole in the first of its rounds */},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct driven few = drive(cases[i].body, 3, cases[i].m, cases[i].n), many = drive(cases[i].body, 13, cases[i].m, cases[i].n);
+        if (many.launches - few.launches != 10 * cases[i].launches)
+            fail_msg("%s: %d launches in ten rounds", cases[i].body, many.launches - few.launches);
+        if (memcmp(few.counts, many.counts, sizeof few.counts) != 0)
+            fail_msg("%s: ten rounds more take %d allocations, %d waits, %d copies", cases[i].body, many.counts[0] - few.counts[0], many.counts[1] - few.counts[1], many.counts[2] - few.counts[2]);
+    }
 }
 
 /* Kernels go in the blocks that were asked for; those that need none, only where that is as fast as any. */
@@ -685,7 +741,7 @@ int run_device_tests(const char *folder)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_old_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_refusals), cmocka_unit_test(test_full_device),
         cmocka_unit_test(test_device_memory), cmocka_unit_test(test_call),
-        cmocka_unit_test(test_rows_on_a_device), cmocka_unit_test(test_blocks_on_a_device), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_memory_of_others),
+        cmocka_unit_test(test_rows_on_a_device), cmocka_unit_test(test_steps_on_a_device), cmocka_unit_test(test_blocks_on_a_device), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_memory_of_others),
         cmocka_unit_test(test_calls_like_one_before), cmocka_unit_test(test_calls_unlike_the_one_before), cmocka_unit_test(test_many_kinds_of_calls),
         cmocka_unit_test(test_late_faults), cmocka_unit_test(test_streams), cmocka_unit_test(test_doctor),
     };

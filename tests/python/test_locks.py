@@ -71,6 +71,22 @@ def test_evaluate_and_its_cache():
     assert len(sys.modules["arex.evaluating"]._programs) <= 256
 
 
+shared = np.zeros(50)
+
+
+def test_names_that_others_change():
+    """evaluate finds a global's value while other threads bind it anew, and the old one is dropped."""
+    def work(i):
+        global shared
+        for k in range(400):
+            if i % 2:
+                shared = np.full(50, float(k))
+            else:
+                got = arex.evaluate("shared + 1")
+                assert (got == got[0]).all()
+    together(work)
+
+
 def test_what_is_put_off_and_shared():
     """Arrays that all threads need first: one or several compute them, and all see the same."""
     x = np.linspace(0, 1, 500)

@@ -26,7 +26,7 @@ static struct {
     int nth, code, seen;
 } failing;
 static bool told; /* the call under way has to fail */
-static int live_memory, live_modules, live_contexts, live_streams, live_pages, synchronised, waits, launches;
+static int live_memory, live_modules, live_contexts, live_streams, live_pages, synchronised, waits, launches, allocations, copies;
 static _Thread_local CUcontext current;
 static struct block *blocks;
 static size_t memory_limit, memory_used;
@@ -45,7 +45,7 @@ static void *const any_stream = &anything; /* all work has been waited for */
 EXPORT void fake_reset(void)
 {
     memset(&failing, 0, sizeof failing);
-    live_memory = live_modules = live_contexts = live_streams = live_pages = synchronised = launches = 0;
+    live_memory = live_modules = live_contexts = live_streams = live_pages = synchronised = launches = allocations = waits = copies = 0;
     memory_limit = memory_used = 0;
     out_of_order = 0;
     waited_for = worked_on = NULL;
@@ -89,6 +89,14 @@ EXPORT int fake_waits(void)
 EXPORT int fake_launches(void)
 {
     return launches;
+}
+
+/* How often memory was asked for, the host waited, and memory was copied or set. */
+EXPORT void fake_counts(int counts[3])
+{
+    counts[0] = allocations;
+    counts[1] = waits;
+    counts[2] = copies;
 }
 
 EXPORT const void *fake_last_launch(void)
@@ -204,6 +212,7 @@ static CUresult does_cuMemAlloc(CUdeviceptr *p, size_t size)
     blocks = b;
     memory_used += size;
     live_memory++;
+    allocations++;
     *p = (CUdeviceptr)(uintptr_t)(b + 1);
     return 0;
 }
@@ -231,14 +240,15 @@ static CUresult does_cuMemHostAlloc(void **p, size_t size, unsigned flags)
     (void)flags;
     page = *p = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
     live_pages += *p != NULL;
+    allocations++;
     return *p ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
 static CUresult does_cuMemFreeHost(void *p) { free(p); live_pages--; return 0; }
 static CUresult does_cuMemGetInfo(size_t *free_bytes, size_t *total) { *total = memory_limit; *free_bytes = memory_limit - memory_used; return 0; }
-static CUresult does_cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t size, CUstream stream) { work_on(stream, to); memcpy((void *)(uintptr_t)to, from, size); return 0; }
-static CUresult does_cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream, from); memcpy(to, (void *)(uintptr_t)from, size); return 0; }
-static CUresult does_cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream, to); work_on(stream, from); memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size); return 0; }
-static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { work_on(stream, p); memset((void *)(uintptr_t)p, value, size); return 0; }
+static CUresult does_cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t size, CUstream stream) { work_on(stream, to); copies++; memcpy((void *)(uintptr_t)to, from, size); return 0; }
+static CUresult does_cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream, from); copies++; memcpy(to, (void *)(uintptr_t)from, size); return 0; }
+static CUresult does_cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream, to); work_on(stream, from); copies++; memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size); return 0; }
+static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { work_on(stream, p); copies++; memset((void *)(uintptr_t)p, value, size); return 0; }
 /* All memory is that of device 0; what is in no block is no device's. */
 static CUresult does_cuPointerGetAttribute(void *value, int attribute, CUdeviceptr p)
 {
@@ -266,6 +276,7 @@ static CUresult does_cuStreamSynchronize(CUstream stream)
 static CUresult does_cuCtxSynchronize(void)
 {
     synchronised++;
+    waits++;
     for (struct block *b = blocks; b; b = b->next)
         b->stream = any_stream;
     return 0;

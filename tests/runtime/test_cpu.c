@@ -314,6 +314,8 @@ static void test_launch(void **state)
     im.kind = IMAGE_PTX;
     assert_false(dev->ops->load(dev, &im, &m, &d));
     assert_int_equal(d.n_errors, 2);
+    assert_int_equal(d.at[0].id, AX_internal); /* no such entry */
+    assert_int_equal(d.at[1].id, AX_load_failed);
     dev->ops->close(dev);
     image_fini(&im);
     diags_fini(&d);
