@@ -559,6 +559,17 @@ assert asked == [[], [], [], [1], [77]], asked
     assert done.returncode == 0, done.stderr
 
 
+def test_streams_of_kernels_by_other_names(fake):
+    kernel, a, b = store(), arex.asarray(np.ones(100)), arex.asarray(np.ones(100))
+    for launch in (kernel.forall(100, stream=0x4000), kernel.configure(4, 32, stream=0x4000), kernel[(4,), (32,), 0x4000, 0]):
+        launch(a, b)
+        assert fake.fake_worked_on() == 0x4000
+    kernel.forall(100)(a, b)
+    assert fake.fake_worked_on() == 1
+    with pytest.raises(arex.UsageError, match="dynamic"):
+        kernel[4, 32, 0, 1024](a, b)
+
+
 def test_looking_waits(fake):
     f = arex.compile("x + y")
     a = arex.asarray(np.ones(100))
