@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <arex/arex.h>
 #include "_arrays.h"
@@ -29,6 +30,12 @@ typedef arex_status launch_fn(arex_program *, const arex_array *, int, const uin
                               arex_diagnostics **);
 typedef arex_status device_fn(arex_context *, const void *, int *, arex_diagnostics **);
 
+/* Somebody's class of arrays whose interface tells of no streams, and what tells the stream that its work goes to now, of a device; NULL: nothing does. */
+struct maker {
+    PyTypeObject *type;
+    PyObject *stream;
+};
+
 /* Of the module; does not change once it is bound. */
 struct state {
     call_fn *call;
@@ -40,7 +47,8 @@ struct state {
     PyObject *memory_class, *array_class, *of_host; /* Python's: _Memory, Array, and what makes one of a NumPy array */
     PyObject *codes;                                /* of dtypes, by typestr */
     PyObject *cai[CAI_NAMES], *dlpack_name, *nothing; /* nothing: a tuple */
-    _Atomic(PyTypeObject *) silent;                   /* somebody's class whose interface tells of no streams, once one is seen */
+    PyObject *stream_of_maker;                        /* Python's: of a class, see struct maker */
+    _Atomic(struct maker *) silent;                   /* once one is seen */
     PyObject *dtype_of; /* Python's: the dtype of a code that NumPy has not of its own */
     PyObject *library;  /* keeps the functions above mapped */
     PyArray_Descr *descr[CODES];
@@ -215,27 +223,61 @@ static bool read_tensor(struct call *c, PyObject *x, arex_array *a)
     return true;
 }
 
-/* An array of somebody else's on a GPU, all of whose work comes before ours anyway. Makers that tell of no streams (PyTorch) are asked by DLPack, which does. */
+/* Remembers the class, if it is the first of its kind. */
+static void remember(struct state *s, PyTypeObject *type)
+{
+    struct maker *made = calloc(1, sizeof *made), *none = NULL;
+    PyObject *stream = PyObject_CallFunctionObjArgs(s->stream_of_maker, (PyObject *)type, NULL);
+    if (!stream)
+        PyErr_Clear();
+    if (made) {
+        Py_IncRef((PyObject *)type);
+        *made = (struct maker){type, stream};
+    }
+    if (made && atomic_compare_exchange_strong(&s->silent, &none, made))
+        return;
+    Py_DecRef(stream);
+    if (made)
+        Py_DecRef((PyObject *)type);
+    free(made);
+}
+
+/* Does the maker's work go to the stream of this call? */
+static bool goes_with_us(const struct call *c, const struct maker *maker, int device)
+{
+    PyObject *number = PyObject_CallFunction(maker->stream, "i", device);
+    void *stream = number && PyLong_Check(number) ? PyLong_AsVoidPtr(number) : NULL;
+    bool told = number && !PyErr_Occurred();
+    Py_DecRef(number);
+    PyErr_Clear();
+    return told && (stream ? stream : DEFAULT_STREAM) == stream_of_call(c);
+}
+
+/*
+ * An array of somebody else's on a GPU, all of whose work comes before ours anyway. Makers that tell of no streams are asked by DLPack, which does, but for those
+ * of whom we know how to learn that it is the same one (PyTorch).
+ */
 static bool read_foreign(struct call *c, PyObject *x, arex_array *a, bool *read_only)
 {
     struct state *s = c->caller->state;
-    PyTypeObject *type = Py_TYPE(x), *none = NULL;
-    if (atomic_load_explicit(&s->silent, memory_order_acquire) == type)
+    struct maker *maker = atomic_load_explicit(&s->silent, memory_order_acquire);
+    bool silent = maker && maker->type == Py_TYPE(x);
+    if (silent && (!maker->stream || maker->stream == Py_None))
         return read_tensor(c, x, a);
     PyObject *face = PyObject_GetAttr(x, s->face_name);
     struct cai there;
     int device = -1;
     if (!face)
         PyErr_Clear();
-    bool ok = face && cai_read(face, s->cai, s->codes, &there);
+    bool ok = face && cai_read(face, s->cai, s->codes, &there) && (!there.stream || there.stream == stream_of_call(c)) &&
+              s->pointer_device(c->caller->context, there.array.data, &device, NULL) == AREX_OK;
     Py_DecRef(face);
     if (ok && !there.tells && PyObject_HasAttr(x, s->dlpack_name)) {
-        Py_IncRef((PyObject *)type);
-        if (!atomic_compare_exchange_strong(&s->silent, &none, type))
-            Py_DecRef((PyObject *)type);
-        return read_tensor(c, x, a);
+        if (!maker)
+            remember(s, Py_TYPE(x));
+        if (!silent || !goes_with_us(c, maker, device))
+            return read_tensor(c, x, a);
     }
-    ok = ok && (!there.stream || there.stream == stream_of_call(c)) && s->pointer_device(c->caller->context, there.array.data, &device, NULL) == AREX_OK;
     if (!ok)
         return false;
     there.array.device = device;
@@ -942,19 +984,19 @@ static PyObject *module_bind(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* bind_arrays(_Memory, Array, of_host, codes): once; from then on arrays of ours are known. codes: of dtypes, by typestr. */
+/* bind_arrays(_Memory, Array, of_host, codes, stream_of_maker): once; from then on arrays of ours are known. codes: of dtypes, by typestr. */
 static PyObject *module_bind_arrays(PyObject *module, PyObject *args)
 {
     struct state *s = PyModule_GetState(module);
-    PyObject *memory, *array, *of_host, *codes;
-    if (!PyArg_ParseTuple(args, "O!O!OO!", &PyType_Type, &memory, &PyType_Type, &array, &of_host, &PyDict_Type, &codes))
+    PyObject *memory, *array, *of_host, *codes, *stream_of_maker;
+    if (!PyArg_ParseTuple(args, "O!O!OO!O", &PyType_Type, &memory, &PyType_Type, &array, &of_host, &PyDict_Type, &codes, &stream_of_maker))
         return NULL;
     if (s->array_class)
         Py_RETURN_NONE;
     if (!PyType_IsSubtype((PyTypeObject *)memory, (PyTypeObject *)s->elements_type) || !PyType_IsSubtype((PyTypeObject *)array, (PyTypeObject *)s->value_type))
         return PyErr_Format(PyExc_TypeError, "the classes are not made of Elements and Value");
-    PyObject **places[] = {&s->memory_class, &s->of_host, &s->codes, &s->array_class}, *values[] = {memory, of_host, codes, array};
-    for (int i = 0; i < 4; i++) {
+    PyObject **places[] = {&s->memory_class, &s->of_host, &s->codes, &s->stream_of_maker, &s->array_class}, *values[] = {memory, of_host, codes, stream_of_maker, array};
+    for (int i = 0; i < 5; i++) {
         Py_IncRef(values[i]);
         *places[i] = values[i];
     }
@@ -1060,9 +1102,15 @@ static void module_free(void *module)
     if (!s)
         return;
     PyObject *held[] = {s->dtype_of, s->library, s->memory_type, s->call_name, s->failed_name, s->out_name, s->threads_name, s->stream_name, s->face_name, s->ptr_name,
-                        s->cuda_stream_name, s->elements_type, s->value_type, s->launcher_type, s->memory_class, s->array_class, s->of_host, s->codes, s->dlpack_name, s->nothing, (PyObject *)atomic_load(&s->silent)};
+                        s->cuda_stream_name, s->elements_type, s->value_type, s->launcher_type, s->memory_class, s->array_class, s->of_host, s->codes, s->dlpack_name, s->nothing, s->stream_of_maker};
+    struct maker *maker = atomic_load(&s->silent);
     for (unsigned i = 0; i < sizeof held / sizeof *held; i++)
         Py_DecRef(held[i]);
+    if (maker) {
+        Py_DecRef((PyObject *)maker->type);
+        Py_DecRef(maker->stream);
+        free(maker);
+    }
     for (int i = 0; i < CAI_NAMES; i++)
         Py_DecRef(s->cai[i]);
     for (int code = 0; code < CODES; code++)
@@ -1073,7 +1121,7 @@ static PyMethodDef module_methods[] = {
     {"dlpack_give", dlpack_give, METH_VARARGS, "dlpack_give(owner, data, device, type, shape, strides, flags, versioned): a capsule."},
     {"dlpack_take", dlpack_take, METH_O, "dlpack_take(capsule): (owner, data, device, type, shape, strides, flags)."},
     {"bind", module_bind, METH_VARARGS, "bind(version, library, functions, dtypes, dtype_of): the library that Python has loaded."},
-    {"bind_arrays", module_bind_arrays, METH_VARARGS, "bind_arrays(_Memory, Array, of_host, codes): the classes of arrays."},
+    {"bind_arrays", module_bind_arrays, METH_VARARGS, "bind_arrays(_Memory, Array, of_host, codes, stream_of_maker): the classes of arrays."},
     {"set_stream", module_set_stream, METH_O, "set_stream(number): of this thread's calls; returns the one before."},
     {"host_view", module_host_view, METH_VARARGS, "host_view(NumPy array, address): fills an arex_array; False when the array is not plain."},
     {"attach", module_attach, METH_VARARGS, "attach(caller, pointers, target, threads, names, outputs, changed, results, owner): a program."},

@@ -107,10 +107,14 @@ class _Pending:
     __slots__ = ("text", "operands", "size", "line")
 
     def __init__(self, text, operands, line="{} = {}"):
-        self.line = line
-        # an array of the caller's may change before this runs
-        self.text, self.operands = text, [o.copy() if isinstance(o, np.ndarray) and o.ndim else o for o in operands]
-        self.size = 1 + sum(p.size for p in (o._pending for o in operands if isinstance(o, Array)) if p)
+        self.text, self.line, self.operands, self.size = text, line, [], 1
+        for o in operands:
+            if isinstance(o, Array):
+                pending = o._pending
+                self.size += pending.size if pending else 0
+            elif isinstance(o, np.ndarray) and o.ndim:
+                o = o.copy()  # an array of the caller's may change before this runs
+            self.operands.append(o)
 
 
 def _program_of(root):
@@ -140,8 +144,21 @@ def _program_of(root):
     return "\n".join(lines), values
 
 
+def _structure_of_one(node):
+    """Of an operation on what is there, the same in less time."""
+    places, values = [node.text, node.line], []
+    for operand in node.operands:
+        number = next((i for i, v in enumerate(values) if v is operand), len(values)) if values else 0
+        if number == len(values):
+            values.append(operand)
+        places.append(number)
+    return (tuple(places),), values
+
+
 def _structure(root):
     """What tells the programs of expressions apart, without their texts; and the values of inputs, in the order in which _program_of has them."""
+    if root._pending and root._pending.size == 1:
+        return _structure_of_one(root._pending)
     numbers, steps, values = {}, [], []
 
     def visit(array):

@@ -73,13 +73,13 @@ class Kernel(Translated):
         return made
 
     def configure(self, griddim, blockdim, stream=0, sharedmem=0):
-        """kernel[griddim, blockdim]."""
-        return self[griddim, blockdim]
+        """kernel[griddim, blockdim, stream]."""
+        return self[griddim, blockdim, stream, sharedmem]
 
     def forall(self, ntasks, tpb=0, stream=0, sharedmem=0):
         """The kernel over at least ntasks threads in one dimension; tpb: threads of a block."""
         threads = tpb or 256
-        return self[max(1, -(-int(ntasks) // threads)), threads]
+        return self[max(1, -(-int(ntasks) // threads)), threads, stream, sharedmem]
 
     def __call__(self, *args):
         fail("AX0701", f"a kernel needs its launch: {self.__name__}[blocks, threads](...)")
@@ -162,8 +162,7 @@ def is_cuda_array(obj):
 def synchronize():
     """Waits for all work on the GPU; raises what launches and calls have to tell that nobody has waited for (an index out of range, say). Where there is no
     GPU there is nothing to wait for."""
-    if is_available():
-        _streams.synchronize()
+    _streams.synchronize()
 
 
 def _only_in_kernels(name):

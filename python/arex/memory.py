@@ -1,6 +1,6 @@
 """What arrays are made of: the extension's types, or, without an extension, the same in Python."""
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._lib import extension, ffi, lib
 
@@ -47,8 +47,10 @@ class _Value:
     __slots__ = ("_memory", "_pending", "_form", "_waiting")
 
 
-Elements: Any = extension.Elements if extension is not None else _Elements
-Value: Any = extension.Value if extension is not None else _Value
+if TYPE_CHECKING:
+    from ._fast import Elements, Value
+else:
+    Elements, Value = (_Elements, _Value) if extension is None else (extension.Elements, extension.Value)
 
 
 def host_view(array, address):

@@ -218,7 +218,7 @@ def bind_arrays(memory, array, of_host):
     global _arrays
     _arrays = (lambda output: array(memory.taken(output)), of_host)
     if _Caller is not _Interpreted:
-        extension.bind_arrays(memory, array, of_host, {d.str: code for d, code in _CODES.items()})
+        extension.bind_arrays(memory, array, of_host, {d.str: code for d, code in _CODES.items()}, streams.of_maker)
 
 
 class Program(_Caller):

@@ -1,10 +1,11 @@
 """Streams of CUDA as calls take them: numbers, objects of ours, of CuPy, PyTorch and Numba; and the one of `with stream:`."""
 import contextlib
+import sys
 import threading
 from typing import Any, Iterator
 
 from ._lib import extension, ffi, lib
-from .errors import check, fail
+from .errors import ArexError, check, fail
 
 DEFAULT = 1  # CUDA's own handle of its default stream
 _here = threading.local()  # number: of `with stream:`; before: of those around it
@@ -29,6 +30,13 @@ def number(stream: Any = None) -> int:
     return handle(stream) or getattr(_here, "number", 0) or DEFAULT
 
 
+def of_maker(kind: type) -> Any:
+    """What tells, of a device, the stream that a library gives its work to now, by the class of its arrays; None where we do not know."""
+    if kind.__module__.partition(".")[0] != "torch":
+        return None
+    return getattr(getattr(sys.modules.get("torch"), "_C", None), "_cuda_getCurrentRawStream", None)
+
+
 def _set(number):
     before, _here.number = getattr(_here, "number", 0), number
     if extension is not None:
@@ -41,16 +49,24 @@ def _context():
     return context()
 
 
+def _where_there_is_one(wait):
+    try:
+        wait()
+    except ArexError as error:
+        if error.code not in ("AX0601", "AX0602", "AX0603"):  # no driver, none that serves, no device
+            raise
+
+
 def wait(number: int, device: int = 0) -> None:
-    """Until the work of a stream is done; raises what it has to tell."""
+    """Until the work of a stream is done; raises what it has to tell. Without a device there is none."""
     slot = ffi.new("arex_diagnostics **")
-    check(lib.arex_stream_wait(_context(), device, ffi.cast("void *", number), slot), slot)
+    _where_there_is_one(lambda: check(lib.arex_stream_wait(_context(), device, ffi.cast("void *", number), slot), slot))
 
 
 def synchronize(device: int = 0) -> None:
-    """Until all work of the device is done, of whatever stream and whoever in the process; raises what it has to tell."""
+    """Until all work of the device is done, of whatever stream and whoever in the process; raises what it has to tell. Without a device there is none."""
     slot = ffi.new("arex_diagnostics **")
-    check(lib.arex_synchronize(_context(), device, slot), slot)
+    _where_there_is_one(lambda: check(lib.arex_synchronize(_context(), device, slot), slot))
 
 
 class Stream:
@@ -110,9 +126,7 @@ class Stream:
 
     def synchronize(self) -> None:
         """Waits for the work of the stream; raises what it has to tell (an index out of range in a kernel, say)."""
-        from . import device_count
-        if device_count():
-            wait(self.ptr)
+        wait(self.ptr)
 
     @contextlib.contextmanager
     def auto_synchronize(self) -> Iterator["Stream"]:

@@ -705,12 +705,21 @@ static bool run_scan(struct run *r, struct variant_code *v, unsigned i, const in
            launch(r, v, v->main_entry[i], geo, slots, false);
 }
 
+/* Sets a temporary to 0, also when the run is made again. */
+static bool zeroed(struct run *r, void *p, size_t size)
+{
+    for (uint32_t i = 0; r->record && i < r->n_temporaries; i++)
+        if (r->temporaries[i] == p)
+            replay_zero(r->record, i, size);
+    return r->device->ops->zero(r->device, p, size, r->stream, r->diags);
+}
+
 static bool run_scan_gpu(struct run *r, struct variant_code *v, unsigned i, const int64_t *slots)
 {
     const struct geometry *geo = &r->geometry[i];
     int64_t bytes = loop_scan_bytes(geo->kept, geo->blocks, type_table[ir_at(r->code->plan->ir, geo->nest->reduces.at[0].value)->dtype].size);
     void *told = (void *)(intptr_t)slots[loop_slots(geo->nest).partials];
-    return (geo->kept == 0 || bytes == 0 || r->device->ops->zero(r->device, told, (size_t)bytes, r->stream, r->diags)) &&
+    return (geo->kept == 0 || bytes == 0 || zeroed(r, told, (size_t)bytes)) &&
            launch(r, v, v->main_entry[i], geo, slots, false);
 }
 

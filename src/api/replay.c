@@ -13,8 +13,11 @@ struct patch {
     int64_t offset;
 };
 
+/* A launch; where there is no module, memory that is set to 0. */
 struct step {
     struct device_module *module;
+    uint32_t temporary;
+    size_t size;
     unsigned entry;
     uint32_t first; /* slot */
     struct device_launch launch;
@@ -162,14 +165,25 @@ void replay_slots(struct replay *p, const struct replay_bases *bases, const stru
     p->n_slots += count;
 }
 
-void replay_launch(struct replay *p, struct device_module *module, unsigned entry, const struct device_launch *l)
+static void add_step(struct replay *p, struct step step)
 {
     struct step *grown = room(p, p->steps, p->n_steps, 1, sizeof *grown);
     if (!grown)
         return;
     p->steps = grown;
-    p->steps[p->n_steps] = (struct step){module, entry, p->at, *l};
-    p->steps[p->n_steps++].launch.watch = NULL;
+    p->steps[p->n_steps++] = step;
+}
+
+void replay_zero(struct replay *p, uint32_t temporary, size_t size)
+{
+    add_step(p, (struct step){.temporary = temporary, .size = size});
+}
+
+void replay_launch(struct replay *p, struct device_module *module, unsigned entry, const struct device_launch *l)
+{
+    struct step step = {.module = module, .entry = entry, .first = p->at, .launch = *l};
+    step.launch.watch = NULL;
+    add_step(p, step);
 }
 
 /* ---- running ---- */
@@ -189,14 +203,19 @@ static int64_t patched(const struct replay *p, const struct patch *patch, void *
     return (int64_t)(intptr_t)p->temporaries[patch->index] + patch->offset;
 }
 
-static bool launch_all(struct replay *p, void *stream, struct diags *diags)
+static bool take_step(struct replay *p, struct step *s, void *stream, struct diags *diags)
+{
+    if (!s->module)
+        return p->device->ops->zero(p->device, p->temporaries[s->temporary], s->size, stream, diags);
+    s->launch.slots = p->slots + s->first;
+    return p->device->ops->launch(p->device, s->module, s->entry, &s->launch, stream, diags);
+}
+
+static bool take_steps(struct replay *p, void *stream, struct diags *diags)
 {
     bool ok = true;
-    for (uint32_t i = 0; ok && i < p->n_steps; i++) {
-        struct step *s = &p->steps[i];
-        s->launch.slots = p->slots + s->first;
-        ok = p->device->ops->launch(p->device, s->module, s->entry, &s->launch, stream, diags);
-    }
+    for (uint32_t i = 0; ok && i < p->n_steps; i++)
+        ok = take_step(p, &p->steps[i], stream, diags);
     return ok;
 }
 
@@ -208,7 +227,7 @@ bool replay_run(struct replay *p, void *const *inputs, void *const *outputs, voi
     bool ok = n == p->n_temporaries;
     for (uint32_t i = 0; ok && i < p->n_patches; i++)
         p->slots[p->patches[i].slot] = patched(p, &p->patches[i], inputs, outputs);
-    ok = ok && launch_all(p, stream, diags);
+    ok = ok && take_steps(p, stream, diags);
     while (n > 0)
         p->device->ops->free(p->device, p->temporaries[--n]);
     return ok;

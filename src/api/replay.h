@@ -25,6 +25,8 @@ struct replay_bases {
 void replay_temporary(struct replay *p, size_t size);
 /* Slots of nests one after another, for the launches that follow. */
 void replay_slots(struct replay *p, const struct replay_bases *bases, const struct geometry *geo, uint32_t n, const int64_t *slots);
+/* Bytes of a temporary, by its number, that are set to 0 between launches. */
+void replay_zero(struct replay *p, uint32_t temporary, size_t size);
 void replay_launch(struct replay *p, struct device_module *module, unsigned entry, const struct device_launch *l);
 bool replay_complete(const struct replay *p);
 

@@ -505,7 +505,7 @@ static void test_memory_of_others(void **state)
 
 /* ---- calls that are not waited for ---- */
 
-enum { SOME = 100 };
+enum { SOME = 5000 };
 static int (*waits)(void);
 static void *(*page)(void);
 
@@ -555,7 +555,8 @@ struct launch {
 /* A call made again gives the device what a first one of the same arguments does, and is made at once. */
 static void test_calls_like_one_before(void **state)
 {
-    static const char *const programs[] = {"x*2 + y", "x + sum(y)", "a*x + y", "x[1:] - y[:-1]", "sum(x*y)", "where(x > a, x, y)", "x[::2] + y[::-2]"};
+    static const char *const programs[] = {"x*2 + y", "x + sum(y)", "a*x + y", "x[1:] - y[:-1]", "sum(x*y)", "where(x > a, x, y)", "x[::2] + y[::-2]", "cumsum(x*y)"};
+    size_t (*zeroed)(void);
     (void)state;
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         double one = 1.5, two = 2.5;
@@ -575,9 +576,12 @@ static void test_calls_like_one_before(void **state)
         assert_int_equal(fake.launches(), 0);
         o.at_once = 0;
         assert_int_equal(call_on_device(p, first, &o), AREX_OK);
+        find_function("fake_zeroed", &zeroed);
         o.at_once = 1;
         int before = waits();
+        size_t first_zeroed = zeroed();
         assert_int_equal(call_on_device(p, second, &o), AREX_OK);
+        assert_int_equal(zeroed(), 2 * first_zeroed);
         assert_int_equal(waits(), before);
         struct launch again, want;
         memcpy(&again, fake.last_launch(), sizeof again);

@@ -141,7 +141,9 @@ def reference_page():
         lines += described("arex." + name, thing)
     for name, thing in {"Program.emit": arex.Program.emit, "Program.launch": arex.Program.launch, "Program.result_type": arex.Program.result_type,
                         "Program.stats": arex.Program.stats, "Array.get": arex.Array.get, "cuda.jit": arex.cuda.jit, "cuda.is_available": arex.cuda.is_available,
-                        "cuda.synchronize": arex.cuda.synchronize}.items():
+                        "cuda.synchronize": arex.cuda.synchronize, "cuda.Stream": arex.cuda.Stream, "cuda.Stream.synchronize": arex.cuda.Stream.synchronize,
+                        "cuda.Stream.auto_synchronize": arex.cuda.Stream.auto_synchronize, "cuda.Stream.use": arex.cuda.Stream.use, "cuda.stream": arex.cuda.stream,
+                        "cuda.default_stream": arex.cuda.default_stream, "cuda.external_stream": arex.cuda.external_stream}.items():
         lines += described("arex." + name, thing)
     lines += ["## Errors", "", "| class | codes | |", "| --- | --- | --- |"]
     from arex.errors import class_of

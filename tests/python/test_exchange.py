@@ -524,6 +524,52 @@ def test_makers_that_tell_of_no_streams_are_asked_by_dlpack(fake):
     assert pointer(arex.asarray(x)) == pointer(a) and x.asked[-1] == 1
 
 
+@needs_extension
+def test_makers_whose_stream_is_known(fake):
+    """As PyTorch, whose class is known by its module: a look at where it works now saves asking."""
+    import subprocess
+    import sys
+    program = f"""
+import ctypes, os, sys, types
+import numpy as np
+import arex, arex.program
+from arex.program import ffi, lib
+torch = types.ModuleType("torch")
+torch.stream, torch._C = 0, types.SimpleNamespace(_cuda_getCurrentRawStream=lambda device: torch.stream)
+sys.modules["torch"] = torch
+options, out = ffi.new("arex_context_options *"), ffi.new("arex_context **")
+lib.arex_context_options_init(options)
+path = ffi.new("char[]", os.fsencode({str(FAKE)!r}))
+options.cuda_driver = path
+lib.arex_context_new(options, out, ffi.NULL)
+arex.program._contexts[0, 0] = out[0]
+sys.path.insert(0, {str(ROOT / "tests/python")!r})
+from test_exchange import Silent
+Silent.__module__ = "torch"
+f, a = arex.compile("x + y"), arex.asarray(np.ones(10))
+x, asked = Silent(a), []
+f(x, 1.0)
+for torch.stream, ours in [(0, 1), (0, 0), (77, 77), (77, 1), (0, 77)]:
+    x.asked.clear()
+    f(x, 1.0, stream=ours)
+    asked.append(list(x.asked))
+assert asked == [[], [], [], [1], [77]], asked
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_streams_of_kernels_by_other_names(fake):
+    kernel, a, b = store(), arex.asarray(np.ones(100)), arex.asarray(np.ones(100))
+    for launch in (kernel.forall(100, stream=0x4000), kernel.configure(4, 32, stream=0x4000), kernel[(4,), (32,), 0x4000, 0]):
+        launch(a, b)
+        assert fake.fake_worked_on() == 0x4000
+    kernel.forall(100)(a, b)
+    assert fake.fake_worked_on() == 1
+    with pytest.raises(arex.UsageError, match="dynamic"):
+        kernel[4, 32, 0, 1024](a, b)
+
+
 def test_looking_waits(fake):
     f = arex.compile("x + y")
     a = arex.asarray(np.ones(100))

@@ -29,7 +29,7 @@ static bool told; /* the call under way has to fail */
 static int live_memory, live_modules, live_contexts, live_streams, live_pages, synchronised, waits, launches, allocations, copies;
 static _Thread_local CUcontext current;
 static struct block *blocks;
-static size_t memory_limit, memory_used;
+static size_t memory_limit, memory_used, zeroed; /* bytes */
 static struct fake_launch {
     unsigned grid[3], block[3], shared, n_slots;
     int entry;
@@ -46,7 +46,7 @@ EXPORT void fake_reset(void)
 {
     memset(&failing, 0, sizeof failing);
     live_memory = live_modules = live_contexts = live_streams = live_pages = synchronised = launches = allocations = waits = copies = 0;
-    memory_limit = memory_used = 0;
+    memory_limit = memory_used = zeroed = 0;
     out_of_order = 0;
     waited_for = worked_on = NULL;
     memset(&last, 0, sizeof last);
@@ -78,6 +78,11 @@ EXPORT void fake_memory_limit(size_t bytes)
 EXPORT int fake_synchronised(void)
 {
     return synchronised;
+}
+
+EXPORT size_t fake_zeroed(void)
+{
+    return zeroed;
 }
 
 /* How often a stream was waited for. */
@@ -248,7 +253,7 @@ static CUresult does_cuMemGetInfo(size_t *free_bytes, size_t *total) { *total = 
 static CUresult does_cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t size, CUstream stream) { work_on(stream, to); copies++; memcpy((void *)(uintptr_t)to, from, size); return 0; }
 static CUresult does_cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream, from); copies++; memcpy(to, (void *)(uintptr_t)from, size); return 0; }
 static CUresult does_cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream, to); work_on(stream, from); copies++; memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size); return 0; }
-static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { work_on(stream, p); copies++; memset((void *)(uintptr_t)p, value, size); return 0; }
+static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { work_on(stream, p); zeroed += size; copies++; memset((void *)(uintptr_t)p, value, size); return 0; }
 /* All memory is that of device 0; what is in no block is no device's. */
 static CUresult does_cuPointerGetAttribute(void *value, int attribute, CUdeviceptr p)
 {
