@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import exchange
+from . import evaluating, exchange
 from .errors import ArexWarning, check, fail
 from .evaluating import _cached
 from .locks import lock
-from .program import _CODES, _dtype, _view, context, ffi, lib
+from .memory import Elements, Value, host_view
+from .program import _CODES, _dtype, _view, bind_arrays, context, ffi, lib
 
 if TYPE_CHECKING:
     from ._operators import Operators as _Operators
@@ -24,27 +25,28 @@ _told = threading.Event()
 _state = lock()  # what an array waits for, and whether it has run, changes under it; nothing runs under it
 
 
-class _Memory:
+class _Memory(Elements):
     """Elements that are there: in a NumPy array, or on a device behind an arex_array. owner is kept alive with them."""
 
+    __slots__ = ("__weakref__",)
+
     def __init__(self, struct, owner, host=None, read_only=False):
-        self._struct, self.owner, self.host, self.readers, self.read_only = struct, owner, host, [], read_only
-        if host is not None:
-            self.shape, self.strides, self.dtype, self.device = host.shape, host.strides, host.dtype, -1
-        else:
-            self.shape, self.strides = tuple(struct.shape[0:struct.rank]), tuple(struct.strides[0:struct.rank])
-            self.dtype, self.device = _dtype(struct.dtype), struct.device
+        super().__init__()
+        self.owner, self.host, self.readers, self.read_only = owner, host, [], bool(read_only)
+        self._set(int(ffi.cast("uintptr_t", struct)))
 
     @property
     def struct(self):
-        """The arex_array; of a NumPy array made when it is first asked for, since calls read those themselves."""
-        if self._struct is None:
-            struct = ffi.new("arex_array *")
-            _view(struct, self.host, "array")
-            self._struct = struct
-        return self._struct
+        """The arex_array, which keeps this object."""
+        return ffi.gc(ffi.cast("arex_array *", self._address), lambda _, keep=self: None)
+
+    @property
+    def dtype(self):
+        return _dtype(self._code) if self.host is None else self.host.dtype
 
     def read_by(self, array):
+        if self.readers is None:  # made without Python
+            self.readers = []
         if len(self.readers) >= 256:
             self.readers = [r for r in self.readers if r() is not None and r()._pending]
         self.readers.append(weakref.ref(array))
@@ -54,25 +56,28 @@ class _Memory:
         if self.read_only:
             fail("AX0309", "the array is read-only: who made it said so")
         with _state:
-            readers, self.readers = self.readers, []
+            readers, self.readers = self.readers or [], []
         for reader in readers:
             array = reader()
             if array is not None:
                 array._run()
 
+    def lent(self):
+        """Others work on the elements from now on, on streams that are not seen here."""
+        lib.arex_array_lent(context(), self.struct)
+
     @classmethod
     def of_host(cls, array):
-        memory = cls(None, array, array, not array.flags.writeable)
-        if array.dtype not in _CODES or not array.dtype.isnative or array.ndim > 8:
-            memory.struct  # says what is wrong, if anything
-        return memory
+        struct = ffi.new("arex_array *")
+        if not host_view(array, int(ffi.cast("uintptr_t", struct))):
+            _view(struct, array, "array")  # says what is wrong, if anything
+        return cls(struct, array, array, not array.flags.writeable)
 
     @classmethod
     def taken(cls, result):
         """Of an output that the library has allocated."""
-        struct = ffi.new("arex_array *", result)
-        memory = cls(struct, None)
-        weakref.finalize(memory, _free, ffi.new("arex_array *", result))
+        memory = cls(ffi.new("arex_array *", result), None)
+        memory._own(int(ffi.cast("uintptr_t", context())), int(ffi.cast("uintptr_t", lib.arex_array_free)))
         return memory
 
     @classmethod
@@ -83,10 +88,6 @@ class _Memory:
         slot = ffi.new("arex_diagnostics **")
         check(lib.arex_array_alloc(context(), struct, slot), slot)
         return cls.taken(struct[0])
-
-
-def _free(struct):
-    lib.arex_array_free(context(), struct)
 
 
 def _code(dtype):
@@ -106,10 +107,14 @@ class _Pending:
     __slots__ = ("text", "operands", "size", "line")
 
     def __init__(self, text, operands, line="{} = {}"):
-        self.line = line
-        # an array of the caller's may change before this runs
-        self.text, self.operands = text, [o.copy() if isinstance(o, np.ndarray) and o.ndim else o for o in operands]
-        self.size = 1 + sum(p.size for p in (o._pending for o in operands if isinstance(o, Array)) if p)
+        self.text, self.line, self.operands, self.size = text, line, [], 1
+        for o in operands:
+            if isinstance(o, Array):
+                pending = o._pending
+                self.size += pending.size if pending else 0
+            elif isinstance(o, np.ndarray) and o.ndim:
+                o = o.copy()  # an array of the caller's may change before this runs
+            self.operands.append(o)
 
 
 def _program_of(root):
@@ -139,10 +144,62 @@ def _program_of(root):
     return "\n".join(lines), values
 
 
-class Array(_Operators):
+def _structure_of_one(node):
+    """Of an operation on what is there, the same in less time."""
+    places, values = [node.text, node.line], []
+    for operand in node.operands:
+        number = next((i for i, v in enumerate(values) if v is operand), len(values)) if values else 0
+        if number == len(values):
+            values.append(operand)
+        places.append(number)
+    return (tuple(places),), values
+
+
+def _structure(root):
+    """What tells the programs of expressions apart, without their texts; and the values of inputs, in the order in which _program_of has them."""
+    if root._pending and root._pending.size == 1:
+        return _structure_of_one(root._pending)
+    numbers, steps, values = {}, [], []
+
+    def visit(array):
+        node, places = array._pending, []
+        for operand in node.operands:
+            number = numbers.get(id(operand))
+            if number is None:
+                if isinstance(operand, Array) and operand._pending:
+                    number = visit(operand)
+                else:
+                    number = numbers[id(operand)] = len(values)
+                    values.append(operand)
+            places.append(number)
+        steps.append((node.text, node.line, *places))
+        numbers[id(array)] = -len(steps)
+        return -len(steps)
+
+    if root._pending:
+        visit(root)
+    else:  # another thread has just run it
+        values.append(root)
+    return tuple(steps), values
+
+
+def _program_of_structure(root):
+    """A program, and its inputs' values."""
+    with _state:  # another thread may run it, or a part of it, meanwhile
+        key, values = _structure(root)
+        found = evaluating._programs.get(key)
+        text, named = ("", []) if found else _program_of(root)
+    if found is None:
+        program, names = _cached(text), [name for name, _ in named]
+        found = evaluating._keep(key, (program, [names.index(name) for name in program.inputs]))
+    program, order = found
+    return program, [values[i] for i in order]
+
+
+class Array(Value, _Operators):
     """An array that Arex keeps: shape, dtype, device; NumPy's operators and functions, put off until a value is needed."""
 
-    __slots__ = ("_memory", "_pending", "_form", "_waiting", "__weakref__")
+    __slots__ = ("__weakref__",)
     __array_priority__ = 1000
 
     def __init__(self, memory=None, pending=None):
@@ -166,17 +223,13 @@ class Array(_Operators):
             self._waiting.append(weakref.ref(array))
 
     def _bound(self):
-        with _state:  # another thread may run it, or a part of it, meanwhile
-            text, values = _program_of(self)
-        program = _cached(text)
-        given = dict(values)
-        return program, [given[name] for name in program.inputs]
+        return _program_of_structure(self)
 
     def _run(self):
         if self._memory is None:
             program, values = self._bound()
-            device = _device_of(values)
-            self._has_run(_Memory.taken(program.keep(values, device)) if device >= 0 else _on_the_host(program, values))
+            result = program(*values)
+            self._has_run(result._memory if isinstance(result, Array) else _Memory.of_host(np.asarray(result)))
         return self._memory
 
     def _has_run(self, memory):
@@ -266,10 +319,12 @@ class Array(_Operators):
             fail("AX0309", f"out has {out.dtype} {out.shape}; the array has {memory.dtype} {memory.shape}")
         if memory.host is not None:
             out[...] = memory.host
-        elif _is_contiguous(memory) and out.flags.c_contiguous:
-            _copy(_Memory.of_host(out).struct, memory.struct)
         else:
-            _cached("x").into([_Foreign(memory.struct, memory)], out)
+            memory = memory if _is_contiguous(memory) else self.copy()._run()
+            there = out if out.flags.c_contiguous else np.empty(memory.shape, memory.dtype)
+            _copy(_Memory.of_host(there).struct, memory.struct)  # waits, and tells what is wrong with all work before
+            if there is not out:
+                out[...] = there
         return out
 
     def copy_to_host(self, ary: np.ndarray | None = None, stream: Any = 0) -> np.ndarray:
@@ -288,8 +343,6 @@ class Array(_Operators):
         memory.settle()
         if memory.host is not None:
             memory.host[...] = result.get()
-        elif _is_contiguous(memory) and _is_contiguous(source):
-            _copy(memory.struct, source.struct)
         else:
             _cached("x").into([_Foreign(source.struct, source)], memory)
         return self
@@ -424,7 +477,8 @@ class Array(_Operators):
         return _form("astype")(self, dtype, order, casting, subok, copy)
 
     def copy(self, order: str = "K") -> "Array":
-        return asarray(self.get())
+        memory = self._run()
+        return asarray(self.get()) if memory.host is not None else Array(_cached("x")(self)._memory)
 
     def __divmod__(self, other):
         return _form("divmod")(self, other)
@@ -509,11 +563,6 @@ def _is_contiguous(memory):
             return False
         step *= extent
     return True
-
-
-def _on_the_host(program, values):
-    """The short way: NumPy arrays in and out."""
-    return _Memory.of_host(np.asarray(program(*[v._memory.host if isinstance(v, Array) else v for v in values])))
 
 
 def _device_of(values):
@@ -764,3 +813,5 @@ from .forms import METHODS as _METHODS  # noqa: E402
 
 for _name in _METHODS:
     setattr(Array, _name, _method(_name))
+
+bind_arrays(_Memory, Array, lambda host: Array(_Memory.of_host(np.asarray(host))))

@@ -6,7 +6,7 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from .errors import ArexError, fail
+from .errors import ArexError, did_you_mean, fail
 from .locks import Recent, lock
 from .program import Program
 
@@ -17,17 +17,20 @@ _threads = 0
 _last = threading.local()
 
 
+def _keep(key, program):
+    with _lock:
+        _programs[key] = program
+        if len(_programs) > _CACHE:
+            _programs.popitem(last=False)
+    return program
+
+
 def _cached(expr, target="auto", device=0, fast=False, codegen="auto", arch="native"):
     """The program of these arguments: the last 256 are kept. What finds one takes no lock."""
     key = (expr, target, device, fast, codegen, arch)
     program = _programs.get(key)
     if program is None:
-        program = Program(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch)
-        with _lock:
-            _programs[key] = program
-            if len(_programs) > _CACHE:
-                _programs.popitem(last=False)
-        return program
+        return _keep(key, Program(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch))
     try:
         _programs.move_to_end(key)
     except KeyError:  # another thread has just dropped it
@@ -39,7 +42,7 @@ def _look_up(names, here, there):
     try:
         return [here[name] if name in here else there[name] for name in names]
     except KeyError as error:
-        fail("AX0304", f"no value for the name `{error.args[0]}`")
+        fail("AX0304", f"no value for the name `{error.args[0]}`{did_you_mean(error.args[0], here, there)}")
 
 
 def _scopes(frame, local_dict, global_dict):

@@ -1,5 +1,5 @@
 /*
- * See exec.h. The steps of a run: temporaries, the geometry of every nest, the code for it, then one or two launches
+ * See exec.h. The steps of a run: temporaries, the geometry of every nest, the code for it, then one to three launches
  * a nest. Each step either succeeds or adds a diagnostic; what was allocated is freed on one exit.
  */
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/lock.h"
-#include "geometry.h"
+#include "replay.h"
 
 struct variant_code {
     struct variant_code *next;
@@ -108,6 +108,16 @@ void exec_code_free(struct exec_code *c)
     free(c);
 }
 
+bool exec_replays(const struct exec_code *c)
+{
+    return c->device->ops->kind == DEVICE_CUDA && c->plan->steps.n == 0;
+}
+
+bool exec_may_fault(const struct exec_code *c)
+{
+    return c->may_fault;
+}
+
 void exec_code_times(const struct exec_code *c, struct exec_times *out)
 {
     struct exec_code *m = (struct exec_code *)c; /* the lock changes, nothing that shows */
@@ -137,8 +147,9 @@ struct run {
     struct ir_faults *faults_on_device, faults_here;
     /* where nests are repeated: the slots of all of them, filled once; where buffers are now; rounds by their number in the IR */
     int64_t *slots, *rounds;
-    bool *filled, endless; /* endless: steps were given up */
+    bool *filled, *once, endless; /* once: nests of the first round alone; endless: steps were given up */
     void **now;            /* and room for what they were */
+    struct replay *record; /* NULL: nobody keeps what the run comes to */
 };
 
 static bool no_memory(struct diags *diags)
@@ -166,10 +177,12 @@ static bool run_init(struct run *r)
     if (p->steps.n) {
         r->slots = calloc(r->code->n_slots + 1, sizeof *r->slots);
         r->filled = calloc(p->nests.n + 1, sizeof *r->filled);
+        r->once = calloc(p->nests.n + 1, sizeof *r->once);
         r->rounds = calloc(p->ir->steps.n + 1, sizeof *r->rounds);
         r->now = calloc(2 * (size_t)p->buffers.n + 1, sizeof *r->now);
-        if (!r->slots || !r->filled || !r->rounds || !r->now)
+        if (!r->slots || !r->filled || !r->once || !r->rounds || !r->now)
             return no_memory(r->diags);
+        loop_find_once(p, r->dims, r->once);
     }
     return (r->arguments && r->buffers && r->buffer_strides && r->buffer_shapes && r->geometry && r->accesses && r->rows && r->key && r->temporaries) ||
            no_memory(r->diags);
@@ -189,6 +202,7 @@ static void run_fini(struct run *r)
     free(r->key);
     free(r->slots);
     free(r->filled);
+    free(r->once);
     free(r->rounds);
     free(r->now);
     free(r->temporaries);
@@ -197,9 +211,11 @@ static void run_fini(struct run *r)
 static bool temporary(struct run *r, int64_t size, void **out)
 {
     *out = NULL;
-    if (!r->device->ops->alloc(r->device, size ? (size_t)size : 1, out, r->diags))
+    if (!r->device->ops->alloc(r->device, size ? (size_t)size : 1, r->stream, out, r->diags))
         return false;
     r->temporaries[r->n_temporaries++] = *out;
+    if (r->record)
+        replay_temporary(r->record, size ? (size_t)size : 1);
     return true;
 }
 
@@ -214,6 +230,10 @@ static bool faults_begin(struct run *r)
         r->faults_on_device = &r->faults_here;
         r->faults_here.asked = watch_asked;
         r->faults_here.user = r->watch;
+        return true;
+    }
+    if (r->record) {
+        r->faults_on_device = replay_faults(r->record);
         return true;
     }
     void *p;
@@ -364,6 +384,11 @@ static bool find_entry(struct run *r, const struct kernel_image *image, unsigned
     return *entry != ~0u;
 }
 
+static bool in_one_step(const struct run *r, const struct loop_nest *n)
+{
+    return n->kind == NEST_MAP || (n->kind == NEST_SCAN && is_gpu(r));
+}
+
 /* A GPU's code for nests row by row has no entries for each of them. */
 static bool find_entries(struct run *r, struct variant_code *v, const struct kernel_image *image)
 {
@@ -377,8 +402,9 @@ static bool find_entries(struct run *r, struct variant_code *v, const struct ker
     bool ok = true;
     for (unsigned i = 0; ok && i < p->nests.n; i++)
         if (!(r->geometry[i].flags & VARIANT_ROWS))
-            ok = find_entry(r, image, i, "main", &v->main_entry[i]) && (p->nests.at[i].kind == NEST_MAP || find_entry(r, image, i, "join", &v->join_entry[i])) &&
-                 (p->nests.at[i].kind != NEST_SCAN || find_entry(r, image, i, "totals", &v->totals_entry[i]));
+            ok = find_entry(r, image, i, "main", &v->main_entry[i]) &&
+                 (in_one_step(r, &p->nests.at[i]) || find_entry(r, image, i, "join", &v->join_entry[i])) &&
+                 (in_one_step(r, &p->nests.at[i]) || p->nests.at[i].kind != NEST_SCAN || find_entry(r, image, i, "totals", &v->totals_entry[i]));
     for (unsigned i = 0; ok && i < p->rows.n; i++)
         if (!is_gpu(r) || r->rows[i].chosen)
             ok = find_entry(r, image, p->rows.at[i].first, "rows", &v->rows_entry[i]);
@@ -481,7 +507,7 @@ static unsigned at_most(int64_t n, unsigned most)
     return n < most ? (unsigned)n : most;
 }
 
-enum { GPU_BLOCK = 256, GPU_WARPS = 4, GRID_HEIGHT = 65535, SCAN_THREADS = TREE_BLOCK / SCAN_WAYS };
+enum { GPU_BLOCK = 256, GPU_WARPS = 4, GRID_HEIGHT = 65535 };
 
 /* Threads side by side along the inner dim; several rows a block when rows are short. */
 static void grid_of_rows(struct device_launch *l, int64_t inner, int64_t rows, unsigned width)
@@ -522,8 +548,19 @@ static bool blocks_fit(const struct geometry *geo, struct diags *diags)
     return false;
 }
 
-static void shape_main(const struct ir *ir, const struct geometry *geo, struct device_launch *l)
+/* Where blocks wait for each other, no more than can run at once: they go on until all is done. */
+static void shape_scan(const struct run *r, const struct geometry *geo, struct device_launch *l)
 {
+    int64_t resident = LOOP_SCAN_RESIDENT * (int64_t)(r->device->multiprocessors > 0 ? r->device->multiprocessors : 1);
+    l->items = geo->length ? geo->kept * geo->blocks : 0;
+    l->grain = up(16384, geo->length < TREE_BLOCK ? geo->length + 1 : TREE_BLOCK);
+    l->block[0] = LOOP_SCAN_THREADS;
+    l->grid[0] = (unsigned)(geo->blocks > 1 && l->items > resident ? resident : l->items);
+}
+
+static void shape_main(const struct run *r, const struct geometry *geo, struct device_launch *l)
+{
+    const struct ir *ir = r->code->plan->ir;
     const struct loop_nest *n = geo->nest;
     unsigned width = loop_gpu_width(ir, n);
     int64_t inner = geo->extent[n->n_kept - 1], rows = inner ? geo->kept / inner : 0;
@@ -549,10 +586,7 @@ static void shape_main(const struct ir *ir, const struct geometry *geo, struct d
         grid_of_rows(l, inner, rows * geo->blocks, width);
         break;
     case NEST_SCAN:
-        l->items = geo->length ? geo->kept * geo->blocks : 0;
-        l->grain = up(16384, geo->length < TREE_BLOCK ? geo->length + 1 : TREE_BLOCK);
-        l->block[0] = SCAN_THREADS;
-        l->grid[0] = (unsigned)l->items;
+        shape_scan(r, geo, l);
         break;
     }
 }
@@ -566,9 +600,6 @@ static void shape_join(const struct geometry *geo, struct device_launch *l)
         l->block[0] = power_of_two(geo->blocks, TREE_JOIN_LANES);
         l->block[1] = l->block[0] < GPU_BLOCK ? GPU_BLOCK / l->block[0] : 1;
         l->grid[0] = (unsigned)up(geo->kept, l->block[1]);
-    } else if (geo->nest->kind == NEST_SCAN) {
-        l->block[0] = SCAN_THREADS;
-        l->grid[0] = (unsigned)geo->kept;
     } else {
         l->grid[0] = (unsigned)up(geo->kept, GPU_BLOCK);
     }
@@ -579,6 +610,8 @@ static bool launch_entry(struct run *r, struct variant_code *v, unsigned entry, 
     l->watch = r->watch;
     if (l->items == 0)
         return true;
+    if (r->record)
+        replay_launch(r->record, v->module, entry, l);
     if (is_gpu(r))
         return r->device->ops->launch(r->device, v->module, entry, l, r->stream, r->diags);
     return cpu_launch_with(r->device, v->module, entry, l, r->max_threads, r->diags);
@@ -590,7 +623,7 @@ static bool launch(struct run *r, struct variant_code *v, unsigned entry, const 
     if (join)
         shape_join(geo, &l);
     else
-        shape_main(r->code->plan->ir, geo, &l);
+        shape_main(r, geo, &l);
     return launch_entry(r, v, entry, &l);
 }
 
@@ -601,9 +634,10 @@ static bool copies_onto_itself(const struct ir *ir, const struct geometry *geo)
     bool same = geo->nest->kind == NEST_MAP && b->stores.n > 0 && b->loads.n == b->stores.n;
     for (uint32_t i = 0; same && i < b->stores.n; i++) {
         const struct geometry_access *to = &geo->access[b->loads.n + i], *from = NULL;
-        const struct ir_node *n = ir_at(ir, b->stores.at[i].value);
-        for (uint32_t k = 0; k < b->loads.n && n->op == OP_memory; k++)
-            from = b->loads.at[k].value == n->args[0] ? &geo->access[k] : from;
+        ir_id value = b->stores.at[i].value, memory = b->stores.at[i].target ? b->stores.at[i].target : value;
+        value = memory == value ? ir_at(ir, value)->args[0] : value; /* a part of a complex array is what is stored itself */
+        for (uint32_t k = 0; k < b->loads.n && ir_at(ir, memory)->op == OP_memory; k++)
+            from = b->loads.at[k].value == value ? &geo->access[k] : from;
         same = from && !from->by_value && from->pointer == to->pointer && memcmp(from->stride, to->stride, sizeof to->stride) == 0;
     }
     return same;
@@ -618,8 +652,9 @@ static bool fill_slots(struct run *r, const struct geometry *geo, int64_t *slots
     slots[s.faults] = (int64_t)(intptr_t)r->faults_on_device;
     for (uint32_t k = 0; k < nest->reduces.n; k++) {
         void *partials;
-        int64_t size = type_table[ir_at(r->code->plan->ir, nest->reduces.at[k].value)->dtype].size;
-        if (!temporary(r, geo->kept * geo->blocks * size, &partials))
+        unsigned size = type_table[ir_at(r->code->plan->ir, nest->reduces.at[k].value)->dtype].size;
+        bool tells = nest->kind == NEST_SCAN && is_gpu(r);
+        if (!temporary(r, tells ? loop_scan_bytes(geo->kept, geo->blocks, size) : geo->kept * geo->blocks * size, &partials))
             return false;
         slots[s.partials + k] = (int64_t)(intptr_t)partials;
     }
@@ -657,7 +692,35 @@ static int64_t *slots_of(struct run *r, uint32_t first, uint32_t n, int64_t *her
         }
         at += loop_slots(geo->nest).count;
     }
+    if (r->record)
+        replay_slots(r->record, &(struct replay_bases){r->code->plan, r->arguments, r->buffers, r->temporaries, r->n_temporaries}, &r->geometry[first], n, slots);
     return slots;
+}
+
+/* In steps: what blocks come to, what is before each, the elements. */
+static bool run_scan(struct run *r, struct variant_code *v, unsigned i, const int64_t *slots)
+{
+    const struct geometry *geo = &r->geometry[i];
+    return (geo->blocks == 1 || (launch(r, v, v->totals_entry[i], geo, slots, false) && launch(r, v, v->join_entry[i], geo, slots, true))) &&
+           launch(r, v, v->main_entry[i], geo, slots, false);
+}
+
+/* Sets a temporary to 0, also when the run is made again. */
+static bool zeroed(struct run *r, void *p, size_t size)
+{
+    for (uint32_t i = 0; r->record && i < r->n_temporaries; i++)
+        if (r->temporaries[i] == p)
+            replay_zero(r->record, i, size);
+    return r->device->ops->zero(r->device, p, size, r->stream, r->diags);
+}
+
+static bool run_scan_gpu(struct run *r, struct variant_code *v, unsigned i, const int64_t *slots)
+{
+    const struct geometry *geo = &r->geometry[i];
+    int64_t bytes = loop_scan_bytes(geo->kept, geo->blocks, type_table[ir_at(r->code->plan->ir, geo->nest->reduces.at[0].value)->dtype].size);
+    void *told = (void *)(intptr_t)slots[loop_slots(geo->nest).partials];
+    return (geo->kept == 0 || bytes == 0 || zeroed(r, told, (size_t)bytes)) &&
+           launch(r, v, v->main_entry[i], geo, slots, false);
 }
 
 static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
@@ -671,8 +734,7 @@ static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
     if (!(slots = slots_of(r, i, 1, here)))
         return false;
     if (geo->nest->kind == NEST_SCAN)
-        return (geo->blocks == 1 || (launch(r, v, v->totals_entry[i], geo, slots, false) && launch(r, v, v->join_entry[i], geo, slots, true))) &&
-               launch(r, v, v->main_entry[i], geo, slots, false);
+        return is_gpu(r) ? run_scan_gpu(r, v, i, slots) : run_scan(r, v, i, slots);
     return launch(r, v, v->main_entry[i], geo, slots, false) &&
            (geo->nest->kind == NEST_MAP || launch(r, v, v->join_entry[i], geo, slots, true));
 }
@@ -738,7 +800,7 @@ static bool run_nests(struct run *r, struct variant_code *v, struct span_of_nest
         while (rows < p->rows.n && p->rows.at[rows].first < i)
             rows++;
         bool by_rows = rows < p->rows.n && p->rows.at[rows].first == i && r->rows[rows].chosen;
-        bool skipped = p->nests.at[i].once && span.round > 0;
+        bool skipped = span.round > 0 && r->once[i];
         if (!skipped && !(by_rows ? run_rows(r, v, rows) : run_nest(r, v, i)))
             return false;
         i += by_rows ? p->rows.at[rows].n : 1;
@@ -784,6 +846,8 @@ static bool run_steps(struct run *r, struct variant_code *v, const struct loop_s
 static bool faults_end(struct run *r, struct ir_faults *faults)
 {
     bool ok = true;
+    if (r->record)
+        return true;
     if (is_gpu(r) && r->code->may_fault)
         ok = r->device->ops->copy_out(r->device, &r->faults_here, r->faults_on_device, sizeof r->faults_here, r->stream, r->diags);
     else if (!r->stream)
@@ -809,9 +873,10 @@ static bool prepare(struct run *r, const struct exec_array *inputs, const struct
 }
 
 bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
-              const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct diags *diags)
+              const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct replay *record,
+              struct diags *diags)
 {
-    struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .watch = watch, .dims = dim_values};
+    struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .watch = watch, .dims = dim_values, .record = record};
     const struct loop_plan *plan = code->plan;
     struct variant_code *v = NULL;
     bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r)) && run_nests(&r, v, (struct span_of_nests){0, plan->nests.n, NO_STEPS, 0}) && faults_end(&r, faults);

@@ -127,6 +127,14 @@ bool body_has_places(const struct body *b)
     return false;
 }
 
+bool body_has_loop(struct gen *g, const struct body *b)
+{
+    for (uint32_t i = 0; i < b->source->order.n; i++)
+        if (ir_at(g->ir, b->source->order.at[i])->op == OP_loop)
+            return true;
+    return false;
+}
+
 unsigned body_cost(struct gen *g, const struct body *b)
 {
     unsigned cost = b->n_loads;
@@ -356,7 +364,7 @@ void body_set(struct body *b, ir_id id, enum level level, val v, val fault)
 
 static val bitcast(struct gen *g, val v, const struct ir_node *n, enum dtype from)
 {
-    if (type_table[from].cls == CLASS_FLOAT)
+    if (type_table[from].cls == CLASS_FLOAT && !n->attr)
         v = gen_canonical_nan(g, v, from);
     return LLVMBuildBitCast(g->l.b, v, ll_vec(gen_type(g, n->dtype), ll_width(v)), "");
 }

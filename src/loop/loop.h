@@ -4,7 +4,7 @@
  * A nest walks one space once. MAP stores elementwise results. LANES and COLUMNS reduce: LANES when the last
  * axis is among the reduced ones, COLUMNS when it is kept. A reducing nest runs in two steps: `main` makes partial
  * results per block, `epilogue` joins them and computes what follows elementwise over the kept space. A SCAN stores, along one axis,
- * what its elements come to up to each of them: what blocks come to first, where there are several, then the elements.
+ * what its elements come to up to each of them: on a GPU in one step, on the CPU what blocks come to first, where there are several, then the elements.
  *
  * Space dims that are statically 1 are dropped (one stays where a nest would have none: a MAP has a dim, a reducing
  * nest a kept and a reduced one); kept dims come first, then the reduced ones, each in logical order. At a call the executor may merge or (in a MAP) reorder dims; merged ones become extents of 1 in front,
@@ -65,7 +65,7 @@ struct loop_nest {
     uint32_t level; /* longest chain of reductions before it */
     ir_id replaces; /* MAP: of an OP_replace, the nest that lays down the whole, */
     bool part;      /* or the part; there is none for the whole where the part is all of it */
-    bool once;      /* in the first round of its steps only: afterwards the memory holds it already */
+    bool once;      /* lays down a whole that from the second round of its steps on the memory may hold already: loop_find_once says whether */
 };
 
 enum loop_role {
@@ -124,6 +124,9 @@ struct loop_limits {
 /* NULL, with a diagnostic, when a limit is passed. */
 struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits, struct diags *diags);
 void loop_place_parts(struct arena *arena, struct loop_plan *plan); /* in place where nothing can tell; and the moves of steps */
+void loop_mark_once(struct arena *arena, struct loop_plan *plan);
+/* once[nest]: done in the first round of its steps only, at these extents. All of nests.n are false before. */
+void loop_find_once(const struct loop_plan *plan, const int64_t *dims, bool *once);
 uint32_t loop_steps_of(const struct loop_plan *plan, uint32_t nest); /* the innermost steps around it, or NO_STEPS */
 uint32_t loop_memory_of(const struct loop_plan *plan, uint32_t buffer);
 uint32_t loop_temporaries(const struct loop_plan *plan); /* arrays that it needs memory for beside its outputs */
@@ -177,7 +180,7 @@ struct loop_slots {
     uint32_t length;   /* product of the reduced extents */
     uint32_t blocks;   /* partial results per kept element */
     uint32_t kept;     /* product of the kept extents */
-    uint32_t partials; /* one pointer a reduce */
+    uint32_t partials; /* one pointer a reduce; of a SCAN on a GPU, to what its blocks tell each other */
     uint32_t faults;   /* pointer to a uint32 that faults are or-ed into */
     uint32_t main_loads, main_stores;         /* 1 + rank slots each: pointer or value, byte strides */
     uint32_t epilogue_loads, epilogue_stores; /* 1 + n_kept slots each */
@@ -189,6 +192,13 @@ unsigned loop_inner(const struct loop_nest *nest);
 /* Is a value read rather than computed? Reductions are, but for those of the nest itself. */
 bool loop_is_loaded(const struct ir *ir, ir_id id);
 struct loop_slots loop_slots(const struct loop_nest *nest);
+/*
+ * What the blocks of a SCAN tell each other on a GPU, all 0 before the launch; nothing where sequences are of one block. A ticket, in room of its own;
+ * words of 64 bits, loop_scan_words of them for a value of so many bytes: a value per block, [kept][blocks], then one per SCAN_WAYS blocks, [kept][blocks / SCAN_WAYS, rounded up].
+ */
+enum { LOOP_SCAN_TICKET = 128 /* bytes */, LOOP_SCAN_THREADS = 128 /* of a block */, LOOP_SCAN_RESIDENT = 16 /* of these at once, on a multiprocessor: at most */ };
+unsigned loop_scan_words(unsigned size);
+int64_t loop_scan_bytes(int64_t kept, int64_t blocks, unsigned size);
 
 #define LOOP_MAX_SLOTS 512 /* 4096 bytes, what a GPU launch takes */
 

@@ -313,7 +313,7 @@ KERNELS_REFUSED = {
     "a shape and a dtype": "s = cuda.shared.array(3)\n    x[0] = s[0]",
     "the type 'text'": "s = cuda.shared.array(3, 'text')\n    x[0] = s[0]",
     "the type x": "s = cuda.shared.array(3, x)\n    x[0] = s[0]",
-    "cuda.local.array": "s = cuda.local.array(3, 'int32')\n    x[0] = s[0]",
+    "cuda.local.array": "s = cuda.local.array(3)\n    x[0] = s[0]",
     "cuda.atomic.exch": "cuda.atomic.exch(x, 0, 1)",
     "arguments by name": "cuda.atomic.add(x, 0, val=1)",
 }
@@ -360,7 +360,8 @@ def test_cuda_misuse():
 REFUSED = {
     "with": "def f(x):\n    with open(x) as g:\n        pass\n    return 1\n",
     "list comprehension": "def f(x):\n    y = x\n    return [v for v in x]\n",
-    "loop over x": "def f(x):\n    for v in x:\n        y = v\n    return y\n",
+    "loop over x.flat": "def f(x):\n    for v in x.flat:\n        y = v\n    return y\n",
+    "loop over enumerate": "def f(x):\n    for i, v in enumerate(x, 1):\n        y = v\n    return y\n",
     "value is not used": "def f(x):\n    print(x)\n    return x\n",
     "call of len2": "len2 = len\ndef len3(x): return 1\ndef f(x):\n    return len2x(x)\n".replace("len2x", "len2") + "def len2(x): pass\n",
     r"\*args": "def f(*args):\n    return 1\n",
