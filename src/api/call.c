@@ -569,8 +569,10 @@ static void report_index(struct call *c)
         return;
     }
     const struct ir_node *n = ir_at(ir, check);
-    diag_add(c->diags, AX_index_range, n->span, "index %lld is out of range for axis %u with %lld elements", (long long)ir_fault_index(c->faults.index),
-             (unsigned)n->attr, (long long)extent_value(c, n->args[1]));
+    const int64_t index = ir_fault_index(c->faults.index), most = INT64_C(1) << (FAULT_KEY_INDEX_BITS - 1);
+    const char *beyond = index == most - 1 ? " or more" : index == -most ? " or less" : "";
+    diag_add(c->diags, AX_index_range, n->span, "index %lld%s is out of range for axis %u with %lld elements", (long long)index, beyond, (unsigned)n->attr,
+             (long long)extent_value(c, n->args[1]));
 }
 
 static bool finish(struct call *c)
