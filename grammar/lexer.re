@@ -173,7 +173,9 @@ static int unexpected(struct parse *p, uint32_t begin)
         p->at++;
     if (!unheard(p, begin))
         return BAD;
-    if (c < 32 || c == 127)
+    if (c == '"' || c == '\'')
+        diag_add(p->diags, AX_unexpected_character, span_from(p, begin), "unexpected %c: there are no texts in this language, only numbers and booleans", c);
+    else if (c < 32 || c == 127)
         diag_add(p->diags, AX_unexpected_character, span_from(p, begin), "unexpected control character 0x%02x", c);
     else
         diag_add(p->diags, AX_unexpected_character, span_from(p, begin), "unexpected character '%.*s'", (int)(p->at - begin), p->text + begin);

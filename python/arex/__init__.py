@@ -11,7 +11,7 @@ from typing import Any as _Any
 from ._lib import ffi as _ffi, lib as _lib, library_path as _library_path
 from .errors import (ArexError, ArexWarning, CompilerError, DeviceError, Diagnostic, LimitError, MemoryError_, NameError_, ShapeError,
                      SyntaxError_, TypeError_, UsageError, ValueError_, check as _check, fail as _fail)
-from .evaluating import evaluate, re_evaluate, set_num_threads, validate
+from .evaluating import detect_number_of_cores, evaluate, get_num_threads, re_evaluate, set_num_threads, validate
 from .jit import jit, njit, prange, vectorize
 from .watching import progress
 from .program import Program, context as _context, take as _take
@@ -21,8 +21,8 @@ from .array import Array, array, asarray, asnumpy, empty, from_dlpack  # noqa: E
 
 __version__ = _ffi.string(_lib.arex_version()).decode()
 __all__ = ["Array", "ArexError", "ArexWarning", "CompilerError", "DeviceError", "Diagnostic", "LimitError", "MemoryError_", "NameError_", "Program",
-           "ShapeError", "SyntaxError_", "TypeError_", "UsageError", "ValueError_", "array", "asarray", "asnumpy", "compile", "device_count", "evaluate", "from_dlpack",
-           "cuda", "get_array_module", "jit", "linalg", "list", "njit", "prange", "progress", "random", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
+           "ShapeError", "SyntaxError_", "TypeError_", "UsageError", "ValueError_", "array", "asarray", "asnumpy", "compile", "detect_number_of_cores", "device_count", "evaluate", "from_dlpack",
+           "cuda", "get_array_module", "get_num_threads", "jit", "linalg", "list", "njit", "prange", "progress", "random", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
 
 
 def compile(expr: str, *, target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native", max_rounds: int = 0,
@@ -68,11 +68,21 @@ def load_ipython_extension(shell):
     shell.register_magics(ArexMagics)
 
 
+_NUMBAS = {
+    "stencil": "arex has no stencil: write the neighbours as slices, x[1:-1] + x[:-2] + x[2:], which are one kernel",
+    "guvectorize": "arex has no guvectorize: functions take whole arrays, and reductions an axis, so @jit does it",
+    "cfunc": "arex has no cfunc: the C library calls programs as they are (arex/api.h)", "generated_jit": "arex has no generated_jit: functions are compiled for each type they are called with",
+    "ElementwiseKernel": "arex has no ElementwiseKernel: expressions fuse as they are; for a text of your own arex.compile", "ReductionKernel": "arex has no ReductionKernel: arex.compile('sum(x * y)') is one",
+    "RawKernel": "arex has no RawKernel: @arex.cuda.jit makes kernels of Python functions", "fuse": "arex has no fuse: operations on arrays are put off and fused anyway",
+}
+
+
 def __getattr__(name: str) -> _Any:
     """Every function of the language: arex.sin(x), arex.sum(x, axis=0); and what makes arrays."""
     if name in _array.MADE:
         return _array.MADE[name]
     if name.startswith("_") or not _array.known(name):
         import numpy
-        raise AttributeError(_array._refusal(f"numpy.{name}") if name in dir(numpy) and not name.startswith("_") else f"module 'arex' has no attribute {name!r}")
+        known = not name.startswith("_") and (_NUMBAS.get(name) or (name in dir(numpy) and _array._refusal(f"numpy.{name}")))
+        raise AttributeError(known or f"module 'arex' has no attribute {name!r}")
     return _array.function(name)

@@ -665,10 +665,43 @@ def _plain(name):
         return program(*[given[n] for n in program.inputs], out=out)
 
     call.__name__ = call.__qualname__ = name
-    if name in _names_of_types:
-        setattr(call, "dtype", np.dtype(name))  # so that arex.float32 is taken where a dtype is
     call.__doc__ = f"`{name}` of the language: on Arrays it is put off and fused, on NumPy arrays and numbers it runs at once."
-    return call
+    return Type(name, call) if name in _names_of_types else call
+
+
+class Type:
+    """arex.float32 and its kin: a function that converts, what is taken where a dtype is, and in Numba's signatures: float32(float32, int64[:])."""
+
+    def __init__(self, name, convert=None):
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = convert.__doc__ if convert else f"`{name}`, in Numba's signatures."
+        self._convert = convert
+        if convert:
+            self.dtype = np.dtype(name)
+
+    def __call__(self, *args, **named):
+        if self._convert is None or args and not named and all(isinstance(a, Type) for a in args):
+            return Type(f"{self.__name__}({', '.join(a.__name__ for a in args)})")
+        return self._convert(*args, **named)
+
+    def __getitem__(self, axes):
+        return Type(f"{self.__name__}[{', '.join(':' for _ in (axes if isinstance(axes, tuple) else (axes,)))}]")
+
+    def __repr__(self):
+        return f"arex.{self.__name__}"
+
+    def __eq__(self, other):
+        return self.__name__ == other.__name__ if isinstance(other, Type) else hasattr(self, "dtype") and self.dtype == other if isinstance(other, (np.dtype, type, str)) else NotImplemented
+
+    def __hash__(self):
+        return hash(self.__name__)
+
+    def __reduce__(self):
+        return _type, (self.__name__,)
+
+
+def _type(name):
+    return _plain(name) if name in _names_of_types else Type(name)
 
 
 def _operator(text, swap=False):
@@ -772,7 +805,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = float) -> Array:
 
 
 MADE = {"from_dlpack": from_dlpack, "asarray": asarray, "array": array, "asnumpy": asnumpy, "zeros": zeros, "ones": ones, "full": full, "arange": arange, "linspace": linspace, "empty": empty,
-        "eye": eye, "identity": identity, "logspace": logspace, "geomspace": geomspace, "tri": tri, "asanyarray": asarray, "ascontiguousarray": asarray, "pi": np.pi, "e": np.e, "inf": np.inf, "nan": np.nan, "newaxis": None, "ndarray": Array, "dtype": np.dtype, "bool_": np.bool_,
+        "eye": eye, "identity": identity, "logspace": logspace, "geomspace": geomspace, "tri": tri, "asanyarray": asarray, "ascontiguousarray": asarray, "pi": np.pi, "e": np.e, "inf": np.inf, "nan": np.nan, "newaxis": None, "void": Type("void"), "boolean": Type("bool"), "ndarray": Array, "dtype": np.dtype, "bool_": np.bool_,
         **{name: getattr(np, name) for name in ("finfo", "iinfo", "promote_types", "can_cast", "isscalar", "broadcast_shapes", "integer", "floating", "complexfloating", "number")}}
 
 

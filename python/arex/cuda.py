@@ -183,5 +183,5 @@ class _Names:
 
 
 grid, gridsize, syncthreads = _only_in_kernels("grid"), _only_in_kernels("gridsize"), _only_in_kernels("syncthreads")
-threadIdx, blockIdx, blockDim, gridDim, atomic, shared, const = (_Names(n) for n in ["threadIdx", "blockIdx", "blockDim", "gridDim", "atomic", "shared", "const"])
+threadIdx, blockIdx, blockDim, gridDim, atomic, shared, local, const = (_Names(n) for n in ["threadIdx", "blockIdx", "blockDim", "gridDim", "atomic", "shared", "local", "const"])
 fma, selp, popc, clz, cbrt = (_only_in_kernels(n) for n in ["fma", "selp", "popc", "clz", "cbrt"])

@@ -1,4 +1,5 @@
 """Programs evaluated on the spot, with numexpr's functions and arguments: `import arex as ne` works for numeric expressions."""
+import os
 import sys
 import threading
 from typing import Any, Mapping
@@ -90,13 +91,16 @@ def _with(program, here, there, out, order, casting, threads):
     return _run(program, _look_up(program.inputs, here, there), out, order, casting, threads)
 
 
-def evaluate(expr: str, local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None, out: Any = None, order: str = "K", casting: Any = "safe", *,
-             target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native") -> Any:
+def evaluate(expr: str, local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None, out: Any = None, order: str = "K", casting: Any = "safe", sanitize: Any = None, *,
+             truediv: Any = "auto", optimization: str = "aggressive", target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native") -> Any:
     """Evaluates a program once; its names are looked up in local_dict, global_dict, or where evaluate is called.
 
     out: an array for the result; one of another dtype takes it under NumPy's `casting` rule. order: layout of a new result.
-    threads: CPU threads, 0 for the number of set_num_threads. Raises ArexError.
+    threads: CPU threads, 0 for the number of set_num_threads. numexpr's sanitize and optimization ask for nothing: a text is never run as Python,
+    and results do not depend on how it is compiled. Raises ArexError.
     """
+    if truediv is False:
+        fail("AX0701", "truediv=False is not taken: / of integers gives floats; write // for whole numbers")
     if not isinstance(expr, str):
         raise TypeError(f"a program is text, not {type(expr).__name__}")
     program = _cached(expr, target, device, fast, codegen, arch)
@@ -115,7 +119,7 @@ def re_evaluate(local_dict: Mapping[str, Any] | None = None, global_dict: Mappin
     return _with(program, here, there, out, order, casting, threads or _threads)
 
 
-def validate(expr: str, local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None, out: Any = None, order: str = "K", casting: Any = "safe", *,
+def validate(expr: str, local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None, out: Any = None, order: str = "K", casting: Any = "safe", sanitize: Any = None, *,
              target: str = "auto", device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native") -> Exception | None:
     """Checks what evaluate would, without computing: None when it would work, else the exception it would raise."""
     try:
@@ -138,3 +142,13 @@ def set_num_threads(n: int) -> int:
         fail("AX0701", f"a number of threads is an integer from 0 on, not {n!r}")
     _threads, before = n, _threads
     return before
+
+
+def get_num_threads() -> int:
+    """What set_num_threads has set; the number of cores where it has not."""
+    return _threads or detect_number_of_cores()
+
+
+def detect_number_of_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))

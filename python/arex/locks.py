@@ -26,11 +26,17 @@ os.register_at_fork(after_in_child=_open_all)
 
 
 class _Locked(collections.OrderedDict):
-    """Its order is a list that only the GIL, or this lock, keeps whole. What looks a key up needs neither."""
+    """Its order is a list that only the GIL, or this lock, keeps whole. A fork waits for it: without the GIL Python has a lock of its own in every
+    dict, which a child would find as another thread held it."""
 
     def __init__(self) -> None:
         self._lock = lock()
         super().__init__()
+        os.register_at_fork(before=self._lock.acquire, after_in_parent=self._lock.release)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        with self._lock:
+            return super().get(key, default)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         with self._lock:

@@ -31,6 +31,8 @@ CUDA_CALLS = {"grid", "gridsize", "syncthreads", "shared.array", "atomic.add", "
 # of cmath, whose functions make complex values of all: those that the language has for them
 CMATH = {"sqrt": "sqrt", "exp": "exp", "log": "log", "log10": "log10", "sin": "sin", "cos": "cos", "sinh": "sinh", "cosh": "cosh", "phase": "angle", "isnan": "isnan",
          "isinf": "isinf", "isfinite": "isfinite"}
+# of NumPy's functions and methods, those whose result may be a view
+VIEWS = {"reshape", "ravel", "transpose", "swapaxes", "moveaxis", "flip", "squeeze", "expand_dims", "broadcast_to", "asarray", "real", "imag", "atleast_1d", "atleast_2d"}
 NUMBERS = (bool, int, float, complex, np.generic)  # of names from outside
 # words of the language that are names in Python
 RESERVED = {"kernel", "param", "newaxis", "lambda", "pi", "e", "inf", "nan"}
@@ -83,7 +85,8 @@ class Source:
 class Translator:
     """One function to `def` or `kernel`. captured: outer scalars that it reads, which become parameters. fills: a function that
     stores to its arguments, or to arrays that it makes (made, maker), is a kernel, of one thread; it may end by returning some of them (returned). helpers: functions that it
-    calls, by their function objects, shared by all of one program. device: it runs in kernels only, and may ask where it is. grown: array parameters that it may not be given, because
+    calls, by their function objects, shared by all of one program. whole: it stores to parts of them (u[1:-1] = ...) and is no kernel but statements
+    over whole arrays, repeated by loops; what they become is written to them. device: it runs in kernels only, and may ask where it is. grown: array parameters that it may not be given, because
     `x += ...` changes NumPy's arrays in place."""
 
     def __init__(self, function, kernel=False, fills=False, helpers=None, device=False):
@@ -106,12 +109,20 @@ class Translator:
         self.finder = Finder(self) if fills and isinstance(node, ast.FunctionDef) else None
         self.made = [s.targets[0].id for s in self.finder.made] if self.finder else []
         self.stored = self._stored(node)
-        self.kernel, self.fills = kernel or (fills and bool(self.stored)), fills
+        self.whole = fills and not kernel and not self.is_helper and self._stores_parts(node)
+        self.kernel, self.fills = kernel or (fills and bool(self.stored) and not self.whole), fills
+        if self.whole:
+            self.by_element = False
+            self.grown = [n.target.id for n in ast.walk(node) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name) and n.target.id in self.parameters and n.target.id not in self.stored]
         self.device = device or kernel
+        body = [s for s in node.body if s not in self.finder.made] if self.made else node.body
         if isinstance(node, ast.Lambda):
             self.lines.append("    return " + self.expr(node.body))
+        elif self.whole:
+            self.block(body, 0)
+            self.lines.append("return " + ", ".join(self.local(p) for p in self.stored))
         else:
-            self.block([s for s in node.body if not self.made or s not in self.finder.made], 1)
+            self.block(body, 1)
         self.maker = self.finder.maker() if self.made else None
 
     def fail(self, node, what):
@@ -133,6 +144,14 @@ class Translator:
                 found.add(call.args[0].id)
         return [p for p in self.parameters + self.made if p in found]
 
+    @staticmethod
+    def is_part(node):
+        """m[1:-1], m[0, 2:], m[...]: not an element alone."""
+        return isinstance(node, ast.Subscript) and any(isinstance(n, ast.Slice) or (isinstance(n, ast.Constant) and n.value is Ellipsis) for n in ast.walk(node.slice))
+
+    def _stores_parts(self, node):
+        return any(self.is_part(n) and isinstance(n.ctx, ast.Store) and self.base(n) in self.stored for n in ast.walk(node))
+
     def formals(self):
         """Parameters, and of a function that others call their defaults."""
         given = self.source.function.__defaults__ or ()
@@ -143,6 +162,8 @@ class Translator:
     @property
     def text(self):
         """The function alone."""
+        if self.whole:
+            return "\n".join(self.lines)
         word = "kernel" if self.kernel else "def"
         formals = ", ".join(self.formals() + list(self.captured))
         return "\n".join([f"{word} {self.name}({formals}) {{"] + self.lines + ["}"])
@@ -237,6 +258,8 @@ class Translator:
             return ", ".join(self.local(n.id) for n in node.elts)
         if isinstance(node, ast.Subscript) and self.kernel and isinstance(self.element(node)[0], ast.Name):
             return self.expr(node)
+        if isinstance(node, ast.Subscript) and self.whole and isinstance(node.value, ast.Name) and node.value.id in self.stored:
+            return self.expr(node)
         self.fail(node, f"assignment to {ast.unparse(node)} (of the arrays that a function makes, it changes those that it makes before its loops)" if isinstance(node, ast.Subscript) else
                   f"assignment to {ast.unparse(node)}")
 
@@ -245,6 +268,8 @@ class Translator:
             return  # a docstring
         if isinstance(s, ast.Pass):
             return
+        if self.whole:
+            self.refuse_beside_parts(s)
         if isinstance(s, ast.Assign):
             self.assign(s, depth)
         elif isinstance(s, ast.AnnAssign) and s.value is not None:
@@ -252,7 +277,10 @@ class Translator:
         elif isinstance(s, ast.AugAssign):
             if type(s.op) not in BINARY:
                 self.fail(s, f"{ast.unparse(s)}")
-            self.say(depth, f"{self.target(s.target)} {BINARY[type(s.op)]}= {self.expr(s.value)}")
+            if self.whole and isinstance(s.target, ast.Name):
+                self.say(depth, f"{self.target(s.target)} = {self.target(s.target)} {BINARY[type(s.op)]} ({self.expr(s.value)})")
+            else:
+                self.say(depth, f"{self.target(s.target)} {BINARY[type(s.op)]}= {self.expr(s.value)}")
         elif isinstance(s, ast.Return):
             self.give(s, depth)
         elif isinstance(s, ast.If):
@@ -271,6 +299,31 @@ class Translator:
             self.fail(s, {"With": "`with`", "Try": "`try`", "Raise": "`raise`", "Assert": "`assert`", "Import": "`import`", "Global": "`global`",
                           "FunctionDef": "a function inside of a function", "Delete": "`del`", "Expr": "an expression whose value is not used"}.get(
                               type(s).__name__, f"a {type(s).__name__} statement"))
+
+    def refuse_beside_parts(self, s):
+        """In a function that stores to parts of arrays a name is a value: where in Python it would be a view of what changes, or what changes another one, it is refused."""
+        if isinstance(s, (ast.If, ast.While, ast.Break, ast.Continue)):
+            self.fail(s, f"`{type(s).__name__.lower()}` in a function that stores to parts of arrays (choose by np.where)")
+        targets = s.targets if isinstance(s, ast.Assign) else [s.target] if isinstance(s, ast.AnnAssign) else []
+        names = [n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        if any(n.id in self.stored for n in names):
+            self.fail(s, "another array by the name of an argument whose parts are stored to")
+        if any(isinstance(t, ast.Tuple) and any(isinstance(n, ast.Subscript) for n in t.elts) for t in targets):
+            self.fail(s, "parts of arrays that trade places")
+        for value in (s.value.elts if isinstance(s.value, ast.Tuple) else [s.value]) if names else []:
+            if self.is_view(value):
+                self.fail(s, f"a name for {ast.unparse(value)}, which changes (write {ast.unparse(value)}.copy())")
+
+    def is_view(self, node):
+        """May this be memory of an argument whose parts are stored to?"""
+        if isinstance(node, ast.IfExp):
+            return self.is_view(node.body) or self.is_view(node.orelse)
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            return name in VIEWS and any(self.is_view(n) for n in [node.func.value, *node.args])
+        if isinstance(node, ast.Attribute):
+            return node.attr not in ("shape", "size", "ndim") and self.is_view(node.value)
+        return isinstance(node, (ast.Name, ast.Subscript)) and self.base(node) in self.stored
 
     def assign(self, s, depth):
         if len(s.targets) == 1 and isinstance(s.targets[0], ast.Tuple) and self.is_shape(s.value):
@@ -301,7 +354,11 @@ class Translator:
         return ", ".join([f"shape({x}, 8 * (ndim({x}) - {n}))"] + [f"shape({x}, {i})" for i in range(1, n)])
 
     def give(self, s, depth):
-        if not self.kernel:
+        if self.whole and s is not self.source.node.body[-1]:
+            self.fail(s, "a return before the end of a function that stores to parts of arrays")
+        if self.whole and (s.value is None or (isinstance(s.value, ast.Constant) and s.value.value is None)):
+            return
+        if not self.kernel and not self.whole:
             if s.value is None or (isinstance(s.value, ast.Constant) and s.value.value is None):
                 self.fail(s, "a return without a value")
             self.say(depth, f"return {self.values(s.value)}")
@@ -321,17 +378,22 @@ class Translator:
             self.block(s.orelse, depth + 1)
         self.say(depth, "}")
 
-    def loop(self, s, head, depth, first=None):
+    def loop(self, s, head, depth, first=()):
         if s.orelse:
             self.fail(s.orelse[0], "`else` after a loop")
         self.say(depth, head + " {")
-        if first:
-            self.say(depth + 1, first)
+        for line in first:
+            self.say(depth + 1, line)
         self.block(s.body, depth + 1)
         self.say(depth, "}")
 
     def count(self, s, depth):
         """A `for`. In the language its variable ends with the loop; where it is read elsewhere, it is another name's value."""
+        elements = self.elements_of(s)
+        if elements:
+            counter = self.fresh("count")
+            self.loop(s, f"for {counter} in range(len({elements}))", depth, first=self.element_at(s, elements, counter))
+            return
         if not isinstance(s.target, ast.Name):
             self.fail(s, f"a loop over {ast.unparse(s.target)}")
         name, within = s.target.id, set()
@@ -346,7 +408,19 @@ class Translator:
             self.loop(s, f"for {self.local(name)} in {self.range(s.iter)}", depth)
             return
         counter = self.fresh("count")
-        self.loop(s, f"for {counter} in {self.range(s.iter)}", depth, first=f"{self.local(name)} = {counter}")
+        self.loop(s, f"for {counter} in {self.range(s.iter)}", depth, first=[f"{self.local(name)} = {counter}"])
+
+    def elements_of(self, s):
+        """The array x of `for v in x` and `for i, v in enumerate(x)`, or None."""
+        node, counted = s.iter, isinstance(s.iter, ast.Call) and self.outer(s.iter.func) is builtins.enumerate
+        if counted:
+            node = s.iter.args[0] if len(s.iter.args) == 1 and not s.iter.keywords else None
+            counted = isinstance(s.target, ast.Tuple) and len(s.target.elts) == 2 and all(isinstance(n, ast.Name) for n in s.target.elts)
+        return self.expr(node) if isinstance(node, ast.Name) and node.id in self.parameters and (counted or (node is s.iter and isinstance(s.target, ast.Name))) else None
+
+    def element_at(self, s, elements, counter):
+        names = s.target.elts if isinstance(s.target, ast.Tuple) else [s.target]
+        return [f"{self.local(name.id)} = {value}" for name, value in zip(names[::-1], [f"{elements}[{counter}]", counter])]
 
     def seen_after(self, node, loop):
         """May this node be reached once the loop has ended? It stands below it, or both are in another loop."""
@@ -462,6 +536,9 @@ class Translator:
         return "(" + (" and " if isinstance(node.op, ast.And) else " or ").join(self.expr(v) for v in node.values) + ")"
 
     def x_Compare(self, node):
+        if len(node.ops) == 1 and isinstance(node.ops[0], (ast.In, ast.NotIn)) and isinstance(node.comparators[0], (ast.Tuple, ast.List, ast.Set)):
+            text = " or ".join(f"({self.expr(node.left)} == {self.expr(e)})" for e in node.comparators[0].elts) or "False"
+            return f"({text})" if isinstance(node.ops[0], ast.In) else f"(not ({text}))"
         text = self.expr(node.left)
         for op, right in zip(node.ops, node.comparators):
             if type(op) not in COMPARE:
@@ -488,6 +565,8 @@ class Translator:
             return f"{helper.name}({', '.join(args + [f'{helper.local(k.arg)}={self.expr(k.value)}' for k in node.keywords])})"
         keywords = [f"{k.arg}={self.expr(k.value)}" for k in node.keywords]
         name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if self.whole and isinstance(node.func, ast.Attribute) and node.func.attr == "copy" and self.outer(node.func.value) is None and not args and not keywords:
+            return self.expr(node.func.value)  # names are values
         if isinstance(node.func, ast.Attribute) and self.outer(node.func.value) is None:  # x.sum(axis=0)
             args, value = [self.expr(node.func.value)] + args, np
         return self.function(node, name, value, args, keywords)
@@ -546,23 +625,23 @@ class Translator:
             self.fail(node, f"the type {ast.unparse(node)}")
         return name
 
-    def shared(self, node):
-        """cuda.shared.array(shape, dtype)"""
+    def shared(self, node, word):
+        """cuda.shared.array(shape, dtype), cuda.local.array(shape, dtype)"""
         given = dict(zip(["shape", "dtype"], node.args)) | {k.arg: k.value for k in node.keywords}
         if len(node.args) > 2 or set(given) != {"shape", "dtype"}:
             self.fail(node, f"{ast.unparse(node)} (a shape and a dtype are given)")
-        if isinstance(given["shape"], ast.Constant) and given["shape"].value == 0:
+        if word == "shared" and isinstance(given["shape"], ast.Constant) and given["shape"].value == 0:
             self.fail(node, f"{ast.unparse(node)}: shared memory of a size that the launch gives")
         self.known = True
         shape = self.expr(given["shape"])
         self.known = False
-        return f"shared({shape}, {self.type_name(given['dtype'])})"
+        return f"{word}({shape}, {self.type_name(given['dtype'])})"
 
     def cuda_call(self, node, name):
         if not self.device:
             self.fail(node, f"cuda.{name} outside of a kernel")
-        if name == "shared.array":
-            return self.shared(node)
+        if name in ("shared.array", "local.array"):
+            return self.shared(node, name.split(".")[0])
         if name not in CUDA_CALLS and name not in CUDA_FUNCTIONS and name != "const.array_like":
             self.fail(node, f"cuda.{name}")
         if node.keywords:

@@ -33,7 +33,8 @@ struct body {
     val *lane;        /* values at the current width */
     val *lane_fault;
     unsigned w;       /* the current width */
-    val *shared;      /* per OP_shared node: where the block's array is (blocks.c) */
+    val *shared;      /* per OP_shared node: where the block's array is, or the thread's own (blocks.c) */
+    const val *turn;  /* of a block on the CPU: which of its threads is at hand; or NULL */
     const val *thread, *block, *index; /* of a kernel in blocks: indices of the thread in its block, of the block, of the thread among all; per dim */
 };
 
@@ -214,6 +215,9 @@ void rows_emit(struct gen *g, const struct loop_rows *rows);
 /* ---- blocks.c: kernels whose threads share memory or wait for each other ---- */
 bool blocks_kept(const struct gen *g); /* are the nest's threads in blocks? */
 void blocks_emit(struct gen *g, unsigned index);
+void blocks_make_shared(struct gen *g, struct body *b);  /* arrays that threads have together, or each its own */
+void blocks_clear_own(struct gen *g, struct body *b);    /* a thread's own arrays become 0 */
+unsigned blocks_shared_words(const struct gen *g, ir_id id); /* of 8 bytes */
 
 /* ---- gpu.c ---- */
 enum axis { AXIS_X, AXIS_Y, AXIS_Z };

@@ -18,6 +18,8 @@ struct map {
 static void step(struct map *m, val at, unsigned w)
 {
     struct where where = {.inner = at};
+    if (m->g->nest->updates)
+        blocks_clear_own(m->g, &m->body);
     body_lanes(m->g, &m->body, &where, w);
     body_stores(m->g, &m->body, &where);
 }
@@ -207,6 +209,8 @@ void map_emit(struct gen *g, unsigned index)
     body_plan_levels(g, &m.body);
     m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : map_width(g, &m.body);
     gen_begin(g, index, "main");
+    if (g->nest->updates)
+        blocks_make_shared(g, &m.body);
     body_uniform(g, &m.body);
     if (g->row)
         map_row(&m);

@@ -391,7 +391,7 @@ static int64_t launch_extent(const struct evaluation *e, uint32_t shape, unsigne
     return e->dims[e->ir->shapes.at[shape].dim[axis]];
 }
 
-/* Every block has its own copy of a shared array: where that of a thread's block begins. */
+/* Every block has its own copy of a shared array, or every thread: where that of a thread begins. */
 static int64_t copy_of(const struct evaluation *e, ir_id address, int64_t thread)
 {
     const struct ir *ir = e->ir;
@@ -399,6 +399,8 @@ static int64_t copy_of(const struct evaluation *e, ir_id address, int64_t thread
     int64_t at = 0, step = 1;
     if (ir_at(ir, memory)->op != OP_shared)
         return 0;
+    if (ir_is_own(ir, memory))
+        return thread * ir_shared_size(ir, memory);
     for (unsigned d = ir->shapes.at[ir->launch].rank; d-- > 0;) {
         int64_t n = launch_extent(e, ir->launch, d), blocks = launch_extent(e, ir_at(ir, ir->blocks)->shape, d);
         at += thread % n / launch_extent(e, ir_at(ir, ir->block)->shape, d) * step;
@@ -410,7 +412,8 @@ static int64_t copy_of(const struct evaluation *e, ir_id address, int64_t thread
 
 static void shared(struct evaluation *e, ir_id id)
 {
-    size_t size = (size_t)(elements(e, ir_at(e->ir, e->ir->blocks)->shape) * ir_shared_size(e->ir, id));
+    uint32_t copies = ir_is_own(e->ir, id) ? e->ir->launch : ir_at(e->ir, e->ir->blocks)->shape;
+    size_t size = (size_t)(elements(e, copies) * ir_shared_size(e->ir, id));
     void *out = e->values[id].data = get(e, size);
     if (out)
         memset(out, 0, size);

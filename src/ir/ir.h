@@ -74,7 +74,8 @@ struct ir_shape {
 
 enum {
     IR_WEAK = 1,  /* a literal or Python scalar: takes the dtype of what it meets (NEP 50) */
-    IR_EFFECT = 2 /* a loop that changes memory: one that is given up is told of, though nobody reads its results */
+    IR_EFFECT = 2, /* a loop that changes memory: one that is given up is told of, though nobody reads its results */
+    IR_OWN = 4     /* of a shared array: each thread has its own */
 };
 
 enum { IR_AXES_MASK = 0xff, IR_KEEPDIMS = 0x100 }; /* attr of a reduction (and of count): bit i is axis i of the argument */
@@ -209,8 +210,8 @@ struct ir_update {
     const ir_id *indices;               /* one an axis */
 };
 ir_id ir_update(struct ir *ir, const struct ir_update *u, struct span span, struct diags *diags);
-/* An array of a block of threads: an axis an extent; and where its threads meet. */
-ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigned rank, struct span span);
+/* An array of a block of threads, or of each thread's own: an axis an extent; and where its threads meet. */
+ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigned rank, bool own, struct span span);
 ir_id ir_barrier(struct ir *ir, ir_id mask, struct span span);
 /* Elements of x by index: one int64 value an axis of x, all broadcast; those of `checked` axes must lie within the extent. */
 ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, struct span span, struct diags *diags);
@@ -270,6 +271,10 @@ enum ir_standing { STANDS_NOT, STANDS_THREAD, STANDS_BLOCK }; /* its index in th
 enum ir_standing ir_stands(const struct ir *ir, ir_id id, unsigned *axis);
 /* uniform[id] = 1 for every node that has one value for all threads of a block, as far as the IR tells. uniform has nodes.n entries. */
 void ir_uniform(const struct ir *ir, uint8_t *uniform);
+static inline bool ir_is_own(const struct ir *ir, ir_id shared)
+{
+    return ir_at(ir, shared)->op == OP_shared && ir_at(ir, shared)->flags & IR_OWN;
+}
 /* Bytes of an OP_shared. */
 int64_t ir_shared_size(const struct ir *ir, ir_id shared);
 /* live[id] = 1 for every node that some output, or some slow side of a live rarely, needs. live has nodes.n entries. */

@@ -537,10 +537,10 @@ ir_id ir_memory(struct ir *ir, ir_id input, struct span span)
     return ir_intern(ir, n);
 }
 
-ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigned rank, struct span span)
+ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigned rank, bool own, struct span span)
 {
     struct ir_shape s = {.rank = (uint8_t)rank};
-    struct ir_node n = {.op = OP_shared, .dtype = (uint8_t)dtype, .attr = ++ir->n_moments, .span = span};
+    struct ir_node n = {.op = OP_shared, .dtype = (uint8_t)dtype, .flags = own ? IR_OWN : 0, .attr = ++ir->n_moments, .span = span};
     for (unsigned d = 0; d < rank; d++)
         s.dim[d] = ir_dim(ir, (struct ir_dim){.kind = DIM_CONST, .extent = extents[d]});
     n.shape = ir_shape(ir, &s);

@@ -389,7 +389,7 @@ static void build_effects(struct fuse *f)
         collect(f, &nest->main, f->ir->effects.at[i], &s, 0);
     set_order(f, &nest->main);
     for (uint32_t i = 0; i < nest->main.order.n; i++)
-        nest->blocks |= ir_at(f->ir, nest->main.order.at[i])->op == OP_shared || ir_at(f->ir, nest->main.order.at[i])->op == OP_barrier;
+        nest->blocks |= (ir_at(f->ir, nest->main.order.at[i])->op == OP_shared && !ir_is_own(f->ir, nest->main.order.at[i])) || ir_at(f->ir, nest->main.order.at[i])->op == OP_barrier;
     for (unsigned d = 0; d < s.n; d++)
         nest->block[d] = shape_of(f, f->ir->block)->dim[s.axis[d]];
 }

@@ -189,6 +189,35 @@ def test_numbers_as_conditions():
     assert sign_of(np.array([0.0, -0.0, np.nan, 3.0]), True).tolist() == [0, 0, 1, 1] and sign_of(1.0, 0) == -1
 
 
+@jit
+def norms(x, y):
+    total = most = 0.0
+    for v in x:
+        total += v * v
+        if v > most:
+            most = v
+    for i, v in enumerate(y):
+        if i in (0, 2) or v not in [4.0, 6.0]:
+            y[i] = v * total
+    return y
+
+
+@jit
+def last_of(x):
+    v = -1.0
+    i = -1
+    for i, v in enumerate(x):
+        if v == 7:
+            break
+    return v, i
+
+
+def test_loops_over_elements():
+    x = np.array([3.0, 4.0])
+    np.testing.assert_array_equal(norms(x, np.array([4.0, 4.0, 6.0, 1.0, 6.0])), [100, 4, 150, 25, 6])
+    assert last_of(np.array([1.0, 7.0, 9.0])) == (7, 1) and last_of(np.array([5.0])) == (5, 0) and last_of(np.zeros(0)) == (-1, -1)
+
+
 def test_refused():
     for what, body in {"cuda.threadfence": "cuda.threadfence()", "cuda.syncwarp": "cuda.syncwarp()", "cuda.laneid": "x[0] = cuda.laneid"}.items():
         scope, text = {}, f"from arex import cuda\ndef f(x):\n    {body}\n    x[0] = 1\n"

@@ -46,6 +46,17 @@ def test_requirements_agree():
 
 
 @needs_sources
+@pytest.mark.skipif(not importlib.util.find_spec("rattler_build"), reason="py-rattler-build is not installed")
+def test_the_recipe_renders():
+    import rattler_build
+    variants = "".join(f"  - 3.{n}.*\n" for n in range(10, 15))
+    config = rattler_build.VariantConfig.from_yaml(f"python:\n{variants}c_compiler: [gcc]\ncxx_compiler: [gxx]\nc_stdlib: [sysroot]\nc_stdlib_version: ['2.28']\n")
+    made = [r.recipe.to_dict() for r in rattler_build.Stage0Recipe.from_file(str(ROOT / "conda/recipe.yaml")).render(config)]
+    assert len(made) == 5 and all(r["package"]["version"] == arex.__version__ and "-Dllvm_config=" in r["build"]["script"] for r in made)
+    assert all({"python", "numpy >=2", "cffi >=1.15"} <= set(r["requirements"]["run"]) and (ROOT / "conda" / r["source"][0]["path"] / "pyproject.toml").exists() for r in made)
+
+
+@needs_sources
 @pytest.mark.skipif(arex.program.extension is None, reason="the extension is not built")
 def test_stub_of_the_extension():
     stub = ast.parse((PACKAGE / "_fast.pyi").read_text())

@@ -32,11 +32,11 @@ def python(name):
 
 
 def test_there_are_some():
-    assert len(language()) == 6 and len(python("docs/python.md")) >= 4 and len(python("README.md")) >= 1
+    assert len(language()) == 7 and len(python("docs/python.md")) >= 4 and len(python("README.md")) >= 1
 
 
 def test_language(targets):
-    standard, part, loop, escape, saxpy, indices = language()
+    standard, part, loop, escape, own, saxpy, indices = language()
     x = np.linspace(0, 1, 32)
     for target in targets:
         z, peak = arex.compile(standard, target=target)(x)
@@ -50,6 +50,7 @@ def test_language(targets):
             exec(part, {"u": stepped})
         np.testing.assert_allclose(arex.compile(loop, target=target)(steps=3, u=u), stepped, rtol=1e-14)
         assert arex.evaluate(escape + "\nescape(re, im)", {"re": np.array([0.0, 2.0, -1.0, 0.5]), "im": np.array([0.0, 2.0, 0.0, 0.5])}, target=target).tolist() == [100, 1, 100, 5]
+        np.testing.assert_allclose(arex.evaluate(own + "\ncubic(x)", {"x": x}, target=target), np.sin(x), atol=3e-4)
         out = np.zeros(32)
         arex.compile(saxpy, target=target).launch(2, 16, 2.0, x, x + 1, out)
         assert np.array_equal(out, 2 * x + (x + 1))
