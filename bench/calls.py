@@ -250,7 +250,7 @@ def on_a_gpu(table):
     if cupy:
         wait, to = cupy.cuda.Stream.null.synchronize, cupy.asarray
         table.add("GPU", "Arex, arrays of CuPy", "f(x, y): x + y", lambda x, y: bind(add, to(x), to(y)), wait)
-        two, fused = cupy.ElementwiseKernel("T x", "T r", "r = sin(x) * sin(x) + cos(x) * cos(x)", "two"), cupy.fuse(lambda x: cupy.sin(x)**2 + cupy.cos(x)**2)
+        two, fused = cupy.ElementwiseKernel("T x", "T r", "r = sin(x) * sin(x) + cos(x) * cos(x)", "two"), cupy.fuse(kernel_name="fused")(lambda x: cupy.sin(x)**2 + cupy.cos(x)**2)
         table.add("GPU", "CuPy", "x + y", lambda x, y: bind(cupy.add, to(x), to(y)), wait)
         table.add("GPU", "CuPy", "add(x, y, out=z)", lambda x, y: (lambda x, y, z: lambda: cupy.add(x, y, out=z))(to(x), to(y), to(np.empty_like(x))), wait)
         table.add("GPU", "CuPy", "sin(x)**2 + cos(x)**2", lambda x, y: (lambda x: lambda: cupy.sin(x)**2 + cupy.cos(x)**2)(to(x)), wait)

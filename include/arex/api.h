@@ -117,7 +117,8 @@ arex_status arex_doctor(arex_context *context, int json, char **text);
 /* Options of compilation. Fill with arex_compile_options_init. Limits of 0 mean the default. */
 typedef struct arex_compile_options {
     size_t size;
-    int32_t fast;            /* 1: a*b + c rounds once, float32 division and rsqrt are approximate: the bits of results are not those of strict mode; default 0 */
+    int32_t fast;            /* 1: a*b + c rounds once, constants are gathered, float32 division and rsqrt are approximate, many functions have errors up to 4 ulp
+                                instead of 1 (docs/language.md): the bits of results are not those of strict mode; default 0 */
     uint32_t max_source;     /* bytes of source; default 1 MiB */
     uint32_t max_nesting;    /* depth of expressions; default 500; the parser ends at about 10000 */
     uint32_t max_nodes;      /* nodes of the tree (default 200000) and of the IR (default 100000) */

@@ -47,7 +47,9 @@ static void report_index(uint64_t key, const struct ir *ir, const int64_t *dims,
         return;
     }
     const struct ir_node *n = ir_at(ir, check);
-    diag_add(diags, AX_index_range, n->span, "index %lld is out of range for axis %u with %lld elements", (long long)ir_fault_index(key), (unsigned)n->attr,
+    const int64_t index = ir_fault_index(key), most = INT64_C(1) << (FAULT_KEY_INDEX_BITS - 1);
+    const char *beyond = index == most - 1 ? " or more" : index == -most ? " or less" : "";
+    diag_add(diags, AX_index_range, n->span, "index %lld%s is out of range for axis %u with %lld elements", (long long)index, beyond, (unsigned)n->attr,
              (long long)extent_value(ir, dims, n->args[1]));
 }
 

@@ -40,7 +40,8 @@ void sema_error(struct sema *s, enum diag_id id, struct span span, const char *f
 
 struct guess {
     struct str best;
-    unsigned distance, begins; /* begins: how many characters both begin with, which decides between equal distances */
+    unsigned distance,
+        begins; /* begins: how many characters both begin with, which decides between equal distances */
 };
 
 static unsigned same_beginning(struct str a, struct str b)
@@ -107,9 +108,11 @@ static void guess_scope(struct guess *g, const struct scope *scope, struct str n
                     guess_try(g, name, b->name);
 }
 
-void sema_unknown_name(struct sema *s, struct str name, const char *what, const struct ast *def, struct span span)
+void sema_unknown_name(struct sema *s, struct str name, const char *what, const struct ast *def,
+                       struct span span)
 {
-    static const char *const words[] = {"threadIdx", "blockIdx", "blockDim", "gridDim", "newaxis", "True", "False", "None"};
+    static const char *const words[] = {"threadIdx", "blockIdx", "blockDim", "gridDim",
+                                        "newaxis",   "True",     "False",    "None"};
     struct guess g = {{NULL, 0}, 3, 0};
 
     for (uint32_t i = 0; def && i < def->n_params; i++)
