@@ -372,6 +372,18 @@ static uint32_t part_stored(const struct chain *c, uint32_t nest, uint32_t memor
     return part;
 }
 
+/* A part that is stored elsewhere before the whole would be laid down: the whole would have it. */
+static void miss_part(const struct chain *c, struct state *s, uint32_t nest)
+{
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (!c->plan->nests.at[nest].part || c->plan->nests.at[nest].replaces != c->replaced[i])
+            continue;
+        s->stale[i] = true;
+        for (uint32_t k = 0; k < c->n; k++)
+            s->clean[k] = s->clean[k] && !boxes_meet(&c->part[k], &c->part[i]);
+    }
+}
+
 /* May this nest be left out from the second round on, along with all of its chain's? */
 static bool is_once(const struct chain *c, uint32_t whole, const int64_t *dims)
 {
@@ -386,6 +398,8 @@ static bool is_once(const struct chain *c, uint32_t whole, const int64_t *dims)
             return false;
         if (part < c->n)
             store_part(c, &s, part);
+        else if (i < whole)
+            miss_part(c, &s, i);
     }
     for (uint32_t i = 0; s.memory == c->next && i < c->n; i++)
         if (s.stale[i])

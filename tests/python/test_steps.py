@@ -216,6 +216,15 @@ BORDERS = {"insulated": "u[0] = u[1]; u[-1] = u[-2]; u[:, 0] = u[:, 1]; u[:, -1]
 TURNED = f"for k in range(n) {{ {INSIDE}; u[1:, 1:] = u[1:, 0] * 2.0; u[2] = k }}; return u"
 
 
+@pytest.mark.parametrize("text", ["m[-1] = m[-2]; m[1:, :-1] = m[:-1, 1:]; m[1:, :-1] = m[:-1, 1:]", "m[-1] = m[1]; m[0] = k; m[1:, :-1] = m[:-1, 1:]; m[:, -2] = m[:, -1]; m[::2] = m[::2] + m[0]"])
+def test_a_part_between(text, targets):
+    """An edge in all memories, and then a part over it that the next whole would have."""
+    for shape in [(2, 5), (3, 4), (5, 5)]:
+        arrays = {"m": RNG.normal(size=shape), "n": 4}
+        text_of = f"for k in range(n) {{ {text} }}; return m"
+        np.testing.assert_array_equal(everywhere(text_of, arrays, targets)[0], numpys(text_of, arrays)[0])
+
+
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_turned(n, targets):
     arrays = {"u": RNG.normal(size=(4, 4)), "n": n}
