@@ -220,10 +220,10 @@ static void test_conversions(void **state)
 static void test_raw_bits(void **state)
 {
     ir_id x = input("x", DT_float64, 1);
-    ir_id raw = ir_raw_bits(&ir, x, DT_int64, NOWHERE), bits = ir_bitcast(&ir, x, DT_int64, NOWHERE);
+    ir_id raw = ir_bitcast_of_number(&ir, x, DT_int64, NOWHERE), bits = ir_bitcast(&ir, x, DT_int64, NOWHERE);
     (void)state;
     assert_int_not_equal(raw, bits);
-    assert_int_equal(raw, ir_raw_bits(&ir, x, DT_int64, NOWHERE));
+    assert_int_equal(raw, ir_bitcast_of_number(&ir, x, DT_int64, NOWHERE));
     assert_int_equal(bits, ir_bitcast(&ir, x, DT_int64, NOWHERE));
 }
 
