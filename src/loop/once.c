@@ -305,19 +305,19 @@ static int view_axis(const struct box *b, unsigned rank, int axis)
     return -1;
 }
 
-/* Does a nest store what it reads at the same place along this axis? */
-static bool keeps_place(const struct loop_access *load, const struct box *from, const struct loop_access *store, const struct box *to, int axis)
+/* Does a nest of so many dims store what it reads at the same place along this axis? */
+static bool keeps_place(unsigned n_dims, const struct loop_access *load, const struct box *from, const struct loop_access *store, const struct box *to, int axis)
 {
     const struct along *a = &from->along[axis], *b = &to->along[axis];
     int read = view_axis(from, load->rank, axis), stored = view_axis(to, store->rank, axis);
     bool same_dim = read < 0 && stored < 0;
-    for (unsigned d = 0; read >= 0 && stored >= 0 && d < LOOP_MAX_RANK; d++)
+    for (unsigned d = 0; read >= 0 && stored >= 0 && d < n_dims; d++)
         same_dim |= load->axis[d] == read && store->axis[d] == stored;
     return same_dim && a->first == b->first && a->count == b->count && (a->step == b->step || a->count < 2);
 }
 
 /* part: which of the chain's the nest stores to this memory, or c->n. False where it takes what is stale elsewhere. */
-static bool read_one(const struct chain *c, struct state *s, const struct loop_access *load, const struct loop_access *store, uint32_t part, const int64_t *dims)
+static bool read_one(const struct chain *c, struct state *s, const struct loop_nest *n, const struct loop_access *load, uint32_t part, const int64_t *dims)
 {
     struct box whole = whole_box(c->plan->ir, ir_at(c->plan->ir, c->replaced[0])->shape, dims);
     bool placed;
@@ -327,7 +327,7 @@ static bool read_one(const struct chain *c, struct state *s, const struct loop_a
         if (!s->stale[i] || !boxes_meet(&from, &c->part[i]) || is_clean(c, s, &both))
             continue;
         int axis = edge_axis(&c->part[i], &whole);
-        if (!placed || part == c->n || axis < 0 || !keeps_place(load, &from, store, &c->part[part], axis))
+        if (!placed || part == c->n || axis < 0 || !keeps_place(n->rank, load, &from, &n->main.stores.at[0], &c->part[part], axis))
             return false;
         s->carried[i] = true;
     }
@@ -341,7 +341,7 @@ static bool read_all(const struct chain *c, struct state *s, uint32_t nest, uint
         const struct loop_body *b = epilogue ? &n->epilogue : &n->main;
         for (uint32_t i = 0; i < b->loads.n; i++)
             if (b->loads.at[i].source == SOURCE_BUFFER && loop_memory_of(c->plan, b->loads.at[i].index) == s->memory &&
-                !read_one(c, s, &b->loads.at[i], part < c->n ? &n->main.stores.at[0] : NULL, part, dims))
+                !read_one(c, s, n, &b->loads.at[i], part, dims))
                 return false;
     }
     return true;
@@ -372,6 +372,18 @@ static uint32_t part_stored(const struct chain *c, uint32_t nest, uint32_t memor
     return part;
 }
 
+/* A part that is stored elsewhere before the whole would be laid down: the whole would have it. */
+static void miss_part(const struct chain *c, struct state *s, uint32_t nest)
+{
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (!c->plan->nests.at[nest].part || c->plan->nests.at[nest].replaces != c->replaced[i])
+            continue;
+        s->stale[i] = true;
+        for (uint32_t k = 0; k < c->n; k++)
+            s->clean[k] = s->clean[k] && !boxes_meet(&c->part[k], &c->part[i]);
+    }
+}
+
 /* May this nest be left out from the second round on, along with all of its chain's? */
 static bool is_once(const struct chain *c, uint32_t whole, const int64_t *dims)
 {
@@ -386,6 +398,8 @@ static bool is_once(const struct chain *c, uint32_t whole, const int64_t *dims)
             return false;
         if (part < c->n)
             store_part(c, &s, part);
+        else if (i < whole)
+            miss_part(c, &s, i);
     }
     for (uint32_t i = 0; s.memory == c->next && i < c->n; i++)
         if (s.stale[i])

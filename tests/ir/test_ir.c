@@ -216,6 +216,17 @@ static void test_conversions(void **state)
             }
 }
 
+/* The library's raw bits are a node of their own: what keeps a nan as it is must not stand in for what makes it canonical. */
+static void test_raw_bits(void **state)
+{
+    ir_id x = input("x", DT_float64, 1);
+    ir_id raw = ir_bitcast_of_number(&ir, x, DT_int64, NOWHERE), bits = ir_bitcast(&ir, x, DT_int64, NOWHERE);
+    (void)state;
+    assert_int_not_equal(raw, bits);
+    assert_int_equal(raw, ir_bitcast_of_number(&ir, x, DT_int64, NOWHERE));
+    assert_int_equal(bits, ir_bitcast(&ir, x, DT_int64, NOWHERE));
+}
+
 /* What conversion means where C leaves it open: the ends of the range, 0 for nan, never 0 for what is not. */
 static void test_conversion_values(void **state)
 {
@@ -721,6 +732,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_equal_nodes),
         TEST(test_many_nodes),
+        TEST(test_raw_bits),
         TEST(test_many_params),
         TEST(test_node_limit),
         TEST(test_folding),

@@ -177,7 +177,7 @@ class Edges(Writer):
     INSIDES = ["m[1:-1, 1:-1] = 0.25 * (m[:-2, 1:-1] + m[2:, 1:-1] + m[1:-1, :-2] + m[1:-1, 2:])", "m[1:-1] = 0.5 * (m[:-2] + m[2:])", "m[:, 1:-1] = 0.5 * (m[:, :-2] + m[:, 2:])",
                "m[1:-1, 1:-1] = m[1:-1, 1:-1] + m[:-2, 2:]", "m[2:-1, 1:] = m[1:-2, :-1] * 0.5", "m[::2] = m[::2] + m[0]", "m[1:, :-1] = m[:-1, 1:]", "m[::-1] = m"]
     OTHERS = ["m[0] = k", "m[:, -1] = m[:, -1] * 0.5", "m[0] = m[0] * 0.5 + m[1]", "m[-1, 1:] = m[-1, :-1]", "s = s + m[1, 0]", "m[:, 0] = m[0, 1]", "m[1:-1, 0] = m[1:-1, 1]", "m[0] = m[0, ::-1]",
-              "m[1:-1, -1] = m[1:-1, -2] + m[1:-1, 0]", "s = s + m[-1, -1] * m[0, 0]", "m[::2, 0] = m[::2, 1]", "m[1::2, 1:] = m[1::2, :-1]", "b[1:] = b[:-1] + m[1, :-1]; m[0] = b", "a = m * 1; m[1:-1] = a[2:]"]
+              "m[1:-1, -1] = m[1:-1, -2] + m[1:-1, 0]", "s = s + m[-1, -1] * m[0, 0]", "m[::2, 0] = m[::2, 1]", "m[1::2, 1:] = m[1::2, :-1]", "b[1:] = b[:-1] + m[1, :-1]; m[0] = b", "a = m * 1; m[1:-1] = a[2:]", "m[1:, 1:] = m[1:, 0] * 2.0"]
     EDGES = [("0", "1"), ("-1", "-2"), ("0", "-2"), ("-1", "1"), ("0", "-1"), ("1", "2"), ("-2", "-1")]
 
     def statement(self, depth):
@@ -212,6 +212,23 @@ def test_random_edges(block, targets):
 INSIDE = "u[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:])"
 BORDERS = {"insulated": "u[0] = u[1]; u[-1] = u[-2]; u[:, 0] = u[:, 1]; u[:, -1] = u[:, -2]", "round": "u[0] = u[-2]; u[-1] = u[1]; u[:, 0] = u[:, -2]; u[:, -1] = u[:, 1]",
            "driven": "u[0] = k; u[:, -1] = u[:, -2] * 0.5 + k"}
+# a place along one axis that becomes one along another: what is stale does not keep to its row
+TURNED = f"for k in range(n) {{ {INSIDE}; u[1:, 1:] = u[1:, 0] * 2.0; u[2] = k }}; return u"
+
+
+@pytest.mark.parametrize("text", ["m[-1] = m[-2]; m[1:, :-1] = m[:-1, 1:]; m[1:, :-1] = m[:-1, 1:]", "m[-1] = m[1]; m[0] = k; m[1:, :-1] = m[:-1, 1:]; m[:, -2] = m[:, -1]; m[::2] = m[::2] + m[0]"])
+def test_a_part_between(text, targets):
+    """An edge in all memories, and then a part over it that the next whole would have."""
+    for shape in [(2, 5), (3, 4), (5, 5)]:
+        arrays = {"m": RNG.normal(size=shape), "n": 4}
+        text_of = f"for k in range(n) {{ {text} }}; return m"
+        np.testing.assert_array_equal(everywhere(text_of, arrays, targets)[0], numpys(text_of, arrays)[0])
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_turned(n, targets):
+    arrays = {"u": RNG.normal(size=(4, 4)), "n": n}
+    np.testing.assert_array_equal(everywhere(TURNED, arrays, targets)[0], numpys(TURNED, arrays)[0])
 
 
 @pytest.mark.parametrize("border", BORDERS)
