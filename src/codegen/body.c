@@ -79,6 +79,19 @@ static bool stands(struct gen *g, ir_id id)
     return ir_stands(g->ir, id, &axis) != STANDS_NOT;
 }
 
+/* What a slow side computes is computed there, also where it does not depend on what the choice depends on. */
+static void raise_slow_side(struct gen *g, struct body *b, ir_id rarely)
+{
+    for (uint32_t i = 0; i < b->source->order.n; i++) {
+        ir_id id = b->source->order.at[i];
+        uint32_t region = ir_at(g->ir, id)->region, slow = (uint32_t)ir_at(g->ir, rarely)->attr;
+        while (region && region != slow)
+            region = g->ir->regions.at[region].parent;
+        if (region == slow && ir_at(g->ir, id)->op != OP_const && b->level[id] < b->level[rarely])
+            b->level[id] = b->level[rarely];
+    }
+}
+
 void body_plan_levels(struct gen *g, struct body *b)
 {
     for (uint32_t i = 0; i < b->n_loads; i++)
@@ -95,6 +108,9 @@ void body_plan_levels(struct gen *g, struct body *b)
         if (n->op == OP_loop)
             loop_raise_levels(g, b, id);
     }
+    for (uint32_t i = 0; i < b->source->order.n; i++)
+        if (ir_at(g->ir, b->source->order.at[i])->op == OP_rarely)
+            raise_slow_side(g, b, b->source->order.at[i]);
 }
 
 static unsigned size_of_node(struct gen *g, ir_id id)
