@@ -79,17 +79,6 @@ static bool stands(struct gen *g, ir_id id)
     return ir_stands(g->ir, id, &axis) != STANDS_NOT;
 }
 
-/* The slow side is emitted where its node is: all of it, what is the same for all elements too. */
-static void raise_slow_side(struct gen *g, struct body *b, ir_id id)
-{
-    uint32_t region = (uint32_t)ir_at(g->ir, id)->attr;
-    for (uint32_t i = 0; i < b->source->order.n; i++) {
-        ir_id in = b->source->order.at[i];
-        if (ir_at(g->ir, in)->op != OP_const && b->level[in] < b->level[id] && ir_region_around(g->ir, region, ir_at(g->ir, in)->region))
-            b->level[in] = b->level[id];
-    }
-}
-
 void body_plan_levels(struct gen *g, struct body *b)
 {
     for (uint32_t i = 0; i < b->n_loads; i++)
@@ -105,9 +94,10 @@ void body_plan_levels(struct gen *g, struct body *b)
             b->level[id] = LEVEL_LANE;
         if (n->op == OP_loop)
             loop_raise_levels(g, b, id);
-        if (n->op == OP_rarely)
-            raise_slow_side(g, b, id);
     }
+    for (uint32_t i = 0; i < b->source->order.n; i++)
+        if (ir_at(g->ir, b->source->order.at[i])->op == OP_rarely)
+            rarely_raise_levels(g, b, b->source->order.at[i]);
 }
 
 static unsigned size_of_node(struct gen *g, ir_id id)

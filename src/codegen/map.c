@@ -189,12 +189,14 @@ static void map_gpu(struct map *m)
 }
 
 /* Elements of a step on the CPU. Of a costly body two vectors: constants are loaded and steps counted once for both, and the
- * one has work to do while the other waits for its chain of operations. Not where elements leave a loop one by one. */
+ * one has work to do while the other waits for its chain of operations. Not where elements leave a loop one by one, nor where fma is many operations. */
 static unsigned map_width(struct gen *g, const struct body *b)
 {
     unsigned width = body_width(g, b), cost = body_cost(g, b);
     if (g->nest->updates)
         return 1;
+    if (!g->target->has_fma)
+        return width;
     return cost > ONCE_COST && cost <= TWICE_COST && width <= MOST_TWICE && !body_has_places(b) && !body_has_loop(g, b) ? 2 * width : width;
 }
 

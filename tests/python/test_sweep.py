@@ -462,3 +462,11 @@ def test_one_nan_is_as_good_as_another(row, dtype):
             args[0] = one[0] = others > 0
         want = program(row, dtype, "reference")(*one)
         assert program(row, dtype, "cpu")(*args).tobytes() == want.tobytes(), place
+
+
+@pytest.mark.parametrize("source", ["atan2(prod(x), x)", "hypot(x, sum(x))", "atan2(x, 3.0)", "x + sin(prod(x))"])
+def test_slow_sides_of_values_computed_once(source):
+    """A slow side that meets one value for all elements, and one for each."""
+    x = np.linspace(-1e-38, 1e-38, 37, dtype=np.float32)
+    want, got = (arex.compile(source, target=target)(x) for target in ("reference", "cpu"))
+    assert want.tobytes() == got.tobytes()
