@@ -94,6 +94,8 @@ void body_plan_levels(struct gen *g, struct body *b)
             b->level[id] = LEVEL_LANE;
         if (n->op == OP_loop)
             loop_raise_levels(g, b, id);
+        if (n->op == OP_rarely)
+            rarely_raise_levels(g, b, id);
     }
 }
 
