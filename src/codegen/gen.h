@@ -153,6 +153,7 @@ bool body_has_places(const struct body *b); /* values that are addresses: no mem
 
 /* ---- rarely.c ---- */
 void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level);
+void rarely_raise_levels(struct gen *g, struct body *b, ir_id id);
 
 /* ---- gather.c ---- */
 void within_emit(struct gen *g, struct body *b, ir_id id, enum level level);
