@@ -1,5 +1,5 @@
 /*
- * See exec.h. The steps of a run: temporaries, the geometry of every nest, the code for it, then one or two launches
+ * See exec.h. The steps of a run: temporaries, the geometry of every nest, the code for it, then one to three launches
  * a nest. Each step either succeeds or adds a diagnostic; what was allocated is freed on one exit.
  */
 #include <stdlib.h>
@@ -364,6 +364,11 @@ static bool find_entry(struct run *r, const struct kernel_image *image, unsigned
     return *entry != ~0u;
 }
 
+static bool in_one_step(const struct run *r, const struct loop_nest *n)
+{
+    return n->kind == NEST_MAP || (n->kind == NEST_SCAN && is_gpu(r));
+}
+
 /* A GPU's code for nests row by row has no entries for each of them. */
 static bool find_entries(struct run *r, struct variant_code *v, const struct kernel_image *image)
 {
@@ -377,8 +382,9 @@ static bool find_entries(struct run *r, struct variant_code *v, const struct ker
     bool ok = true;
     for (unsigned i = 0; ok && i < p->nests.n; i++)
         if (!(r->geometry[i].flags & VARIANT_ROWS))
-            ok = find_entry(r, image, i, "main", &v->main_entry[i]) && (p->nests.at[i].kind == NEST_MAP || find_entry(r, image, i, "join", &v->join_entry[i])) &&
-                 (p->nests.at[i].kind != NEST_SCAN || find_entry(r, image, i, "totals", &v->totals_entry[i]));
+            ok = find_entry(r, image, i, "main", &v->main_entry[i]) &&
+                 (in_one_step(r, &p->nests.at[i]) || find_entry(r, image, i, "join", &v->join_entry[i])) &&
+                 (in_one_step(r, &p->nests.at[i]) || p->nests.at[i].kind != NEST_SCAN || find_entry(r, image, i, "totals", &v->totals_entry[i]));
     for (unsigned i = 0; ok && i < p->rows.n; i++)
         if (!is_gpu(r) || r->rows[i].chosen)
             ok = find_entry(r, image, p->rows.at[i].first, "rows", &v->rows_entry[i]);
@@ -481,7 +487,7 @@ static unsigned at_most(int64_t n, unsigned most)
     return n < most ? (unsigned)n : most;
 }
 
-enum { GPU_BLOCK = 256, GPU_WARPS = 4, GRID_HEIGHT = 65535, SCAN_THREADS = TREE_BLOCK / SCAN_WAYS };
+enum { GPU_BLOCK = 256, GPU_WARPS = 4, GRID_HEIGHT = 65535 };
 
 /* Threads side by side along the inner dim; several rows a block when rows are short. */
 static void grid_of_rows(struct device_launch *l, int64_t inner, int64_t rows, unsigned width)
@@ -551,7 +557,7 @@ static void shape_main(const struct ir *ir, const struct geometry *geo, struct d
     case NEST_SCAN:
         l->items = geo->length ? geo->kept * geo->blocks : 0;
         l->grain = up(16384, geo->length < TREE_BLOCK ? geo->length + 1 : TREE_BLOCK);
-        l->block[0] = SCAN_THREADS;
+        l->block[0] = LOOP_SCAN_THREADS;
         l->grid[0] = (unsigned)l->items;
         break;
     }
@@ -566,9 +572,6 @@ static void shape_join(const struct geometry *geo, struct device_launch *l)
         l->block[0] = power_of_two(geo->blocks, TREE_JOIN_LANES);
         l->block[1] = l->block[0] < GPU_BLOCK ? GPU_BLOCK / l->block[0] : 1;
         l->grid[0] = (unsigned)up(geo->kept, l->block[1]);
-    } else if (geo->nest->kind == NEST_SCAN) {
-        l->block[0] = SCAN_THREADS;
-        l->grid[0] = (unsigned)geo->kept;
     } else {
         l->grid[0] = (unsigned)up(geo->kept, GPU_BLOCK);
     }
@@ -618,8 +621,9 @@ static bool fill_slots(struct run *r, const struct geometry *geo, int64_t *slots
     slots[s.faults] = (int64_t)(intptr_t)r->faults_on_device;
     for (uint32_t k = 0; k < nest->reduces.n; k++) {
         void *partials;
-        int64_t size = type_table[ir_at(r->code->plan->ir, nest->reduces.at[k].value)->dtype].size;
-        if (!temporary(r, geo->kept * geo->blocks * size, &partials))
+        unsigned size = type_table[ir_at(r->code->plan->ir, nest->reduces.at[k].value)->dtype].size;
+        bool tells = nest->kind == NEST_SCAN && is_gpu(r);
+        if (!temporary(r, tells ? loop_scan_bytes(geo->kept, geo->blocks, size) : geo->kept * geo->blocks * size, &partials))
             return false;
         slots[s.partials + k] = (int64_t)(intptr_t)partials;
     }
@@ -660,6 +664,23 @@ static int64_t *slots_of(struct run *r, uint32_t first, uint32_t n, int64_t *her
     return slots;
 }
 
+/* In steps: what blocks come to, what is before each, the elements. */
+static bool run_scan(struct run *r, struct variant_code *v, unsigned i, const int64_t *slots)
+{
+    const struct geometry *geo = &r->geometry[i];
+    return (geo->blocks == 1 || (launch(r, v, v->totals_entry[i], geo, slots, false) && launch(r, v, v->join_entry[i], geo, slots, true))) &&
+           launch(r, v, v->main_entry[i], geo, slots, false);
+}
+
+static bool run_scan_gpu(struct run *r, struct variant_code *v, unsigned i, const int64_t *slots)
+{
+    const struct geometry *geo = &r->geometry[i];
+    int64_t bytes = loop_scan_bytes(geo->kept, geo->blocks, type_table[ir_at(r->code->plan->ir, geo->nest->reduces.at[0].value)->dtype].size);
+    void *told = (void *)(intptr_t)slots[loop_slots(geo->nest).partials];
+    return (geo->kept == 0 || bytes == 0 || r->device->ops->zero(r->device, told, (size_t)bytes, r->stream, r->diags)) &&
+           launch(r, v, v->main_entry[i], geo, slots, false);
+}
+
 static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
 {
     const struct geometry *geo = &r->geometry[i];
@@ -671,8 +692,7 @@ static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
     if (!(slots = slots_of(r, i, 1, here)))
         return false;
     if (geo->nest->kind == NEST_SCAN)
-        return (geo->blocks == 1 || (launch(r, v, v->totals_entry[i], geo, slots, false) && launch(r, v, v->join_entry[i], geo, slots, true))) &&
-               launch(r, v, v->main_entry[i], geo, slots, false);
+        return is_gpu(r) ? run_scan_gpu(r, v, i, slots) : run_scan(r, v, i, slots);
     return launch(r, v, v->main_entry[i], geo, slots, false) &&
            (geo->nest->kind == NEST_MAP || launch(r, v, v->join_entry[i], geo, slots, true));
 }

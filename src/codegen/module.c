@@ -33,7 +33,7 @@ void gen_function(struct gen *g, unsigned nest, const char *step, uint32_t n_slo
     if (g->gpu) {
         LLVMSetFunctionCallConv(g->l.fn, PTX_KERNEL);
         bool large = strcmp(step, "join") == 0 || (strcmp(step, "main") == 0 && g->nest->blocks);
-        add_attribute(g, "nvvm.maxntid", large ? "1024" : strcmp(step, "rows") == 0 ? "512" : "256");
+        add_attribute(g, "nvvm.maxntid", large ? "1024" : strcmp(step, "rows") == 0 ? "512" : g->nest->kind == NEST_SCAN ? "128" : "256");
     } else {
         g->slots_arg = LLVMGetParam(g->l.fn, 0);
         g->begin = LLVMGetParam(g->l.fn, 1);

@@ -4,7 +4,7 @@
  * A nest walks one space once. MAP stores elementwise results. LANES and COLUMNS reduce: LANES when the last
  * axis is among the reduced ones, COLUMNS when it is kept. A reducing nest runs in two steps: `main` makes partial
  * results per block, `epilogue` joins them and computes what follows elementwise over the kept space. A SCAN stores, along one axis,
- * what its elements come to up to each of them: what blocks come to first, where there are several, then the elements.
+ * what its elements come to up to each of them: on a GPU in one step, on the CPU what blocks come to first, where there are several, then the elements.
  *
  * Space dims that are statically 1 are dropped (one stays where a nest would have none: a MAP has a dim, a reducing
  * nest a kept and a reduced one); kept dims come first, then the reduced ones, each in logical order. At a call the executor may merge or (in a MAP) reorder dims; merged ones become extents of 1 in front,
@@ -177,7 +177,7 @@ struct loop_slots {
     uint32_t length;   /* product of the reduced extents */
     uint32_t blocks;   /* partial results per kept element */
     uint32_t kept;     /* product of the kept extents */
-    uint32_t partials; /* one pointer a reduce */
+    uint32_t partials; /* one pointer a reduce; of a SCAN on a GPU, to what its blocks tell each other */
     uint32_t faults;   /* pointer to a uint32 that faults are or-ed into */
     uint32_t main_loads, main_stores;         /* 1 + rank slots each: pointer or value, byte strides */
     uint32_t epilogue_loads, epilogue_stores; /* 1 + n_kept slots each */
@@ -189,6 +189,13 @@ unsigned loop_inner(const struct loop_nest *nest);
 /* Is a value read rather than computed? Reductions are, but for those of the nest itself. */
 bool loop_is_loaded(const struct ir *ir, ir_id id);
 struct loop_slots loop_slots(const struct loop_nest *nest);
+/*
+ * What the blocks of a SCAN tell each other on a GPU, all 0 before the launch; nothing where sequences are of one block. A ticket, in room of its own;
+ * words of 64 bits, loop_scan_words of them for a value of so many bytes: a value per block, [kept][blocks], then one per SCAN_WAYS blocks, [kept][blocks / SCAN_WAYS, rounded up].
+ */
+enum { LOOP_SCAN_TICKET = 128 /* bytes */, LOOP_SCAN_THREADS = 128 /* of a block */ };
+unsigned loop_scan_words(unsigned size);
+int64_t loop_scan_bytes(int64_t kept, int64_t blocks, unsigned size);
 
 #define LOOP_MAX_SLOTS 512 /* 4096 bytes, what a GPU launch takes */
 

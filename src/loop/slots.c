@@ -26,6 +26,17 @@ struct loop_slots loop_slots(const struct loop_nest *nest)
     return s;
 }
 
+unsigned loop_scan_words(unsigned size)
+{
+    return size > 4 ? 2 : 1;
+}
+
+int64_t loop_scan_bytes(int64_t kept, int64_t blocks, unsigned size)
+{
+    int64_t chunks = (blocks + SCAN_WAYS - 1) / SCAN_WAYS, word = 8 * (int64_t)loop_scan_words(size);
+    return blocks > 1 ? LOOP_SCAN_TICKET + kept * (blocks + chunks) * word : 0;
+}
+
 static unsigned widest(const struct loop_access *a, uint32_t n, unsigned size)
 {
     for (uint32_t i = 0; i < n; i++)
