@@ -202,8 +202,10 @@ static void room(struct nvvm_printer *p, LLVMValueRef i, const char *word)
     nvvm_type(p, LLVMTypeOf(i));
 }
 
-static const char *volatility(LLVMValueRef i)
+static const char *volatility(struct nvvm_printer *p, LLVMValueRef i)
 {
+    if (LLVMGetOrdering(i) != LLVMAtomicOrderingNotAtomic)
+        nvvm_unknown(p, "an atomic access", i);
     return LLVMGetVolatile(i) ? " volatile" : "";
 }
 
@@ -213,7 +215,7 @@ static void load(struct nvvm_printer *p, LLVMValueRef i, const char *word)
     LLVMValueRef from = LLVMGetOperand(i, 0);
     struct nvvm_word at = nvvm_pointer_to(p, from, t);
     result(p, i);
-    strbuf_printf(&p->out, "%s%s ", word, volatility(i));
+    strbuf_printf(&p->out, "%s%s ", word, volatility(p, i));
     nvvm_type(p, t);
     strbuf_puts(&p->out, ", ");
     nvvm_pointer_type(p, from, t);
@@ -225,7 +227,7 @@ static void store(struct nvvm_printer *p, LLVMValueRef i, const char *word)
 {
     LLVMValueRef value = LLVMGetOperand(i, 0), to = LLVMGetOperand(i, 1);
     struct nvvm_word at = nvvm_pointer_to(p, to, LLVMTypeOf(value));
-    strbuf_printf(&p->out, "  %s%s ", word, volatility(i));
+    strbuf_printf(&p->out, "  %s%s ", word, volatility(p, i));
     nvvm_typed(p, value);
     strbuf_puts(&p->out, ", ");
     nvvm_pointer_type(p, to, LLVMTypeOf(value));

@@ -1,5 +1,5 @@
 /*
- * What both ways of emitting a SCAN share: in steps (scan.c, CPU), and in one launch (scan_gpu.c). Private to the two.
+ * What both ways of emitting a SCAN share: in steps (scan.c, CPU), and in one launch (scan_gpu.c, scan_back.c). Private to these.
  */
 #ifndef AREX_CODEGEN_SCAN_H
 #define AREX_CODEGEN_SCAN_H
@@ -16,6 +16,7 @@ struct scan {
     val elements, chunks, groups; /* of the block: what is in it; per chunk and group what is before it */
     val row, block;               /* the sequence, and the block in it */
     val start, n;                 /* first element of the block in the sequence, how many */
+    val items;                    /* GPU: blocks of all sequences */
     val totals;                   /* CPU: the block is one of totals, from this index on; or NULL */
 };
 
@@ -34,5 +35,19 @@ val scan_with_all_before(struct scan *s, val before_block, val group, val chunk,
 
 /* ---- scan_gpu.c ---- */
 void scan_gpu(struct scan *s);
+
+/* ---- scan_back.c ---- */
+enum { SCAN_LEVELS = 3 };
+struct one_pass {
+    struct scan *s;
+    val number; /* shared: a ticket */
+    val before; /* shared: what totals of each level come to, then what is before the block of totals */
+    val many;   /* has a sequence several blocks? */
+    val words, first_chunk; /* of all; the first of this sequence's chunks of totals */
+};
+void scan_find_words(struct one_pass *o);          /* of the sequence at hand */
+void scan_tell_total(struct one_pass *o, val all); /* what the block at hand comes to, to the others: by one thread */
+/* What is before the block at hand, which comes to `of_block`. By all threads, which have met at a barrier since they last read `before`. */
+val scan_before_block(struct one_pass *o, val of_block);
 
 #endif

@@ -1,38 +1,27 @@
 /*
- * SCAN nests on a GPU, in one launch: each element is read once and written once. See scan.c for the scheme.
+ * SCAN nests on a GPU, in one launch: each element is read once and written once. See scan.c for the scheme, scan_back.c for what is before a block.
  *
- * Blocks of threads take the blocks of the sequences in the order in which they start to run (a ticket), so all that a block waits for is
- * done or running. A block tells the others what its elements come to (a total), and looks for what is before it. A single pass in which each
- * block takes what it finds at the moment (Merrill and Garland, Single-pass Parallel Prefix Scan with Decoupled Look-back, 2016) joins
- * totals in an order that hangs on time, and so would the bits. Here the order is that of the scheme, in which totals are scanned like elements:
- * what is before block b of a sequence are the totals of its chunk of totals, of chunks before in its group, of groups before in its block of totals,
- * and what is before that. The last block of a chunk, which has met all the others' totals, tells what the chunk comes to; so does the last of a
- * group, and the last of a block of totals what is before the next. So none waits for more than 47 words, most of which have been there for
- * long, and only the last kind hangs on the one before it.
- *
- * A word is 64 bits that are written at once: 32 of a value, and above them whether they are there. Values of 64 bits take two words.
- * So nothing has to be ordered, and it is enough that the words are 0 before the launch. Where words lie: loop_scan_bytes.
+ * Blocks of threads go on until all is done, and take the blocks of the sequences in the order in which they ask for them (a ticket). So all that one
+ * waits for has been taken by others, or by itself earlier. All wait at about the same time, for what is before one is known when it is
+ * for those before; so that the memory has work meanwhile, the elements of the next block are computed, in registers, before this one waits.
+ * Where sequences are of one block nobody waits, and there is a block of threads for each.
  */
 #include "scan.h"
 
 enum {
     CHUNK_ROOM = CHUNK + 1, /* what it comes to, then what is before it, lies behind its elements */
-    WARP = 32,
     THREADS = LOOP_SCAN_THREADS,
-    IN_FLIGHT = 4, /* loads a thread has under way */
+    IN_FLIGHT = 4, /* loads a thread has under way, where there are more than it keeps */
     IN_A_ROW = 4,  /* elements of a chunk that are taken at once */
     UNROLLED_COST = 24,
-    LEVELS = 3,    /* of totals before a block: in its chunk, in its group, in its block of totals */
-    PER_GROUP = SCAN_WAYS * SCAN_WAYS,
-    PRESENT = 1    /* in the upper half of a word */
+    AHEAD_COST = 64, /* of all that a thread computes of a block */
+    MOST_AHEAD = TREE_BLOCK / THREADS
 };
 
-struct one_pass {
-    struct scan *s;
-    val number; /* shared: the ticket */
-    val before; /* shared: what totals of each level come to, then what is before the block of totals */
-    val many;   /* has a sequence several blocks? */
-    val words, first_chunk; /* of all; the first of this sequence's chunks of totals */
+/* A block's elements, a thread's share, as they lie in memory: there where the block is a whole one. */
+struct ahead {
+    unsigned n; /* 0: bodies that compute much are not computed ahead */
+    val v[MOST_AHEAD];
 };
 
 static val thread(struct scan *s)
@@ -52,85 +41,166 @@ static val behind(struct scan *s, val chunk)
     return ll_add(&s->g->l, ll_mul(&s->g->l, chunk, ll_i64(&s->g->l, CHUNK_ROOM)), ll_i64(&s->g->l, CHUNK));
 }
 
-/* ---- words ---- */
+/* ---- the elements of a block ---- */
 
-static unsigned words_each(const struct scan *s)
-{
-    return loop_scan_words(type_table[s->dtype].size);
-}
-
-static val word_at(struct one_pass *o, val index, unsigned k)
-{
-    struct ll *l = &o->s->g->l;
-    int64_t size = 8 * (int64_t)words_each(o->s);
-    return ll_offset(l, o->words, ll_add(l, ll_mul(l, index, ll_i64(l, size)), ll_i64(l, 8 * (int64_t)k)));
-}
-
-static type bits_of(struct scan *s)
-{
-    return LLVMIntTypeInContext(s->g->l.ctx, 8u * type_table[s->dtype].size);
-}
-
-static val halves(struct scan *s, val v, unsigned k)
+static val share(struct scan *s, unsigned turn)
 {
     struct ll *l = &s->g->l;
-    val bits = LLVMBuildBitCast(l->b, gen_to_memory(s->g, v, s->dtype), bits_of(s), "");
-    bits = LLVMBuildZExtOrBitCast(l->b, bits, l->i64, "");
-    return k ? LLVMBuildLShr(l->b, bits, ll_i64(l, 32), "") : LLVMBuildAnd(l->b, bits, ll_i64(l, UINT32_MAX), "");
+    return ll_add(l, ll_mul(l, thread(s), ll_i64(l, s->width)), ll_i64(l, (int64_t)turn * THREADS * s->width));
 }
 
-static void tell(struct one_pass *o, val index, val v)
+static val is_whole(struct scan *s)
 {
-    struct ll *l = &o->s->g->l;
-    for (unsigned k = 0; k < words_each(o->s); k++) {
-        val word = LLVMBuildOr(l->b, halves(o->s, v, k), ll_i64(l, (int64_t)PRESENT << 32), "");
-        val st = LLVMBuildStore(l->b, word, word_at(o, index, k));
-        LLVMSetAlignment(st, 8);
-        LLVMSetVolatile(st, 1);
+    return ll_eq(&s->g->l, s->n, ll_i64(&s->g->l, TREE_BLOCK));
+}
+
+static unsigned turns(const struct scan *s)
+{
+    return TREE_BLOCK / (THREADS * s->width);
+}
+
+static type ahead_type(struct scan *s)
+{
+    return ll_vec(gen_memory_type(s->g, s->dtype), s->width);
+}
+
+/* What is in `from` where `here` was left, else what is in `a`. */
+static void join_ahead(struct scan *s, struct ahead *a, block from, block here)
+{
+    struct ll *l = &s->g->l;
+    for (unsigned i = 0; i < a->n; i++) {
+        val v = ll_phi(l, ahead_type(s), LLVMConstNull(ahead_type(s)), here);
+        ll_phi_add(v, a->v[i], from);
+        a->v[i] = v;
     }
 }
 
-static val look(struct one_pass *o, val index, unsigned k)
+/* Leaves the rows of that block behind. */
+static void compute_ahead(struct scan *s, struct ahead *a, val item)
 {
-    struct ll *l = &o->s->g->l;
-    val word = LLVMBuildLoad2(l->b, l->i64, word_at(o, index, k), "");
-    LLVMSetAlignment(word, 8);
-    LLVMSetVolatile(word, 1);
-    return word;
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    if (!a->n)
+        return;
+    block here = ll_here(l);
+    struct branch in = gen_if(g, ll_lt(l, item, s->items));
+    scan_begin_item(s, item);
+    block part = ll_here(l);
+    struct branch whole = gen_if(g, is_whole(s));
+    for (unsigned i = 0; i < a->n; i++)
+        a->v[i] = gen_to_memory(g, scan_compute(s, share(s, i), s->width), s->dtype);
+    block from = ll_here(l);
+    gen_if_end(g, &whole);
+    join_ahead(s, a, from, part);
+    from = ll_here(l);
+    gen_if_end(g, &in);
+    join_ahead(s, a, from, here);
 }
 
-static val value_of(struct scan *s, const val *word)
+static void put_ahead(struct scan *s, const struct ahead *a)
+{
+    for (unsigned i = 0; i < a->n; i++)
+        scan_put(s, s->elements, padded(s, share(s, i)), gen_from_memory(s->g, a->v[i], s->dtype));
+}
+
+static void fill_whole(struct scan *s)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    val v[IN_FLIGHT], i[IN_FLIGHT];
+    unsigned n = turns(s) < IN_FLIGHT ? turns(s) : IN_FLIGHT;
+    struct loop turn = gen_loop(g, share(s, 0), ll_i64(l, TREE_BLOCK));
+    for (unsigned u = 0; u < n; u++) {
+        i[u] = ll_add(l, turn.i, ll_i64(l, u * THREADS * s->width));
+        v[u] = scan_compute(s, i[u], s->width);
+    }
+    for (unsigned u = 0; u < n; u++)
+        scan_put(s, s->elements, padded(s, i[u]), v[u]);
+    gen_loop_end(g, &turn, ll_i64(l, n * THREADS * s->width));
+}
+
+static void fill_part(struct scan *s)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    struct loop turn = gen_loop(g, thread(s), ll_i64(l, TREE_BLOCK));
+    scan_put(s, s->elements, padded(s, turn.i), scan_identity(s));
+    struct branch in = gen_if(g, ll_lt(l, turn.i, s->n));
+    scan_put(s, s->elements, padded(s, turn.i), scan_compute(s, turn.i, 1));
+    gen_if_end(g, &in);
+    gen_loop_end(g, &turn, ll_i64(l, THREADS));
+}
+
+/* The last block of a sequence is no whole one, and bodies that compute much are emitted once. */
+static block whole_begin(struct scan *s, block *part, block *done)
 {
     struct ll *l = &s->g->l;
-    val bits = LLVMBuildAnd(l->b, word[0], ll_i64(l, UINT32_MAX), "");
-    if (words_each(s) == 2)
-        bits = LLVMBuildOr(l->b, bits, LLVMBuildShl(l->b, word[1], ll_i64(l, 32), ""), "");
-    bits = LLVMBuildTruncOrBitCast(l->b, bits, bits_of(s), "");
-    return gen_from_memory(s->g, LLVMBuildBitCast(l->b, bits, gen_memory_type(s->g, s->dtype), ""), s->dtype);
+    block whole = ll_block(l, "whole");
+    *part = ll_block(l, "part");
+    *done = ll_block(l, "done");
+    ll_cond(l, ll_eq(l, s->n, ll_i64(l, TREE_BLOCK)), whole, *part);
+    ll_at(l, whole);
+    return whole;
 }
 
-/* What was told at `index`, waited for, where `wanted`; else the identity. */
-static val await(struct one_pass *o, val wanted, val index)
+static void then_part(struct scan *s, block part, block done)
 {
-    struct ll *l = &o->s->g->l;
-    val none = scan_identity(o->s), word[2];
-    block here = ll_here(l), again = ll_block(l, "await"), done = ll_block(l, "there");
-    ll_cond(l, wanted, again, done);
-    ll_at(l, again);
-    val all = ll_i64(l, -1);
-    for (unsigned k = 0; k < words_each(o->s); k++) {
-        word[k] = look(o, index, k);
-        all = LLVMBuildAnd(l->b, all, word[k], "");
+    ll_br(&s->g->l, done);
+    ll_at(&s->g->l, part);
+}
+
+static void fill(struct scan *s, const struct ahead *a)
+{
+    struct ll *l = &s->g->l;
+    block part, done;
+    if (body_cost(s->g, &s->body) > UNROLLED_COST) {
+        fill_part(s);
+        return;
     }
-    val there = LLVMBuildICmp(l->b, LLVMIntUGT, all, ll_i64(l, UINT32_MAX), ""), v = value_of(o->s, word);
-    ll_cond(l, there, done, again);
+    whole_begin(s, &part, &done);
+    if (a->n)
+        put_ahead(s, a);
+    else
+        fill_whole(s);
+    then_part(s, part, done);
+    fill_part(s);
+    ll_br(l, done);
     ll_at(l, done);
-    val out = ll_phi(l, LLVMTypeOf(none), none, here);
-    ll_phi_add(out, v, again);
-    return out;
 }
 
-/* ---- a block ---- */
+static void store_whole(struct scan *s, val before)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    struct loop turn = gen_loop(g, ll_mul(l, thread(s), ll_i64(l, s->width)), ll_i64(l, TREE_BLOCK));
+    val chunk = ll_div(l, turn.i, ll_i64(l, CHUNK)), group = ll_div(l, chunk, ll_i64(l, SCAN_WAYS));
+    scan_store(s, turn.i, scan_with_all_before(s, before, group, behind(s, chunk), scan_take(s, s->elements, padded(s, turn.i), s->width)));
+    gen_loop_end(g, &turn, ll_i64(l, THREADS * s->width));
+}
+
+static void store_part(struct scan *s, val before)
+{
+    struct gen *g = s->g;
+    struct ll *l = &g->l;
+    struct loop turn = gen_loop(g, thread(s), s->n);
+    val chunk = ll_div(l, turn.i, ll_i64(l, CHUNK)), group = ll_div(l, chunk, ll_i64(l, SCAN_WAYS));
+    scan_store(s, turn.i, scan_with_all_before(s, before, group, behind(s, chunk), scan_take(s, s->elements, padded(s, turn.i), 1)));
+    gen_loop_end(g, &turn, ll_i64(l, THREADS));
+}
+
+static void store(struct scan *s, val before)
+{
+    struct ll *l = &s->g->l;
+    block part, done;
+    whole_begin(s, &part, &done);
+    store_whole(s, before);
+    then_part(s, part, done);
+    store_part(s, before);
+    ll_br(l, done);
+    ll_at(l, done);
+}
+
+/* ---- what they come to ---- */
 
 /* SCAN_WAYS elements in place, with or without what each is itself; returns what they come to. Counted from 0: of a loop from an address of
  * the thread's own to 16 after it, in bytes, ptxas 13.0 makes one that takes 21 more (sm_90). */
@@ -157,128 +227,21 @@ static val in_order(struct scan *s, val memory, val from, unsigned stride, bool 
     return before;
 }
 
-static void fill_whole(struct scan *s)
-{
-    struct gen *g = s->g;
-    struct ll *l = &g->l;
-    val v[IN_FLIGHT], i[IN_FLIGHT];
-    unsigned n = TREE_BLOCK / (THREADS * s->width);
-    if (n > IN_FLIGHT)
-        n = IN_FLIGHT;
-    struct loop turn = gen_loop(g, ll_mul(l, thread(s), ll_i64(l, s->width)), ll_i64(l, TREE_BLOCK));
-    for (unsigned u = 0; u < n; u++) {
-        i[u] = ll_add(l, turn.i, ll_i64(l, u * THREADS * s->width));
-        v[u] = scan_compute(s, i[u], s->width);
-    }
-    for (unsigned u = 0; u < n; u++)
-        scan_put(s, s->elements, padded(s, i[u]), v[u]);
-    gen_loop_end(g, &turn, ll_i64(l, n * THREADS * s->width));
-}
-
-static void fill_part(struct scan *s)
-{
-    struct gen *g = s->g;
-    struct ll *l = &g->l;
-    struct loop turn = gen_loop(g, thread(s), ll_i64(l, TREE_BLOCK));
-    scan_put(s, s->elements, padded(s, turn.i), scan_identity(s));
-    struct branch in = gen_if(g, ll_lt(l, turn.i, s->n));
-    scan_put(s, s->elements, padded(s, turn.i), scan_compute(s, turn.i, 1));
-    gen_if_end(g, &in);
-    gen_loop_end(g, &turn, ll_i64(l, THREADS));
-}
-
-static void store_whole(struct scan *s, val before)
-{
-    struct gen *g = s->g;
-    struct ll *l = &g->l;
-    struct loop turn = gen_loop(g, ll_mul(l, thread(s), ll_i64(l, s->width)), ll_i64(l, TREE_BLOCK));
-    val chunk = ll_div(l, turn.i, ll_i64(l, CHUNK)), group = ll_div(l, chunk, ll_i64(l, SCAN_WAYS));
-    scan_store(s, turn.i, scan_with_all_before(s, before, group, behind(s, chunk), scan_take(s, s->elements, padded(s, turn.i), s->width)));
-    gen_loop_end(g, &turn, ll_i64(l, THREADS * s->width));
-}
-
-static void store_part(struct scan *s, val before)
-{
-    struct gen *g = s->g;
-    struct ll *l = &g->l;
-    struct loop turn = gen_loop(g, thread(s), s->n);
-    val chunk = ll_div(l, turn.i, ll_i64(l, CHUNK)), group = ll_div(l, chunk, ll_i64(l, SCAN_WAYS));
-    scan_store(s, turn.i, scan_with_all_before(s, before, group, behind(s, chunk), scan_take(s, s->elements, padded(s, turn.i), 1)));
-    gen_loop_end(g, &turn, ll_i64(l, THREADS));
-}
-
-/* The last block of a sequence is no whole one, and bodies that compute much are emitted once. */
-static block whole_begin(struct scan *s, block *part, block *done)
-{
-    struct ll *l = &s->g->l;
-    block whole = ll_block(l, "whole");
-    *part = ll_block(l, "part");
-    *done = ll_block(l, "done");
-    ll_cond(l, ll_eq(l, s->n, ll_i64(l, TREE_BLOCK)), whole, *part);
-    ll_at(l, whole);
-    return whole;
-}
-
-static void then_part(struct scan *s, block part, block done)
-{
-    ll_br(&s->g->l, done);
-    ll_at(&s->g->l, part);
-}
-
-static void fill(struct scan *s)
-{
-    struct ll *l = &s->g->l;
-    block part, done;
-    if (body_cost(s->g, &s->body) > UNROLLED_COST) {
-        fill_part(s);
-        return;
-    }
-    whole_begin(s, &part, &done);
-    fill_whole(s);
-    then_part(s, part, done);
-    fill_part(s);
-    ll_br(l, done);
-    ll_at(l, done);
-}
-
-static void store(struct scan *s, val before)
-{
-    struct ll *l = &s->g->l;
-    block part, done;
-    whole_begin(s, &part, &done);
-    store_whole(s, before);
-    then_part(s, part, done);
-    store_part(s, before);
-    ll_br(l, done);
-    ll_at(l, done);
-}
-
-/* The index of this block's total among the words. */
-static val total_of(struct one_pass *o, val number)
-{
-    struct ll *l = &o->s->g->l;
-    return ll_add(l, ll_mul(l, o->s->row, gen_slot(o->s->g, o->s->g->slots.blocks)), number);
-}
-
-static void groups(struct one_pass *o)
+static void all_groups(struct one_pass *o)
 {
     struct scan *s = o->s;
     struct ll *l = &s->g->l;
     val all = in_order(s, s->groups, ll_i64(l, 0), 1, false);
     scan_put(s, s->groups, ll_i64(l, GROUPS), all);
-    struct branch many = gen_if(s->g, o->many);
-    tell(o, total_of(o, s->block), all);
-    gen_if_end(s->g, &many);
+    scan_tell_total(o, all);
 }
 
-/* Returns what the block comes to. A thread a chunk. */
-static val walk(struct one_pass *o)
+/* In shared memory, which is filled. A thread a chunk. */
+static void walk(struct one_pass *o)
 {
     struct scan *s = o->s;
     struct gen *g = s->g;
     struct ll *l = &g->l;
-    fill(s);
-    gpu_barrier(g);
     struct loop chunk = gen_loop(g, thread(s), ll_i64(l, CHUNKS));
     scan_put(s, s->elements, behind(s, chunk.i), in_order(s, s->elements, ll_mul(l, chunk.i, ll_i64(l, CHUNK_ROOM)), 1, true));
     gen_loop_end(g, &chunk, ll_i64(l, THREADS));
@@ -288,191 +251,69 @@ static val walk(struct one_pass *o)
     gen_if_end(g, &group);
     gpu_barrier(g);
     struct branch first = gen_if(g, ll_eq(l, thread(s), ll_i64(l, 0)));
-    groups(o);
+    all_groups(o);
     gen_if_end(g, &first);
-    gpu_barrier(g);
-    return scan_take(s, s->groups, ll_i64(l, GROUPS), 1);
-}
-
-/* ---- what is before a block ---- */
-
-static val by_level(struct ll *l, val level, val zero, val one, val two)
-{
-    return ll_select(l, ll_eq(l, level, ll_i64(l, 0)), zero, ll_select(l, ll_eq(l, level, ll_i64(l, 1)), one, two));
-}
-
-static val shifted(struct ll *l, val v, val by)
-{
-    return LLVMBuildLShr(l->b, v, by, "");
-}
-
-static val low(struct ll *l, val v, int64_t below)
-{
-    return LLVMBuildAnd(l->b, v, ll_i64(l, below - 1), "");
-}
-
-static val both(struct ll *l, val a, val b)
-{
-    return LLVMBuildAnd(l->b, a, b, "");
-}
-
-/* Is the block the last one of so many? */
-static val is_last_of(struct one_pass *o, int64_t n)
-{
-    struct ll *l = &o->s->g->l;
-    return ll_eq(l, low(l, o->s->block, n), ll_i64(l, n - 1));
-}
-
-/*
- * A warp a level. Its lower lanes look for what there is on that level before the block; `q` is the block before it. Upper lanes that have work:
- * on level 1, where the block is the last of a group, all look for the totals of its chunk, since that is the last of
- * the group's; on level 2 one looks for what is before the block of totals.
- */
-struct place {
-    val level, lane, upper, wanted, index, count;
-};
-
-static void place_lower(struct one_pass *o, struct place *p, val q)
-{
-    struct ll *l = &o->s->g->l;
-    val shift = ll_mul(l, p->level, ll_i64(l, 4)), ways = ll_i64(l, SCAN_WAYS), none = ll_eq(l, o->s->block, ll_i64(l, 0));
-    val i = ll_add(l, ll_mul(l, shifted(l, q, ll_add(l, shift, ll_i64(l, 4))), ways), p->lane);
-    val chunk = ll_add(l, o->first_chunk, i), group = ll_add(l, o->first_chunk, ll_add(l, ll_mul(l, i, ways), ll_i64(l, SCAN_WAYS - 1)));
-    p->index = by_level(l, p->level, total_of(o, i), chunk, group);
-    p->count = low(l, shifted(l, q, shift), SCAN_WAYS);
-    val itself = LLVMBuildZExt(l->b, ll_eq(l, p->level, ll_i64(l, 0)), l->i64, "");
-    p->count = ll_select(l, none, ll_i64(l, 0), ll_add(l, p->count, itself));
-    p->wanted = ll_lt(l, p->lane, p->count);
-}
-
-static void place_upper(struct one_pass *o, struct place *p, val q)
-{
-    struct ll *l = &o->s->g->l;
-    val lane = ll_sub(l, p->lane, ll_i64(l, SCAN_WAYS)), last = ll_i64(l, SCAN_WAYS - 1), of_totals = ll_i64(l, TREE_BLOCK);
-    val in_chunk = total_of(o, ll_sub(l, ll_add(l, o->s->block, lane), last));
-    val joined = ll_sub(l, ll_add(l, o->first_chunk, ll_mul(l, ll_div(l, q, of_totals), ll_i64(l, PER_GROUP))), ll_i64(l, 1));
-    val wanted_one = both(l, is_last_of(o, PER_GROUP), ll_lt(l, lane, last));
-    val wanted_two = both(l, ll_le(l, of_totals, q), ll_eq(l, lane, ll_i64(l, 0)));
-    val no = LLVMConstNull(l->i1);
-    p->index = ll_select(l, p->upper, by_level(l, p->level, p->index, in_chunk, joined), p->index);
-    p->wanted = ll_select(l, p->upper, by_level(l, p->level, no, wanted_one, wanted_two), p->wanted);
-    p->count = ll_select(l, p->upper, last, p->count);
-}
-
-static struct place place_of(struct one_pass *o)
-{
-    struct scan *s = o->s;
-    struct ll *l = &s->g->l;
-    struct place p = {.level = ll_div(l, thread(s), ll_i64(l, WARP)), .lane = ll_rem(l, thread(s), ll_i64(l, WARP))};
-    val none = ll_eq(l, s->block, ll_i64(l, 0)), q = ll_select(l, none, s->block, ll_sub(l, s->block, ll_i64(l, 1)));
-    p.upper = ll_le(l, ll_i64(l, SCAN_WAYS), p.lane);
-    place_lower(o, &p, q);
-    place_upper(o, &p, q);
-    return p;
-}
-
-/* What the first `count` lanes of each half of a warp have, in the first of the half. */
-static val fold(struct scan *s, val v, val count)
-{
-    struct ll *l = &s->g->l;
-    val all = scan_identity(s);
-    for (unsigned i = 0; i < SCAN_WAYS; i++) {
-        val x = i ? gpu_shuffle_xor(s->g, v, i, s->dtype) : v;
-        all = ll_select(l, ll_lt(l, ll_i64(l, i), count), scan_combine(s, all, x), all);
-    }
-    return all;
-}
-
-static val chunk_of_block(struct one_pass *o)
-{
-    struct ll *l = &o->s->g->l;
-    return ll_add(l, o->first_chunk, ll_div(l, o->s->block, ll_i64(l, SCAN_WAYS)));
-}
-
-/* What a chunk or a group of totals comes to, where this block is the last one in it. */
-static void tell_totals(struct one_pass *o, const struct place *p, val all, val of_block)
-{
-    struct scan *s = o->s;
-    struct ll *l = &s->g->l;
-    val no = LLVMConstNull(l->i1), chunk = scan_combine(s, gpu_shuffle_xor(s->g, all, SCAN_WAYS, s->dtype), of_block);
-    val zero = ll_eq(l, p->level, ll_i64(l, 0)), of_group = is_last_of(o, PER_GROUP);
-    val tells = ll_select(l, of_group, by_level(l, p->level, no, LLVMBuildNot(l->b, is_last_of(o, TREE_BLOCK), ""), no), zero);
-    tells = both(l, both(l, tells, is_last_of(o, SCAN_WAYS)), ll_eq(l, p->lane, ll_i64(l, 0)));
-    struct branch telling = gen_if(s->g, tells);
-    tell(o, chunk_of_block(o), scan_combine(s, all, ll_select(l, zero, of_block, chunk)));
-    gen_if_end(s->g, &telling);
-}
-
-static void look_back(struct one_pass *o, val of_block)
-{
-    struct scan *s = o->s;
-    struct ll *l = &s->g->l;
-    struct branch warps = gen_if(s->g, ll_lt(l, thread(s), ll_i64(l, LEVELS * WARP)));
-    struct place p = place_of(o);
-    val v = await(o, p.wanted, p.index), all = fold(s, v, p.count);
-    struct branch first = gen_if(s->g, ll_eq(l, p.lane, ll_i64(l, 0)));
-    scan_put(s, o->before, p.level, all);
-    gen_if_end(s->g, &first);
-    struct branch last = gen_if(s->g, ll_eq(l, thread(s), ll_i64(l, (LEVELS - 1) * WARP + SCAN_WAYS)));
-    scan_put(s, o->before, ll_i64(l, LEVELS), v);
-    gen_if_end(s->g, &last);
-    tell_totals(o, &p, all, of_block);
-    gen_if_end(s->g, &warps);
-}
-
-/* `of_block`, joined to what is before it on each level. */
-static val joined(struct one_pass *o, val of_block)
-{
-    struct scan *s = o->s;
-    val all = scan_take(s, o->before, ll_i64(&s->g->l, 0), 1);
-    if (of_block)
-        all = scan_combine(s, all, of_block);
-    for (unsigned level = 1; level <= LEVELS; level++)
-        all = scan_combine(s, scan_take(s, o->before, ll_i64(&s->g->l, level), 1), all);
-    return all;
-}
-
-static val before_block(struct one_pass *o, val of_block)
-{
-    struct scan *s = o->s;
-    struct ll *l = &s->g->l;
-    val none = scan_identity(s);
-    block here = ll_here(l);
-    struct branch many = gen_if(s->g, o->many);
-    look_back(o, of_block);
-    gpu_barrier(s->g);
-    struct branch last = gen_if(s->g, both(l, is_last_of(o, TREE_BLOCK), ll_eq(l, thread(s), ll_i64(l, 0))));
-    tell(o, chunk_of_block(o), joined(o, of_block));
-    gen_if_end(s->g, &last);
-    val all = joined(o, NULL);
-    block from = ll_here(l);
-    gen_if_end(s->g, &many);
-    val out = ll_phi(l, LLVMTypeOf(none), none, here);
-    ll_phi_add(out, all, from);
-    return out;
 }
 
 /* ---- the whole ---- */
 
-/* The block of all sequences that is at hand: where none waits for another, any order does. */
-static val take_number(struct one_pass *o)
+/* Of a thread that has little else to do: its ticket, or 0. */
+static val draw(struct one_pass *o)
 {
     struct gen *g = o->s->g;
     struct ll *l = &g->l;
-    val own = gpu_block(g, AXIS_X);
+    val none = ll_i64(l, 0), last = ll_eq(l, thread(o->s), ll_i64(l, THREADS - 1));
     block here = ll_here(l);
-    struct branch many = gen_if(g, o->many), first = gen_if(g, ll_eq(l, thread(o->s), ll_i64(l, 0)));
+    struct branch draws = gen_if(g, LLVMBuildAnd(l->b, o->many, last, ""));
     val ticket = LLVMBuildAtomicRMW(l->b, LLVMAtomicRMWBinOpAdd, gen_slot_ptr(g, g->slots.partials), ll_i64(l, 1), LLVMAtomicOrderingMonotonic, 0);
-    LLVMSetAlignment(LLVMBuildStore(l->b, ticket, o->number), 8);
-    gen_if_end(g, &first);
-    gpu_barrier(g);
-    val number = LLVMBuildLoad2(l->b, l->i64, o->number, "");
-    LLVMSetAlignment(number, 8);
     block from = ll_here(l);
-    gen_if_end(g, &many);
-    val item = ll_phi(l, l->i64, own, here);
-    ll_phi_add(item, number, from);
-    return item;
+    gen_if_end(g, &draws);
+    val out = ll_phi(l, l->i64, none, here);
+    ll_phi_add(out, ticket, from);
+    return out;
+}
+
+/* To all threads, after a barrier; `otherwise` where nobody waits. */
+static void show(struct one_pass *o, val ticket, val otherwise)
+{
+    struct gen *g = o->s->g;
+    struct ll *l = &g->l;
+    struct branch last = gen_if(g, ll_eq(l, thread(o->s), ll_i64(l, THREADS - 1)));
+    LLVMSetAlignment(LLVMBuildStore(l->b, ll_select(l, o->many, ticket, otherwise), o->number), 8);
+    gen_if_end(g, &last);
+}
+
+static val shown(struct one_pass *o)
+{
+    struct gen *g = o->s->g;
+    gpu_barrier(g);
+    val number = LLVMBuildLoad2(g->l.b, g->l.i64, o->number, "");
+    LLVMSetAlignment(number, 8);
+    return number;
+}
+
+/* One block, of which `a` is there; returns the number of the next, of which it is there then. */
+static val one_block(struct one_pass *o, val item, struct ahead *a)
+{
+    struct scan *s = o->s;
+    struct gen *g = s->g;
+    scan_begin_item(s, item);
+    scan_find_words(o);
+    struct scan here = *s;
+    struct view *stores = arena_array(g->arena, struct view, s->body.n_stores + 1);
+    memcpy(stores, s->body.stores, s->body.n_stores * sizeof *stores);
+    val ticket = draw(o);
+    fill(s, a);
+    gpu_barrier(g);
+    walk(o);
+    show(o, ticket, s->items);
+    val next = shown(o), all = scan_take(s, s->groups, ll_i64(&g->l, GROUPS), 1);
+    compute_ahead(s, a, next);
+    *s = here;
+    memcpy(s->body.stores, stores, s->body.n_stores * sizeof *stores);
+    store(s, scan_before_block(o, all));
+    gpu_barrier(g);
+    return next;
 }
 
 static val room(struct scan *s, unsigned n)
@@ -480,26 +321,40 @@ static val room(struct scan *s, unsigned n)
     return gpu_shared(s->g, gen_memory_type(s->g, s->dtype), n);
 }
 
-static void find_words(struct one_pass *o)
+static void one_pass_init(struct one_pass *o, struct scan *s)
 {
-    struct gen *g = o->s->g;
+    struct gen *g = s->g;
     struct ll *l = &g->l;
-    val blocks = gen_slot(g, g->slots.blocks), chunks = ll_div(l, ll_add(l, blocks, ll_i64(l, SCAN_WAYS - 1)), ll_i64(l, SCAN_WAYS));
-    o->words = ll_offset(l, gen_slot_ptr(g, g->slots.partials), ll_i64(l, LOOP_SCAN_TICKET));
-    o->first_chunk = ll_add(l, ll_mul(l, gen_slot(g, g->slots.kept), blocks), ll_mul(l, o->s->row, chunks));
+    val blocks = gen_slot(g, g->slots.blocks);
+    o->s = s;
+    o->number = gpu_shared(g, l->i64, 1);
+    o->before = room(s, SCAN_LEVELS + 1);
+    o->many = ll_lt(l, ll_i64(l, 1), blocks);
+    s->elements = s->chunks = room(s, CHUNKS * CHUNK_ROOM);
+    s->groups = room(s, GROUPS + 1);
+    s->items = ll_mul(l, gen_slot(g, g->slots.kept), blocks);
 }
 
 void scan_gpu(struct scan *s)
 {
     struct gen *g = s->g;
-    struct one_pass o = {.s = s, .number = gpu_shared(g, g->l.i64, 1), .before = room(s, LEVELS + 1)};
-    s->elements = room(s, CHUNKS * CHUNK_ROOM);
-    s->chunks = s->elements;
-    s->groups = room(s, GROUPS + 1);
-    o.many = ll_lt(&g->l, ll_i64(&g->l, 1), gen_slot(g, g->slots.blocks));
+    struct ll *l = &g->l;
+    struct one_pass o;
+    struct ahead a = {.n = body_cost(g, &s->body) * turns(s) <= AHEAD_COST ? turns(s) : 0}, next;
+    one_pass_init(&o, s);
     body_uniform(g, &s->body);
-    scan_begin_item(s, take_number(&o));
-    find_words(&o);
-    val all = walk(&o);
-    store(s, before_block(&o, all));
+    show(&o, draw(&o), gpu_block(g, AXIS_X));
+    val first = shown(&o);
+    compute_ahead(s, &a, first);
+    block here = ll_here(l);
+    struct loop loop = gen_loop(g, first, s->items);
+    LLVMPositionBuilderBefore(l->b, LLVMGetFirstInstruction(loop.head));
+    next = a;
+    for (unsigned i = 0; i < a.n; i++)
+        next.v[i] = a.v[i] = ll_phi(l, ahead_type(s), a.v[i], here);
+    ll_at(l, loop.body);
+    val number = one_block(&o, loop.i, &next);
+    for (unsigned i = 0; i < a.n; i++)
+        ll_phi_add(a.v[i], next.v[i], ll_here(l));
+    gen_loop_end(g, &loop, ll_sub(l, number, loop.i));
 }

@@ -273,6 +273,38 @@ static void test_rows_on_a_device(void **state)
     free(data);
 }
 
+/* One launch each, of no more blocks of threads than can wait for each other; words are cleared where there is waiting. */
+static void test_scans_on_a_device(void **state)
+{
+    static const struct {
+        int64_t rows, length;
+        unsigned blocks;
+        bool waits;
+    } cases[] = {{1, 4096, 1, false}, {1, 4097, 2, true}, {300, 4096, 300, false}, {3, 10000, 9, true}, {1, 4096 * 16 * 132, 16 * 132, true}, {1, 4096 * 16 * 132 + 1, 16 * 132, true}};
+    (void)state;
+    double *data = calloc(4096 * 16 * 132 + 1, sizeof *data);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        int64_t m = cases[i / 2].rows, n = cases[i / 2].length;
+        arex_array x = {.data = data, .dtype = AREX_FLOAT64, .rank = 2, .device = -1, .shape = {m, n}, .strides = {8 * n, 8}};
+        bool refuses = i % 2;
+        struct call c;
+        fake.reset();
+        if (refuses)
+            fake.refuse("cuMemsetD8Async", 1, INVALID_VALUE);
+        context_over(fake.path, 0);
+        call_open(&c, "cumsum(x, 1)");
+        c.options.target = AREX_TARGET_CUDA;
+        assert_int_equal(call_run(&c, &x, 1), refuses && cases[i / 2].waits ? AREX_ERROR_MACHINE : AREX_OK);
+        assert_int_equal(fake.launches(), refuses && cases[i / 2].waits ? 0 : 1);
+        const unsigned *seen = fake.last_launch(), grid[] = {cases[i / 2].blocks, 1, 1, 128, 1, 1};
+        if (fake.launches() && memcmp(seen, grid, sizeof grid) != 0)
+            fail_msg("%lld rows of %lld: %u blocks of %u", (long long)m, (long long)n, seen[0], seen[3]);
+        call_close(&c);
+        context_done();
+    }
+    free(data);
+}
+
 /* Kernels go in the blocks that were asked for; those that need none, only where that is as fast as any. */
 static void test_blocks_on_a_device(void **state)
 {
@@ -445,7 +477,7 @@ int run_device_tests(const char *folder)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_old_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_refusals), cmocka_unit_test(test_full_device),
         cmocka_unit_test(test_device_memory), cmocka_unit_test(test_call),
-        cmocka_unit_test(test_rows_on_a_device), cmocka_unit_test(test_blocks_on_a_device), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_memory_of_others), cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_rows_on_a_device), cmocka_unit_test(test_scans_on_a_device), cmocka_unit_test(test_blocks_on_a_device), cmocka_unit_test(test_overlap_on_a_device), cmocka_unit_test(test_no_libnvvm), cmocka_unit_test(test_memory_of_others), cmocka_unit_test(test_doctor),
     };
     return cmocka_run_group_tests_name("devices", tests, open_fake, close_fake);
 }

@@ -85,6 +85,8 @@ static void test_memory(void **state)
     (void)state;
     expect("%x = load <4 x float>, ptr addrspace(1) %p, align 16", "", "load <4 x float>, <4 x float> addrspace(1)* %t0, align 16");
     expect("store i8 1, ptr addrspace(1) %p, align 1", "", "store i8 1, i8 addrspace(1)* %t0, align 1");
+    expect("%x = load volatile i64, ptr addrspace(1) %p, align 8", "", "load volatile i64, i64 addrspace(1)* %t0, align 8");
+    expect("store volatile i64 %n, ptr addrspace(1) %p, align 8", "", "store volatile i64 %a0, i64 addrspace(1)* %t0, align 8");
     expect("%x = load i64, ptr addrspace(3) getelementptr (i8, ptr addrspace(3) @shared, i64 8), align 8", "",
            "bitcast i8 addrspace(3)* getelementptr (i8, i8 addrspace(3)* bitcast ([8 x i64] addrspace(3)* @s0 to i8 addrspace(3)*), i64 8) to i64 addrspace(3)*");
     expect("%x = atomicrmw umax ptr addrspace(1) %p, i64 %n monotonic", "", "atomicrmw umax i64 addrspace(1)* %t0, i64 %a0 monotonic");
@@ -105,6 +107,8 @@ static void test_no_words(void **state)
     refuse("%x = freeze i64 %n", "");
     refuse("%x = frem double %d, 2.0", "");
     refuse("fence seq_cst", "");
+    refuse("%x = load atomic i64, ptr addrspace(1) %p monotonic, align 8", "");
+    refuse("store atomic i64 %n, ptr addrspace(1) %p release, align 8", "");
     refuse("%x = atomicrmw umax ptr addrspace(1) %p, i64 %n seq_cst", "");
     refuse("%x = atomicrmw fmaximum ptr addrspace(1) %p, float %f monotonic", "");
     refuse("%x = atomicrmw nand ptr addrspace(1) %p, i64 %n monotonic", "");

@@ -73,7 +73,7 @@ static void test_types_assemble(void **state)
 {
     static const char *const archs[] = {"sm_75", "sm_120"};
     static const char program[] = "int8(x), int16(x), int32(x), int64(x), uint8(x), uint16(x), uint32(x), uint64(x), float16(x), bfloat16(x), float32(x), float64(x), "
-                                  "x + y * x - x / y, max(x), sum(y), x < y, where(x > y, x, y), min(m, 0), prod(m, 1), x // y, minimum(x, y)";
+                                  "x + y * x - x / y, max(x), sum(y), x < y, where(x > y, x, y), cumsum(x), cummin(y), cumprod(m, 0), min(m, 0), prod(m, 1), x // y, minimum(x, y)";
     (void)state;
     if (!find_ptxas())
         skip();
@@ -85,7 +85,7 @@ static void test_types_assemble(void **state)
 static void test_assembles(void **state)
 {
     static const char *const archs[] = {"sm_75", "sm_80", "sm_86", "sm_87", "sm_88", "sm_89", "sm_90", "sm_100", "sm_101", "sm_103", "sm_110", "sm_120", "sm_121"};
-    static const char *const programs[] = {"sum(x*x), prod(x), max(x)", "sum(m, 0), min(m, 1)", "sin(x) + exp(x) + x**y"};
+    static const char *const programs[] = {"sum(x*x), prod(x), max(x)", "sum(m, 0), min(m, 1)", "sin(x) + exp(x) + x**y", "cumsum(x), cummax(x*x + y)"};
     unsigned known = 0;
     (void)state;
     if (!find_ptxas())
@@ -94,7 +94,7 @@ static void test_assembles(void **state)
         if (!knows(archs[a]))
             continue;
         known++;
-        for (unsigned i = 0; i < 3; i++) {
+        for (unsigned i = 0; i < sizeof programs / sizeof *programs; i++) {
             one(programs[i], DT_float32, archs[a]);
             one(programs[i], DT_float64, archs[a]);
         }

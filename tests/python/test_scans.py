@@ -63,6 +63,42 @@ def test_more_blocks_than_a_block_holds(targets):
     np.testing.assert_allclose(got[::99991], np.cumsum(x)[::99991], rtol=1e-9, atol=1e-6)
 
 
+@pytest.mark.parametrize("program, dtype", [("cumsum(x)", "float32"), ("cumsum(x)", "float64"), ("cummax(x)", "int8"), ("cumsum(x)", "bool"), ("cumsum(x*x + 0.1)", "float32")])
+def test_where_totals_meet(program, dtype, targets):
+    """At 16 and 256 blocks, where chunks and groups of totals end, and once more: nothing hangs on who comes first."""
+    rng = np.random.default_rng(7)
+    for blocks in (2, 15, 16, 17, 31, 33, 255, 256, 257, 273, 530):
+        for n in (4096 * blocks - 1, 4096 * blocks, 4096 * blocks + 1):
+            x = (rng.normal(size=n) * 9).astype(dtype)
+            want = run(program, "cpu", x=x)[0].tobytes()
+            for target in targets[2:]:
+                f = arex.compile(program, target=target)
+                assert all(f(x=x).tobytes() == want for _ in range(5)), (target, n)
+        if blocks in (17, 257):
+            assert run(program, "reference", x=x)[0].tobytes() == want
+
+
+def test_rows_of_several_blocks(targets):
+    x = np.random.default_rng(8).normal(size=(70, 70000))
+    (got,) = same_bits("cumsum(x, 1)", targets, x=x)
+    np.testing.assert_allclose(got, np.cumsum(x, 1), rtol=1e-9, atol=1e-8)
+    same_bits("cumprod(x, 0), cumsum(x[::-1, ::-3], 1)", targets, x=x[:, :5000])
+
+
+@pytest.mark.parametrize("dtype, words", [("float32", 1), ("float64", 2)])
+def test_one_kernel_of_a_gpu(dtype, words):
+    """It waits in one place for what blocks tell in three; on the CPU there are three steps."""
+    program = arex.compile("cumsum(x*x)", codegen="nvptx")
+    ptx = program.emit("ptx", types=f"x={dtype}[:]", arch="sm_90")
+    assert ptx.count(".entry n0_") == 1
+    assert (ptx.count("ld.volatile.global"), ptx.count("st.volatile.global"), ptx.count("atom.global")) == (words, 3 * words, 2)
+    text = program.emit("nvvm", types=f"x={dtype}[:]", arch="sm_90")
+    assert text.count("define void @n0_") == 1
+    assert (text.count("load volatile i64"), text.count("store volatile i64"), text.count("atomicrmw add")) == (words, 3 * words, 2)
+    steps = arex.compile("cumsum(x*x)").emit("llvm", types=f"x={dtype}[:]")
+    assert all(f"@n0_{step}(" in steps for step in ("totals", "join", "main"))
+
+
 def test_special_values(targets):
     x = np.array([1.0, np.inf, 2.0, -np.inf, 3.0, np.nan, 4.0])
     for name, theirs in THEIRS.items():
