@@ -67,8 +67,8 @@ def test_more_blocks_than_a_block_holds(targets):
 def test_where_totals_meet(program, dtype, targets):
     """At 16 and 256 blocks, where chunks and groups of totals end, and once more: nothing hangs on who comes first."""
     rng = np.random.default_rng(7)
-    for blocks in (2, 15, 16, 17, 31, 33, 255, 256, 257, 273, 530):
-        for n in (4096 * blocks - 1, 4096 * blocks, 4096 * blocks + 1):
+    for blocks in (2, 15, 16, 17, 33, 255, 256, 257, 530):
+        for n in (4096 * blocks, 4096 * blocks + 1):
             x = (rng.normal(size=n) * 9).astype(dtype)
             want = run(program, "cpu", x=x)[0].tobytes()
             for target in targets[2:]:
