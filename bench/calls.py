@@ -2,9 +2,9 @@
 
     ./dev python bench/calls.py        (or from a bundle: AREX_LIBRARY=lib/libarex.so.0 PYTHONPATH=python python3 bench/calls.py)
 
-Prints one table in Markdown: microseconds a call for 10 and for 10000 float64, the least of 40 rounds. On a GPU calls are given one after another and waited
+Prints one table in Markdown: microseconds a call for 10, 1024 and 10000 float64, the least of 30 rounds. On a GPU calls are given one after another and waited
 for after each round, outside its time; "and waited for" waits after every call. The bare launch is cuLaunchKernel with an empty kernel, from a loop in C
-where there is a C compiler, else by ctypes, less what a call by ctypes costs.
+where there is a C compiler (so is arex_call), else by ctypes, less what a call by ctypes costs.
 """
 import ctypes
 import os
@@ -21,8 +21,8 @@ import numpy as np
 import arex
 
 warnings.simplefilter("ignore")
-SIZES = (10, 10000)
-ROUNDS, CALLS = 40, 100
+SIZES = (10, 1024, 10000)
+ROUNDS, CALLS = 30, 100
 EMPTY = b""".version 7.0
 .target sm_50
 .address_size 64
@@ -38,6 +38,17 @@ double calls(launch *f, void *kernel, void **parameters, int n)
     clock_gettime(CLOCK_MONOTONIC, &a);
     for (int i = 0; i < n; i++)
         f(kernel, 1, 1, 1, 32, 1, 1, 0, 0, parameters, 0);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    return ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / n;
+}
+typedef int program_call(void *, const void *, int, void *, int, const void *, void *);
+double program_calls(program_call *f, void *program, const void *in, int n_in, void *out, int n_out, const void *options, int n)
+{
+    struct timespec a, b;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    for (int i = 0; i < n; i++)
+        if (f(program, in, n_in, out, n_out, options, 0))
+            return -1e3;
     clock_gettime(CLOCK_MONOTONIC, &b);
     return ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / n;
 }
@@ -82,18 +93,38 @@ def driver():
     return cuda, kernel
 
 
-def bare_in_c(cuda, kernel, parameters):
+def in_c(name):
+    """A function of LOOP, compiled."""
     with tempfile.TemporaryDirectory() as folder:
         source, made = os.path.join(folder, "loop.c"), os.path.join(folder, "loop.so")
         with open(source, "w") as file:
             file.write(LOOP)
         subprocess.run([shutil.which("cc") or "gcc", "-O2", "-shared", "-fPIC", "-o", made, source], check=True, capture_output=True)
-        loop = ctypes.CDLL(made).calls
+        loop = getattr(ctypes.CDLL(made), name)
     loop.restype = ctypes.c_double
-    best = float("inf")
+    return loop
+
+
+def bare_in_c(cuda, kernel, parameters):
+    loop, best = in_c("calls"), float("inf")
     for _ in range(ROUNDS):
         best = min(best, loop(ctypes.cast(cuda.cuLaunchKernel, ctypes.c_void_p), kernel, parameters, CALLS))
         cuda.cuCtxSynchronize()
+    return best / 1e3
+
+
+def program_in_c(n):
+    """arex_call of x + y into an array that is there, on the default stream."""
+    from arex.program import ffi, lib
+    add, arrays = arex.compile("x + y"), [arex.asarray(np.linspace(0.0, 1.0, n)) for _ in range(3)]
+    views, options = ffi.new("arex_array[]", [a._run().struct[0] for a in arrays]), ffi.new("arex_call_options *")
+    lib.arex_call_options_init(options)
+    options.stream = ffi.cast("void *", 1)
+    at = [ctypes.c_void_p(int(ffi.cast("uintptr_t", p))) for p in (lib.arex_call, add._program, views, views + 2, options)]
+    loop, best = in_c("program_calls"), float("inf")
+    for _ in range(ROUNDS):
+        best = min(best, loop(at[0], at[1], at[2], 2, at[3], 1, at[4], CALLS))
+        arex.cuda.synchronize()
     return best / 1e3
 
 
@@ -138,7 +169,7 @@ class Table:
 
     def show(self):
         heads = ["on", "by", "call", *[f"{n} elements, us" for n in SIZES], f"{SIZES[0]} and waited for, us"]
-        print("\n| " + " | ".join(heads) + " |\n" + "| --- " * 3 + "| ---: " * 3 + "|")
+        print("\n| " + " | ".join(heads) + " |\n" + "| --- " * 3 + "| ---: " * (len(SIZES) + 1) + "|")
         for row in self.rows:
             print("| " + " | ".join(row) + " |")
 
@@ -199,23 +230,44 @@ def add_up(a, b):
 def on_a_gpu(table):
     try:
         took, how = bare()
-        table.row("GPU", "the driver", f"cuLaunchKernel, {how}", [f"{took:.2f}", "", ""])
+        table.row("GPU", "the driver", f"cuLaunchKernel, {how}", [f"{took:.2f}"] + [""] * len(SIZES))
+        if shutil.which("cc") or shutil.which("gcc"):
+            table.row("GPU", "Arex, from C", "arex_call, x + y", [f"{program_in_c(n):.2f}" for n in SIZES] + [""])
     except Exception as error:
         print(f"no bare launch: {type(error).__name__}: {error}", file=sys.stderr)
     arex_on(table, "GPU", arex.asarray, "auto", arex.cuda.synchronize)
     table.add("GPU", "Arex", "kernel[blocks, threads](a, x, y)",
               lambda x, y: bind(axpy_of(arex.cuda)[(len(x) + 127) // 128, 128], 0.5, arex.asarray(x), arex.asarray(y)), arex.cuda.synchronize)
-    cupy, cuda = importable("cupy"), importable("numba.cuda")
+    stream = arex.cuda.stream()
+    table.add("GPU", "Arex", "kernel[blocks, threads, stream](a, x, y)",
+              lambda x, y: bind(axpy_of(arex.cuda)[(len(x) + 127) // 128, 128, stream], 0.5, arex.asarray(x), arex.asarray(y)), arex.cuda.synchronize)
+    add = arex.compile("x + y")
+    table.add("GPU", "Arex", "f(x, y, stream=s)", lambda x, y: (lambda x, y: lambda: add(x, y, stream=stream))(arex.asarray(x), arex.asarray(y)), arex.cuda.synchronize)
+    table.add("GPU", "Arex", "x + y, and run", lambda x, y: (lambda x, y: lambda: (x + y)._run())(arex.asarray(x), arex.asarray(y)), arex.cuda.synchronize)
+    if not hasattr(np, "row_stack"):
+        np.row_stack = np.vstack  # numba-cuda looks for it when it is imported
+    cupy, cuda, torch, jax = importable("cupy"), importable("numba.cuda"), importable("torch"), importable("jax")
     if cupy:
         wait, to = cupy.cuda.Stream.null.synchronize, cupy.asarray
-        add = arex.compile("x + y")
         table.add("GPU", "Arex, arrays of CuPy", "f(x, y): x + y", lambda x, y: bind(add, to(x), to(y)), wait)
-        two, fused = cupy.ElementwiseKernel("T x", "T r", "r = sin(x) * sin(x) + cos(x) * cos(x)", "two"), cupy.fuse(lambda x: cupy.sin(x)**2 + cupy.cos(x)**2)
+        two, fused = cupy.ElementwiseKernel("T x", "T r", "r = sin(x) * sin(x) + cos(x) * cos(x)", "two"), cupy.fuse(kernel_name="fused")(lambda x: cupy.sin(x)**2 + cupy.cos(x)**2)
         table.add("GPU", "CuPy", "x + y", lambda x, y: bind(cupy.add, to(x), to(y)), wait)
+        table.add("GPU", "CuPy", "add(x, y, out=z)", lambda x, y: (lambda x, y, z: lambda: cupy.add(x, y, out=z))(to(x), to(y), to(np.empty_like(x))), wait)
         table.add("GPU", "CuPy", "sin(x)**2 + cos(x)**2", lambda x, y: (lambda x: lambda: cupy.sin(x)**2 + cupy.cos(x)**2)(to(x)), wait)
         table.add("GPU", "CuPy", "ElementwiseKernel of it", lambda x, y: bind(two, to(x)), wait)
         table.add("GPU", "CuPy", "@fuse of it", lambda x, y: bind(fused, to(x)), wait)
         table.add("GPU", "CuPy", "sum(x*y)", lambda x, y: (lambda x, y: lambda: cupy.sum(x * y))(to(x), to(y)), wait)
+    if torch and torch.cuda.is_available():
+        wait, to = torch.cuda.synchronize, lambda a: torch.from_numpy(a).cuda()
+        table.add("GPU", "Arex, tensors of PyTorch", "f(x, y): x + y", lambda x, y: bind(add, to(x), to(y)), wait)
+        table.add("GPU", "PyTorch", "x + y", lambda x, y: bind(torch.add, to(x), to(y)), wait)
+        table.add("GPU", "PyTorch", "add(x, y, out=z)", lambda x, y: (lambda x, y, z: lambda: torch.add(x, y, out=z))(to(x), to(y), to(np.empty_like(x))), wait)
+        table.add("GPU", "PyTorch", "sum(x*y)", lambda x, y: (lambda x, y: lambda: torch.sum(x * y))(to(x), to(y)), wait)
+    if jax and jax.default_backend() == "gpu":
+        jax.config.update("jax_enable_x64", True)
+        jitted, to = jax.jit(lambda x, y: x + y), jax.numpy.asarray
+        wait = lambda: jitted(to(1.0), to(1.0)).block_until_ready()
+        table.add("GPU", "JAX", "@jit f(x, y): x + y", lambda x, y: bind(jitted, to(x), to(y)), wait)
     if cuda and cuda.is_available():
         table.add("GPU", "Numba", "kernel[blocks, threads](a, x, y)",
                   lambda x, y: bind(axpy_of(cuda)[(len(x) + 127) // 128, 128], 0.5, cuda.to_device(x), cuda.to_device(y)), cuda.synchronize)
@@ -225,7 +277,7 @@ def machine():
     with open("/proc/cpuinfo") as file:
         model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
     parts = [f"{model}, {os.cpu_count()} CPUs", f"Python {platform.python_version()}", f"Arex {arex.__version__}", f"NumPy {np.__version__}"]
-    parts += [f"{name} {module.__version__}" for name in ("numexpr", "numba", "cupy") if (module := importable(name))]
+    parts += [f"{name} {module.__version__}" for name in ("numexpr", "numba", "cupy", "torch", "jax") if (module := importable(name))]
     return ", ".join(parts)
 
 

@@ -173,7 +173,9 @@ static int unexpected(struct parse *p, uint32_t begin)
         p->at++;
     if (!unheard(p, begin))
         return BAD;
-    if (c < 32 || c == 127)
+    if (c == '"' || c == '\'')
+        diag_add(p->diags, AX_unexpected_character, span_from(p, begin), "unexpected %c: there are no texts in this language, only numbers and booleans", c);
+    else if (c < 32 || c == 127)
         diag_add(p->diags, AX_unexpected_character, span_from(p, begin), "unexpected control character 0x%02x", c);
     else
         diag_add(p->diags, AX_unexpected_character, span_from(p, begin), "unexpected character '%.*s'", (int)(p->at - begin), p->text + begin);
@@ -274,6 +276,7 @@ again:
         "-="                { return KEYWORD(AUGMENT, OP_subtract); }
         "*="                { return KEYWORD(AUGMENT, OP_multiply); }
         "/="                { return KEYWORD(AUGMENT, OP_divide); }
+        "@="                { return KEYWORD(AUGMENT, OP_matmul); }
         "//="               { return KEYWORD(AUGMENT, OP_floor_divide); }
         "%="                { return KEYWORD(AUGMENT, OP_remainder); }
         "<<="               { return KEYWORD(AUGMENT, OP_left_shift); }
@@ -286,6 +289,7 @@ again:
         "-"                 { return KEYWORD(MINUS, OP_subtract); }
         "*"                 { return KEYWORD(TIMES, OP_multiply); }
         "/"                 { return KEYWORD(TIMES, OP_divide); }
+        "@"                 { return KEYWORD(TIMES, OP_matmul); }
         "//"                { return KEYWORD(TIMES, OP_floor_divide); }
         "%"                 { return KEYWORD(TIMES, OP_remainder); }
         "<<"                { return KEYWORD(SHIFT, OP_left_shift); }

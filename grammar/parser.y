@@ -142,6 +142,8 @@ static struct ast *call(struct parse *p, struct ast *callee, const ast_list *arg
     n->name_span = callee->span;
     if (callee->kind != AST_NAME)
         diag_add(p->diags, AX_not_supported, callee->span, "only a function's name can be called");
+    if (callee->kind == AST_ATTR)
+        diag_note(p->diags, callee->name_span, "there are no methods and no modules: write `%.*s(...)`", (int)callee->name.n, callee->name.s);
     return n;
 }
 

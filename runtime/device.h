@@ -34,8 +34,9 @@ struct device_launch {
 struct device_ops {
     enum device_kind kind;
     const char *name; /* "cpu", "cuda" */
-    bool (*alloc)(struct device *d, size_t size, void **out, struct diags *diags); /* aligned to 64 (CPU), 256 (GPU); size 0 gives a valid pointer or NULL */
-    void (*free)(struct device *d, void *p);
+    /* For work on a stream (NULL: waited for, or on the default one); aligned to 64 (CPU), 256 (GPU); size 0 gives a valid pointer or NULL. */
+    bool (*alloc)(struct device *d, size_t size, void *stream, void **out, struct diags *diags);
+    void (*free)(struct device *d, void *p); /* at once, whatever work on it is under way: it serves others when that is done */
     bool (*copy_in)(struct device *d, void *to, const void *from_host, size_t size, void *stream, struct diags *diags);
     bool (*copy_out)(struct device *d, void *to_host, const void *from, size_t size, void *stream, struct diags *diags); /* waits for the stream */
     bool (*copy)(struct device *d, void *to, const void *from, size_t size, void *stream, struct diags *diags);
@@ -45,8 +46,14 @@ struct device_ops {
     bool (*launch)(struct device *d, struct device_module *m, unsigned entry, const struct device_launch *l, void *stream,
                    struct diags *diags);
     bool (*synchronize)(struct device *d, void *stream, struct diags *diags);
+    /* Work on this stream (DEVICE_STREAMS_OF_OTHERS: on any) uses memory that was perhaps allocated for another: said before it is freed. */
+    void (*uses)(struct device *d, const void *p, void *stream);
     void (*close)(struct device *d); /* frees the device; no call may be under way */
 };
+
+#define DEVICE_STREAM_DEFAULT   ((void *)1) /* CUDA's own handle of its default stream: the same as NULL, but nobody waits */
+#define DEVICE_STREAM_OF_THREAD ((void *)2) /* another one in each thread */
+#define DEVICE_STREAMS_OF_OTHERS ((void *)-1)
 
 struct device {
     const struct device_ops *ops;
@@ -70,6 +77,15 @@ bool cpu_launch_with(struct device *d, struct device_module *m, unsigned entry, 
 struct device *cuda_device_open(const char *driver, int ordinal, struct diags *diags);
 /* The CUDA device in whose memory this lies, as the driver knows it; -1 with a diagnostic when it is no memory of one. d: any CUDA device. */
 int cuda_pointer_device(struct device *d, const void *p, struct diags *diags);
+/* Streams of a CUDA device, which the work of the default one goes before and comes after. Freeing one waits for its work. */
+bool cuda_stream_new(struct device *d, void **stream, struct diags *diags);
+void cuda_stream_free(struct device *d, void *stream);
+/* All work on the device, of whoever in the process. */
+bool cuda_wait_all(struct device *d, struct diags *diags);
+/* CUDA_SHARED bytes of the host's memory, all 0, that kernels reach at the same address. NULL with a diagnostic. */
+enum { CUDA_SHARED = 64 };
+void *cuda_shared_new(struct device *d, struct diags *diags);
+void cuda_shared_free(struct device *d, void *p); /* no kernel uses it any more */
 int cuda_device_count(const char *driver, struct diags *diags); /* -1 with a diagnostic when there is no driver */
 
 #endif

@@ -29,7 +29,8 @@ typedef enum arex_status {
     AREX_ERROR_USAGE = 2,    /* the API was called in a way its comments rule out */
     AREX_ERROR_MACHINE = 3,  /* no device, driver trouble, a missing part of the installation */
     AREX_ERROR_MEMORY = 4,   /* host or device memory ran out */
-    AREX_STOPPED = 5         /* the function that watched the call ended it */
+    AREX_STOPPED = 5,        /* the function that watched the call ended it */
+    AREX_NOT_AT_ONCE = 6     /* nothing was done: options->at_once, and the call would compile, copy or wait */
 } arex_status;
 
 /* Types of elements. Not all are supported yet: arex_dtype_supported tells. */
@@ -116,7 +117,8 @@ arex_status arex_doctor(arex_context *context, int json, char **text);
 /* Options of compilation. Fill with arex_compile_options_init. Limits of 0 mean the default. */
 typedef struct arex_compile_options {
     size_t size;
-    int32_t fast;            /* 1: a*b + c rounds once, float32 division and rsqrt are approximate: the bits of results are not those of strict mode; default 0 */
+    int32_t fast;            /* 1: a*b + c rounds once, constants are gathered, float32 division and rsqrt are approximate, many functions have errors up to 4 ulp
+                                instead of 1 (docs/language.md): the bits of results are not those of strict mode; default 0 */
     uint32_t max_source;     /* bytes of source; default 1 MiB */
     uint32_t max_nesting;    /* depth of expressions; default 500; the parser ends at about 10000 */
     uint32_t max_nodes;      /* nodes of the tree (default 200000) and of the IR (default 100000) */
@@ -148,13 +150,18 @@ typedef struct arex_call_options {
     size_t size;
     int32_t target;  /* arex_target; default AUTO: where the arrays are; with all on the host, a GPU if there is one, else the CPU */
     int32_t threads; /* at most so many CPU threads for this call; 0: the context's number. Results do not depend on it */
-    void *stream;    /* CUstream to launch on: with it, device inputs and given device outputs, the call does not wait, unless the
-                        program divides integers or raises them to powers (faults must be read). NULL: waits */
+    void *stream;    /* CUstream to launch on (1 is CUDA's handle of its default stream): with it, device inputs, and device outputs given or
+                        allocated, the call does not wait, unless faults must be read: see late_faults. NULL: waits */
     uint32_t *faults;/* where to put AREX_FAULT_ bits, or NULL */
     int (*progress)(void *user, double done); /* NULL, or called by the calling thread some times a second while a long call works, under no lock:
                         done is the part that is done, 0 to 1. Not 0: the call ends with AREX_STOPPED. On the CPU it is asked between pieces of
                         an array, on a GPU between launches; the reference evaluator never asks */
     void *progress_user;
+    int32_t late_faults; /* 1: with a stream, a program that may fault (an index out of range, an integer to a negative power, a loop given up) is not waited for
+                            either; what it raises is told by a later arex_synchronize, arex_stream_wait or arex_array_copy to the host of this context, whatever
+                            thread makes it. The results are then what is documented for the fault. default 0: waits and tells */
+    int32_t at_once;     /* 1: the call is made only if it neither compiles, copies nor waits, which it does not when there was one of the same types, shapes,
+                            strides and alignment; else AREX_NOT_AT_ONCE, without diagnostics. default 0 */
 } arex_call_options;
 
 #define AREX_FAULT_DIVIDE 1 /* an integer was divided by 0: the result there is 0 */
@@ -209,18 +216,26 @@ arex_status arex_emit(arex_program *program, const char *stage, int target, cons
 
 /* ---- memory ---- */
 
-/* Frees what arex_call allocated for an output (host or device) and sets data to NULL. */
+/* Frees what arex_call allocated for an output (host or device) and sets data to NULL. Work that uses it may be under way, on any stream that calls were given. */
 void arex_array_free(arex_context *context, arex_array *array);
 /* C-contiguous memory for array->dtype, rank and shape on array->device (-1: host, aligned to 64 bytes); fills data and strides. */
 arex_status arex_array_alloc(arex_context *context, arex_array *array, arex_diagnostics **diags);
-/* Copies elements between two arrays of equal dtype and shape, C-contiguous both (else AREX_ERROR_USAGE), host or device. Waits. */
+/* Copies elements between two arrays of equal dtype and shape, C-contiguous both (else AREX_ERROR_USAGE), host or device. Waits, also for what other
+ * streams were given to do; tells of late faults when it copies to the host. */
 arex_status arex_array_copy(arex_context *context, const arex_array *to, const arex_array *from, arex_diagnostics **diags);
 /*
  * Memory that others made and still work on. arex_stream_wait: until all that has been queued on a CUstream of a CUDA device (NULL: its default stream) is
- * done; what comes after on that stream is not waited for. arex_pointer_device: the CUDA device in whose memory a pointer lies.
+ * done; what comes after on that stream is not waited for; tells of late faults. arex_pointer_device: the CUDA device in whose memory a pointer lies.
  */
 arex_status arex_stream_wait(arex_context *context, int device, void *stream, arex_diagnostics **diags);
 arex_status arex_pointer_device(arex_context *context, const void *pointer, int *device, arex_diagnostics **diags);
+/* All work on a CUDA device, whoever in the process gave it to do; tells of late faults. */
+arex_status arex_synchronize(arex_context *context, int device, arex_diagnostics **diags);
+/* A stream of a CUDA device, ordered with its default stream as CUDA's own are. *stream: free with arex_stream_free, which waits for its work. */
+arex_status arex_stream_new(arex_context *context, int device, void **stream, arex_diagnostics **diags);
+void arex_stream_free(arex_context *context, int device, void *stream);
+/* Memory of this library that others work on, on streams it does not see: once freed it serves again only after all work of the device was waited for. */
+void arex_array_lent(arex_context *context, const arex_array *array);
 /* Frees a text this library returned. NULL is allowed. */
 void arex_free(char *text);
 

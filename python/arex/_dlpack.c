@@ -207,3 +207,38 @@ PyObject *dlpack_take(PyObject *module, PyObject *capsule)
     Py_DecRef(owner);
     return all;
 }
+
+/* ---- looking ---- */
+
+static int dtype_of(const struct tensor *t)
+{
+    static const struct {
+        uint8_t code, bits;
+        int dtype;
+    } known[] = {
+        {0, 8, AREX_INT8}, {0, 16, AREX_INT16}, {0, 32, AREX_INT32}, {0, 64, AREX_INT64}, {1, 8, AREX_UINT8}, {1, 16, AREX_UINT16}, {1, 32, AREX_UINT32},
+        {1, 64, AREX_UINT64}, {2, 16, AREX_FLOAT16}, {2, 32, AREX_FLOAT32}, {2, 64, AREX_FLOAT64}, {4, 16, AREX_BFLOAT16}, {5, 64, AREX_COMPLEX64},
+        {5, 128, AREX_COMPLEX128}, {6, 8, AREX_BOOL},
+    };
+    for (size_t i = 0; t->lanes == 1 && i < sizeof known / sizeof *known; i++)
+        if (known[i].code == t->code && known[i].bits == t->bits)
+            return known[i].dtype;
+    return AREX_NONE;
+}
+
+bool dlpack_look(PyObject *capsule, arex_array *out)
+{
+    enum { ON_CUDA = 2 };
+    struct managed *m = PyCapsule_IsValid(capsule, plain_name) ? PyCapsule_GetPointer(capsule, plain_name) : NULL;
+    const struct tensor *t = m ? &m->tensor : NULL;
+    if (!t || t->device_type != ON_CUDA || t->rank < 0 || t->rank > AREX_MAX_RANK || dtype_of(t) == AREX_NONE)
+        return false;
+    int64_t size = t->bits / 8, step = size;
+    *out = (arex_array){.data = (char *)t->data + t->byte_offset, .dtype = dtype_of(t), .rank = t->rank, .device = t->device};
+    for (int d = t->rank - 1; d >= 0; d--) {
+        out->shape[d] = t->shape[d];
+        out->strides[d] = t->strides ? t->strides[d] * size : step;
+        step *= t->shape[d] > 1 ? t->shape[d] : 1;
+    }
+    return t->data != NULL;
+}

@@ -4,40 +4,49 @@ import collections
 import threading
 import warnings
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import exchange
+from . import evaluating, exchange
 from .errors import ArexWarning, check, fail
 from .evaluating import _cached
-from .program import _CODES, _dtype, _view, context, ffi, lib
+from .locks import lock
+from .memory import Elements, Value, host_view
+from .program import _CODES, _dtype, _view, bind_arrays, context, ffi, lib
+
+if TYPE_CHECKING:
+    from ._operators import Operators as _Operators
+else:
+    _Operators = object  # they are set below, from a table
 
 _MOST_PENDING = 64  # operations put off before they run: bounds the size of programs
 _told = threading.Event()
+_state = lock()  # what an array waits for, and whether it has run, changes under it; nothing runs under it
 
 
-class _Memory:
+class _Memory(Elements):
     """Elements that are there: in a NumPy array, or on a device behind an arex_array. owner is kept alive with them."""
 
+    __slots__ = ("__weakref__",)
+
     def __init__(self, struct, owner, host=None, read_only=False):
-        self._struct, self.owner, self.host, self.readers, self.read_only = struct, owner, host, [], read_only
-        if host is not None:
-            self.shape, self.strides, self.dtype, self.device = host.shape, host.strides, host.dtype, -1
-        else:
-            self.shape, self.strides = tuple(struct.shape[0:struct.rank]), tuple(struct.strides[0:struct.rank])
-            self.dtype, self.device = _dtype(struct.dtype), struct.device
+        super().__init__()
+        self.owner, self.host, self.readers, self.read_only = owner, host, [], bool(read_only)
+        self._set(int(ffi.cast("uintptr_t", struct)))
 
     @property
     def struct(self):
-        """The arex_array; of a NumPy array made when it is first asked for, since calls read those themselves."""
-        if self._struct is None:
-            struct = ffi.new("arex_array *")
-            _view(struct, self.host, "array")
-            self._struct = struct
-        return self._struct
+        """The arex_array, which keeps this object."""
+        return ffi.gc(ffi.cast("arex_array *", self._address), lambda _, keep=self: None)
+
+    @property
+    def dtype(self):
+        return _dtype(self._code) if self.host is None else self.host.dtype
 
     def read_by(self, array):
+        if self.readers is None:  # made without Python
+            self.readers = []
         if len(self.readers) >= 256:
             self.readers = [r for r in self.readers if r() is not None and r()._pending]
         self.readers.append(weakref.ref(array))
@@ -46,25 +55,29 @@ class _Memory:
         """Before the elements change: may they? What has been put off and reads them runs now."""
         if self.read_only:
             fail("AX0309", "the array is read-only: who made it said so")
-        readers, self.readers = self.readers, []
+        with _state:
+            readers, self.readers = self.readers or [], []
         for reader in readers:
             array = reader()
             if array is not None:
                 array._run()
 
+    def lent(self):
+        """Others work on the elements from now on, on streams that are not seen here."""
+        lib.arex_array_lent(context(), self.struct)
+
     @classmethod
     def of_host(cls, array):
-        memory = cls(None, array, array, not array.flags.writeable)
-        if array.dtype not in _CODES or not array.dtype.isnative or array.ndim > 8:
-            memory.struct  # says what is wrong, if anything
-        return memory
+        struct = ffi.new("arex_array *")
+        if not host_view(array, int(ffi.cast("uintptr_t", struct))):
+            _view(struct, array, "array")  # says what is wrong, if anything
+        return cls(struct, array, array, not array.flags.writeable)
 
     @classmethod
     def taken(cls, result):
         """Of an output that the library has allocated."""
-        struct = ffi.new("arex_array *", result)
-        memory = cls(struct, None)
-        weakref.finalize(memory, _free, ffi.new("arex_array *", result))
+        memory = cls(ffi.new("arex_array *", result), None)
+        memory._own(int(ffi.cast("uintptr_t", context())), int(ffi.cast("uintptr_t", lib.arex_array_free)))
         return memory
 
     @classmethod
@@ -75,10 +88,6 @@ class _Memory:
         slot = ffi.new("arex_diagnostics **")
         check(lib.arex_array_alloc(context(), struct, slot), slot)
         return cls.taken(struct[0])
-
-
-def _free(struct):
-    lib.arex_array_free(context(), struct)
 
 
 def _code(dtype):
@@ -98,10 +107,14 @@ class _Pending:
     __slots__ = ("text", "operands", "size", "line")
 
     def __init__(self, text, operands, line="{} = {}"):
-        self.line = line
-        # an array of the caller's may change before this runs
-        self.text, self.operands = text, [o.copy() if isinstance(o, np.ndarray) and o.ndim else o for o in operands]
-        self.size = 1 + sum(o._pending.size for o in operands if isinstance(o, Array) and o._pending)
+        self.text, self.line, self.operands, self.size = text, line, [], 1
+        for o in operands:
+            if isinstance(o, Array):
+                pending = o._pending
+                self.size += pending.size if pending else 0
+            elif isinstance(o, np.ndarray) and o.ndim:
+                o = o.copy()  # an array of the caller's may change before this runs
+            self.operands.append(o)
 
 
 def _program_of(root):
@@ -127,15 +140,66 @@ def _program_of(root):
         order["t"] += 1
         lines.append(node.line.format(names[id(array)], text))
 
-    visit(root)
-    lines.append(f"return {names[id(root)]}")
+    lines.append(f"return {name_of(root)}")
     return "\n".join(lines), values
 
 
-class Array:
+def _structure_of_one(node):
+    """Of an operation on what is there, the same in less time."""
+    places, values = [node.text, node.line], []
+    for operand in node.operands:
+        number = next((i for i, v in enumerate(values) if v is operand), len(values)) if values else 0
+        if number == len(values):
+            values.append(operand)
+        places.append(number)
+    return (tuple(places),), values
+
+
+def _structure(root):
+    """What tells the programs of expressions apart, without their texts; and the values of inputs, in the order in which _program_of has them."""
+    if root._pending and root._pending.size == 1:
+        return _structure_of_one(root._pending)
+    numbers, steps, values = {}, [], []
+
+    def visit(array):
+        node, places = array._pending, []
+        for operand in node.operands:
+            number = numbers.get(id(operand))
+            if number is None:
+                if isinstance(operand, Array) and operand._pending:
+                    number = visit(operand)
+                else:
+                    number = numbers[id(operand)] = len(values)
+                    values.append(operand)
+            places.append(number)
+        steps.append((node.text, node.line, *places))
+        numbers[id(array)] = -len(steps)
+        return -len(steps)
+
+    if root._pending:
+        visit(root)
+    else:  # another thread has just run it
+        values.append(root)
+    return tuple(steps), values
+
+
+def _program_of_structure(root):
+    """A program, and its inputs' values."""
+    with _state:  # another thread may run it, or a part of it, meanwhile
+        key, values = _structure(root)
+        found = evaluating._programs.get(key)
+        text, named = ("", []) if found else _program_of(root)
+    if found is None:
+        program, names = _cached(text), [name for name, _ in named]
+        found = evaluating._keep(key, (program, [names.index(name) for name in program.inputs]))
+    program, order = found
+    return program, [values[i] for i in order]
+
+
+class Array(Value, _Operators):
     """An array that Arex keeps: shape, dtype, device; NumPy's operators and functions, put off until a value is needed."""
 
-    __slots__ = ("_memory", "_pending", "_form", "_waiting", "__weakref__")
+    __slots__ = ("__weakref__",)
     __array_priority__ = 1000
 
     def __init__(self, memory=None, pending=None):
@@ -150,30 +214,35 @@ class Array:
 
     def _read_by(self, array):
         """Notes who must run before these elements change; until they are there, on a list of our own."""
-        if self._memory is not None:
-            self._memory.read_by(array)
-        else:
+        with _state:
+            if self._memory is not None:
+                self._memory.read_by(array)
+                return
             if len(self._waiting) >= 256:
                 self._waiting = [r for r in self._waiting if r() is not None and r()._pending]
             self._waiting.append(weakref.ref(array))
 
     def _bound(self):
-        text, values = _program_of(self)
-        program = _cached(text)
-        given = dict(values)
-        return program, [given[name] for name in program.inputs]
+        return _program_of_structure(self)
 
     def _run(self):
         if self._memory is None:
             program, values = self._bound()
-            device = _device_of(values)
-            self._memory, self._pending = _Memory.taken(program.keep(values, device)) if device >= 0 else _on_the_host(program, values), None
+            result = program(*values)
+            self._has_run(result._memory if isinstance(result, Array) else _Memory.of_host(np.asarray(result)))
+        return self._memory
+
+    def _has_run(self, memory):
+        """Two threads may have computed the same: the first one's elements stay."""
+        with _state:
+            if self._memory is not None:
+                return
+            self._memory, self._pending = memory, None
             for reader in self._waiting:
                 array = reader()
                 if array is not None and array._pending:
                     self._memory.read_by(array)
             self._waiting = []
-        return self._memory
 
     def _typed(self):
         """(dtype, shape), without running."""
@@ -250,10 +319,12 @@ class Array:
             fail("AX0309", f"out has {out.dtype} {out.shape}; the array has {memory.dtype} {memory.shape}")
         if memory.host is not None:
             out[...] = memory.host
-        elif _is_contiguous(memory) and out.flags.c_contiguous:
-            _copy(_Memory.of_host(out).struct, memory.struct)
         else:
-            _cached("x").into([_Foreign(memory.struct, memory)], out)
+            memory = memory if _is_contiguous(memory) else self.copy()._run()
+            there = out if out.flags.c_contiguous else np.empty(memory.shape, memory.dtype)
+            _copy(_Memory.of_host(there).struct, memory.struct)  # waits, and tells what is wrong with all work before
+            if there is not out:
+                out[...] = there
         return out
 
     def copy_to_host(self, ary: np.ndarray | None = None, stream: Any = 0) -> np.ndarray:
@@ -272,8 +343,6 @@ class Array:
         memory.settle()
         if memory.host is not None:
             memory.host[...] = result.get()
-        elif _is_contiguous(memory) and _is_contiguous(source):
-            _copy(memory.struct, source.struct)
         else:
             _cached("x").into([_Foreign(source.struct, source)], memory)
         return self
@@ -330,6 +399,15 @@ class Array:
     def __hash__(self):
         raise TypeError("arrays are not hashable")
 
+    def __contains__(self, value):
+        return bool((self == value).any())
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec and self.size == 1 else format(repr(self), spec)
+
+    def __round__(self, decimals=0):
+        return self.round(decimals)
+
     @property
     def __cuda_array_interface__(self):
         memory = self._run()
@@ -357,14 +435,26 @@ class Array:
     # ---- operations ----
 
     def __getitem__(self, index):
-        texts, operands = [], [self]
-        for i in index if isinstance(index, tuple) else (index,):
+        items, texts, operands = index if isinstance(index, tuple) else (index,), [], [self]
+        if any(isinstance(i, (list, np.ndarray, Array)) for i in items):
+            from . import indexing
+            if any(map(indexing.is_mask, items)):
+                items = indexing.without_masks(self.shape, items)
+        for i in items:
             texts.append(_index_text(i, operands))
         return Array(pending=_Pending(f"{{}}[{', '.join(texts)}]", operands))
+
+    def __setitem__(self, index, value):
+        from .indexing import assign
+        assign(self, index, value)
 
     @property
     def T(self) -> "Array":
         return Array(pending=_Pending("{}.T", [self]))
+
+    @property
+    def mT(self) -> "Array":
+        return _form("matrix_transpose")(self)
 
     @property
     def real(self) -> "Array":
@@ -387,7 +477,8 @@ class Array:
         return _form("astype")(self, dtype, order, casting, subok, copy)
 
     def copy(self, order: str = "K") -> "Array":
-        return asarray(self.get())
+        memory = self._run()
+        return asarray(self.get()) if memory.host is not None else Array(_cached("x")(self)._memory)
 
     def __divmod__(self, other):
         return _form("divmod")(self, other)
@@ -396,10 +487,10 @@ class Array:
         return _form("divmod")(other, self)
 
     def __matmul__(self, other):
-        return _form("dot")(self, other)
+        return _form("matmul")(self, other)
 
     def __rmatmul__(self, other):
-        return _form("dot")(other, self)
+        return _form("matmul")(other, self)
 
     def __getattr__(self, name):
         if not name.startswith("_") and hasattr(np.ndarray, name):
@@ -416,20 +507,36 @@ class Array:
         if method == "accumulate" and name in scans and not set(options) - {"axis"}:
             options.setdefault("axis", 0)
             return _out(function(scans[name])(*inputs, **options), out)
+        if method == "outer" and known(name) and not options and len(inputs) == 2:
+            a, b = map(asarray, inputs)
+            return _out(function(name)(a[(...,) + (None,) * b.ndim], b), out)
+        axis = {"axis": options.pop("axis")} if name == "vecdot" and "axis" in options else {}
         if method != "__call__" or options or not known(name):
-            return NotImplemented
-        return _out(function(name)(*inputs), out)
+            return _not_here(f"numpy.{name}{'' if method == '__call__' else '.' + method}", options, map(type, inputs))
+        return _out(function(name)(*inputs, **axis), out)
 
     def __array_function__(self, func, _types, args, kwargs):
-        from .forms import LINALG
+        from .composed import LINALG
         name, linear = func.__name__, func.__module__ == "numpy.linalg"
         if name not in LINALG if linear else not known(name):
-            return NotImplemented
+            return _not_here(f"{func.__module__}.{name}", {}, _types)
         given = {k: v for k, v in kwargs.items() if v is not np._NoValue}
         if linear:
             return LINALG[name](*args, **given)
         out = given.pop("out", None)
         return _out(function(name)(*args, **given), (out,) if out is not None else None)
+
+
+def _not_here(name, options, types):
+    """NotImplemented where another kind of array may have the function; else a TypeError that tells the way round."""
+    if any(hasattr(t, "__array_function__") and not issubclass(t, (Array, np.ndarray, np.generic)) for t in types):
+        return NotImplemented
+    raise TypeError(_refusal(name) if not options else f"{name} takes no {', '.join(options)} here")
+
+
+def _refusal(name):
+    short = name.replace("numpy.", "np.", 1)
+    return f"arex has no {short}: on the host NumPy has it, {short}(arex.asnumpy(x), ...), and arex.asarray brings the result back"
 
 
 class _Foreign:
@@ -456,11 +563,6 @@ def _is_contiguous(memory):
             return False
         step *= extent
     return True
-
-
-def _on_the_host(program, values):
-    """The short way: NumPy arrays in and out."""
-    return _Memory.of_host(np.asarray(program(*[v._memory.host if isinstance(v, Array) else v for v in values])))
 
 
 def _device_of(values):
@@ -490,7 +592,7 @@ def _index_text(i, operands):
 _elementwise: dict[str, bool] = {}
 _names: set[str] = set()
 _names_of_types = {dtype.name for dtype in _CODES}
-_OPERANDS = {"clip", "isclose", "dot", "ldexp", "vecdot"}  # written in the language, and their numbers are values
+_OPERANDS = {"clip", "isclose", "dot", "ldexp", "matmul", "vecdot"}  # written in the language, and their numbers are values
 _JOINS = {"concatenate", "concat", "stack"}  # what comes first is a tuple of arrays
 
 
@@ -504,7 +606,7 @@ def _load():
         _elementwise[row["name"]] = _elementwise[row["of"]]
     _elementwise.update({t["name"]: True for t in listed("types")})
     _names.update(t["name"] for t in listed("types") if t["works"] == "yes")
-    from .forms import FORMS
+    from .composed import FORMS
     _names.update(FORMS)
 
 
@@ -534,7 +636,7 @@ def _literal(v):
 
 def function(name):
     """What arex.NAME is: NumPy's form of a function of the language, where there is one, else the language's."""
-    from .forms import FORMS
+    from .composed import FORMS
     return FORMS.get(name) or _plain(name)
 
 
@@ -563,10 +665,43 @@ def _plain(name):
         return program(*[given[n] for n in program.inputs], out=out)
 
     call.__name__ = call.__qualname__ = name
-    if name in _names_of_types:
-        setattr(call, "dtype", np.dtype(name))  # so that arex.float32 is taken where a dtype is
     call.__doc__ = f"`{name}` of the language: on Arrays it is put off and fused, on NumPy arrays and numbers it runs at once."
-    return call
+    return Type(name, call) if name in _names_of_types else call
+
+
+class Type:
+    """arex.float32 and its kin: a function that converts, what is taken where a dtype is, and in Numba's signatures: float32(float32, int64[:])."""
+
+    def __init__(self, name, convert=None):
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = convert.__doc__ if convert else f"`{name}`, in Numba's signatures."
+        self._convert = convert
+        if convert:
+            self.dtype = np.dtype(name)
+
+    def __call__(self, *args, **named):
+        if self._convert is None or args and not named and all(isinstance(a, Type) for a in args):
+            return Type(f"{self.__name__}({', '.join(a.__name__ for a in args)})")
+        return self._convert(*args, **named)
+
+    def __getitem__(self, axes):
+        return Type(f"{self.__name__}[{', '.join(':' for _ in (axes if isinstance(axes, tuple) else (axes,)))}]")
+
+    def __repr__(self):
+        return f"arex.{self.__name__}"
+
+    def __eq__(self, other):
+        return self.__name__ == other.__name__ if isinstance(other, Type) else hasattr(self, "dtype") and self.dtype == other if isinstance(other, (np.dtype, type, str)) else NotImplemented
+
+    def __hash__(self):
+        return hash(self.__name__)
+
+    def __reduce__(self):
+        return _type, (self.__name__,)
+
+
+def _type(name):
+    return _plain(name) if name in _names_of_types else Type(name)
 
 
 def _operator(text, swap=False):
@@ -660,13 +795,23 @@ def _made(name):
     return make
 
 
-zeros, ones, full, arange, linspace, empty, eye, identity, logspace = (_made(n) for n in ["zeros", "ones", "full", "arange", "linspace", "empty", "eye", "identity",
-                                                                                          "logspace"])
+zeros, ones, full, arange, linspace, empty, eye, identity, logspace, geomspace = (_made(n) for n in [
+    "zeros", "ones", "full", "arange", "linspace", "empty", "eye", "identity", "logspace", "geomspace"])
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = float) -> Array:
+    """numpy.tri, as an arex.Array."""
+    return asarray(np.tri(N, M, k, dtype))
+
+
 MADE = {"from_dlpack": from_dlpack, "asarray": asarray, "array": array, "asnumpy": asnumpy, "zeros": zeros, "ones": ones, "full": full, "arange": arange, "linspace": linspace, "empty": empty,
-        "eye": eye, "identity": identity, "logspace": logspace, "pi": np.pi, "e": np.e, "inf": np.inf, "nan": np.nan, "newaxis": None, "ndarray": Array, "dtype": np.dtype}
+        "eye": eye, "identity": identity, "logspace": logspace, "geomspace": geomspace, "tri": tri, "asanyarray": asarray, "ascontiguousarray": asarray, "pi": np.pi, "e": np.e, "inf": np.inf, "nan": np.nan, "newaxis": None, "void": Type("void"), "boolean": Type("bool"), "ndarray": Array, "dtype": np.dtype, "bool_": np.bool_,
+        **{name: getattr(np, name) for name in ("finfo", "iinfo", "promote_types", "can_cast", "isscalar", "broadcast_shapes", "integer", "floating", "complexfloating", "number")}}
 
 
 from .forms import METHODS as _METHODS  # noqa: E402
 
 for _name in _METHODS:
     setattr(Array, _name, _method(_name))
+
+bind_arrays(_Memory, Array, lambda host: Array(_Memory.of_host(np.asarray(host))))

@@ -1,4 +1,4 @@
-"""@cuda.jit: kernels over blocks of threads, as Numba's users write them; on the CPU where there is no GPU."""
+"""@cuda.jit: kernels over blocks of threads, as Numba's users write them; on the CPU where there is no GPU. Streams, which calls and launches are given to."""
 import functools
 import inspect
 import threading
@@ -6,10 +6,12 @@ import warnings
 
 import numpy as np
 
+from . import streams as _streams
 from .array import Array, _Memory, _place, asarray as _asarray
 from .errors import ArexWarning, fail
 from .jit import Compiled, Translated
 from .program import Program
+from .streams import Stream, default_stream, external_stream, stream
 from .translate import Translator
 
 _told = threading.Event()
@@ -26,12 +28,15 @@ def _target():
         return "cuda"
     if not _told.is_set():
         _told.set()
-        warnings.warn("no NVIDIA GPU is found: kernels run on the CPU", ArexWarning, stacklevel=3)
+        warnings.warn("no NVIDIA GPU is found: kernels run on the CPU", ArexWarning, stacklevel=5)
     return "cpu"
 
 
+_MOST_LAUNCHES = 64  # with their blocks and threads, that a kernel remembers
+
+
 class Kernel(Translated):
-    """kernel[blocks, threads](*args): arrays that it stores to are changed in place; host arrays are copied there and back."""
+    """kernel[blocks, threads](*args), kernel[blocks, threads, stream](*args): arrays that it stores to are changed in place; host arrays are copied there and back."""
 
     def __init__(self, function, fastmath=False):
         t = Translator(function, kernel=True)
@@ -39,19 +44,63 @@ class Kernel(Translated):
         if not t.stored:
             fail("AX0216", f"the kernel {function.__name__} stores to none of its arguments")
 
+    def _set(self, *state):
+        super()._set(*state)
+        self._launchers = {}
+
     def __getitem__(self, launch):
+        try:
+            return self._launchers[launch]
+        except (KeyError, TypeError):  # not seen before, or lists
+            return self._launcher(launch)
+
+    def _launcher(self, launch):
         if not isinstance(launch, tuple) or not 2 <= len(launch) <= 4:
-            fail("AX0701", "a kernel is launched as kernel[blocks, threads](...)")
-        return functools.partial(self._launch, *launch[:2])
+            fail("AX0701", "a kernel is launched as kernel[blocks, threads](...) or kernel[blocks, threads, stream](...)")
+        if len(launch) == 4 and launch[3]:
+            fail("AX0701", "shared arrays have their shapes in the kernel: there is no shared memory of dynamic size")
+        blocks, threads, stream = launch[0], launch[1], _stream_of(launch[2:3])
+        long_way = functools.partial(self._launch, blocks, threads, stream)
+        made = self._ready()._launcher(blocks, threads, stream, long_way) if self._plain and not self._form.captured else None
+        if made is None:
+            return long_way
+        if len(self._launchers) >= _MOST_LAUNCHES:
+            self._launchers = {}
+        try:
+            self._launchers[launch] = made
+        except TypeError:  # a stream that is no key
+            pass
+        return made
+
+    def configure(self, griddim, blockdim, stream=0, sharedmem=0):
+        """kernel[griddim, blockdim, stream]."""
+        return self[griddim, blockdim, stream, sharedmem]
+
+    def forall(self, ntasks, tpb=0, stream=0, sharedmem=0):
+        """The kernel over at least ntasks threads in one dimension; tpb: threads of a block."""
+        threads = tpb or 256
+        return self[max(1, -(-int(ntasks) // threads)), threads, stream, sharedmem]
 
     def __call__(self, *args):
         fail("AX0701", f"a kernel needs its launch: {self.__name__}[blocks, threads](...)")
 
-    def _launch(self, blocks, threads, *args):
+    def _ready(self):
         with self._lock:
             if self._program is None:
                 self._program = Program(self.source, target=_target(), **self._options)
-        self._program.launch(blocks, threads, *self._values(args, {}))
+        return self._program
+
+    def _launch(self, blocks, threads, stream, *args, **named):
+        self._ready().launch(blocks, threads, *self._values(args, named), stream=stream)
+
+
+def _stream_of(given):
+    """Numba's 0 is what None is: the thread's stream, or the default one."""
+    stream = given[0] if given else None
+    if stream is None or (isinstance(stream, int) and stream == 0):
+        return None
+    _streams.handle(stream)  # says what is wrong with it
+    return stream
 
 
 def _make(function, device=False, fastmath=False, **_):
@@ -111,7 +160,9 @@ def is_cuda_array(obj):
 
 
 def synchronize():
-    """Launches wait for their results, so there is nothing to wait for."""
+    """Waits for all work on the GPU; raises what launches and calls have to tell that nobody has waited for (an index out of range, say). Where there is no
+    GPU there is nothing to wait for."""
+    _streams.synchronize()
 
 
 def _only_in_kernels(name):
@@ -132,4 +183,5 @@ class _Names:
 
 
 grid, gridsize, syncthreads = _only_in_kernels("grid"), _only_in_kernels("gridsize"), _only_in_kernels("syncthreads")
-threadIdx, blockIdx, blockDim, gridDim, atomic, shared = (_Names(n) for n in ["threadIdx", "blockIdx", "blockDim", "gridDim", "atomic", "shared"])
+threadIdx, blockIdx, blockDim, gridDim, atomic, shared, local, const = (_Names(n) for n in ["threadIdx", "blockIdx", "blockDim", "gridDim", "atomic", "shared", "local", "const"])
+fma, selp, popc, clz, cbrt = (_only_in_kernels(n) for n in ["fma", "selp", "popc", "clz", "cbrt"])

@@ -4,6 +4,10 @@ from typing import Any, Iterable, NamedTuple, NoReturn
 from ._lib import ffi, lib
 from .watching import raised
 
+# what a name that nothing binds may have been meant for
+_WORDS = ("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128 "
+          "True False None newaxis inf nan").split()
+
 
 class Diagnostic(NamedTuple):
     code: str
@@ -118,6 +122,14 @@ def check(status, slot):
     if first.code == "AX0704":
         raised()  # the KeyboardInterrupt, say, that ended the call
     raise class_of(first.code)(f"{first.code}: {first.message}\n{first.text}".rstrip(), first.code, found)
+
+
+def did_you_mean(name: str, *candidates: Any) -> str:
+    """Words about the name that a mistyped one is nearest to, of these collections of names and the types; or none."""
+    import difflib
+    known = [n for names in candidates for n in list(names)[:5000] if isinstance(n, str) and n != name] + _WORDS
+    near = difflib.get_close_matches(name, known, 1, 0.7)
+    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def fail(code: str, message: str) -> NoReturn:

@@ -1,19 +1,28 @@
 """Programs evaluated on the spot, with numexpr's functions and arguments: `import arex as ne` works for numeric expressions."""
-import collections
+import os
 import sys
 import threading
 from typing import Any, Mapping
 
 import numpy as np
 
-from .errors import ArexError, fail
+from .errors import ArexError, did_you_mean, fail
+from .locks import Recent, lock
 from .program import Program
 
 _CACHE = 256
-_programs: collections.OrderedDict[tuple, Program] = collections.OrderedDict()
-_lock = threading.Lock()
+_programs = Recent()
+_lock = lock()
 _threads = 0
 _last = threading.local()
+
+
+def _keep(key, program):
+    with _lock:
+        _programs[key] = program
+        if len(_programs) > _CACHE:
+            _programs.popitem(last=False)
+    return program
 
 
 def _cached(expr, target="auto", device=0, fast=False, codegen="auto", arch="native"):
@@ -21,12 +30,7 @@ def _cached(expr, target="auto", device=0, fast=False, codegen="auto", arch="nat
     key = (expr, target, device, fast, codegen, arch)
     program = _programs.get(key)
     if program is None:
-        program = Program(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch)
-        with _lock:
-            _programs[key] = program
-            if len(_programs) > _CACHE:
-                _programs.popitem(last=False)
-        return program
+        return _keep(key, Program(expr, target=target, device=device, fast=fast, codegen=codegen, arch=arch))
     try:
         _programs.move_to_end(key)
     except KeyError:  # another thread has just dropped it
@@ -38,7 +42,7 @@ def _look_up(names, here, there):
     try:
         return [here[name] if name in here else there[name] for name in names]
     except KeyError as error:
-        fail("AX0304", f"no value for the name `{error.args[0]}`")
+        fail("AX0304", f"no value for the name `{error.args[0]}`{did_you_mean(error.args[0], here, there)}")
 
 
 def _scopes(frame, local_dict, global_dict):
@@ -87,13 +91,16 @@ def _with(program, here, there, out, order, casting, threads):
     return _run(program, _look_up(program.inputs, here, there), out, order, casting, threads)
 
 
-def evaluate(expr: str, local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None, out: Any = None, order: str = "K", casting: Any = "safe", *,
-             target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native") -> Any:
+def evaluate(expr: str, local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None, out: Any = None, order: str = "K", casting: Any = "safe", sanitize: Any = None, *,
+             truediv: Any = "auto", optimization: str = "aggressive", target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native") -> Any:
     """Evaluates a program once; its names are looked up in local_dict, global_dict, or where evaluate is called.
 
     out: an array for the result; one of another dtype takes it under NumPy's `casting` rule. order: layout of a new result.
-    threads: CPU threads, 0 for the number of set_num_threads. Raises ArexError.
+    threads: CPU threads, 0 for the number of set_num_threads. numexpr's sanitize and optimization ask for nothing: a text is never run as Python,
+    and results do not depend on how it is compiled. Raises ArexError.
     """
+    if truediv is False:
+        fail("AX0701", "truediv=False is not taken: / of integers gives floats; write // for whole numbers")
     if not isinstance(expr, str):
         raise TypeError(f"a program is text, not {type(expr).__name__}")
     program = _cached(expr, target, device, fast, codegen, arch)
@@ -112,7 +119,7 @@ def re_evaluate(local_dict: Mapping[str, Any] | None = None, global_dict: Mappin
     return _with(program, here, there, out, order, casting, threads or _threads)
 
 
-def validate(expr: str, local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None, out: Any = None, order: str = "K", casting: Any = "safe", *,
+def validate(expr: str, local_dict: Mapping[str, Any] | None = None, global_dict: Mapping[str, Any] | None = None, out: Any = None, order: str = "K", casting: Any = "safe", sanitize: Any = None, *,
              target: str = "auto", device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native") -> Exception | None:
     """Checks what evaluate would, without computing: None when it would work, else the exception it would raise."""
     try:
@@ -135,3 +142,13 @@ def set_num_threads(n: int) -> int:
         fail("AX0701", f"a number of threads is an integer from 0 on, not {n!r}")
     _threads, before = n, _threads
     return before
+
+
+def get_num_threads() -> int:
+    """What set_num_threads has set; the number of cores where it has not."""
+    return _threads or detect_number_of_cores()
+
+
+def detect_number_of_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,18 +1,20 @@
 """Arrays of others, and ours for others, in place: DLPack and __cuda_array_interface__.
 
-What runs here works on a device's default stream and has been waited for when a call returns. So memory that we give is ready for
-any stream; of memory that we take, the giver's stream is waited for, or its own work made to come before the default stream.
+Work of ours is given to a stream (CUDA's default one, unless a call says otherwise) and not waited for. So whoever takes memory of ours is told of that stream, or it is
+waited for; of memory that we take, the giver's stream is waited for, or its own work made to come before the default stream. What others do with our memory on
+streams that are not seen here is waited for before the memory serves again.
 """
 import math
 
 import numpy as np
 
+from . import streams
 from ._lib import extension, ffi, lib
 from .errors import check, fail
 from .program import _CODES, _DTYPES, context
 
 CPU, CUDA, CUDA_HOST, MANAGED = 1, 2, 3, 13  # DLPack's device types
-_DEFAULT_STREAM = 1  # how both protocols write CUDA's default stream, on which we work
+_DEFAULT_STREAM = streams.DEFAULT  # as both protocols write it too
 _READ_ONLY, _COPIED = 1, 2  # DLPack's flags
 _KINDS = {"b": 6, "i": 0, "u": 1, "f": 2, "c": 5}
 _BFLOAT16 = 4
@@ -44,10 +46,19 @@ def _code(dtype):
 
 # ---- __cuda_array_interface__, version 3 ----
 
+def _on_default(memory):
+    """Is what has been given to do with it on the default stream, or has it been waited for?"""
+    if memory._stream:
+        streams.synchronize(memory.device)
+    return True
+
+
 def cuda_interface(memory, contiguous):
-    """Ours for others."""
+    """Ours for others, who wait for the stream that it names."""
+    _on_default(memory)
+    memory.lent()
     return {"shape": memory.shape, "typestr": memory.dtype.str, "data": (int(ffi.cast("uintptr_t", memory.struct.data)), memory.read_only), "version": 3,
-            "strides": None if contiguous else memory.strides, "stream": None}
+            "strides": None if contiguous else memory.strides, "stream": _DEFAULT_STREAM}
 
 
 def _device_of(pointer):
@@ -56,14 +67,11 @@ def _device_of(pointer):
     return device[0]
 
 
-def _wait_for(stream, device):
-    slot = ffi.new("arex_diagnostics **")
-    check(lib.arex_stream_wait(context(), device, ffi.cast("void *", stream), slot), slot)
-
-
 def from_cuda_interface(x):
-    """Takes x in place. The stream that it names is waited for."""
+    """Takes x in place. The stream that it names is waited for; of a maker that names none, and has DLPack, by that, which puts its work before ours."""
     face = x.__cuda_array_interface__
+    if "stream" not in face and extension is not None and on_a_device(x):
+        return from_dlpack(x)
     data, read_only = face["data"]
     dtype, shape, stream = np.dtype(face["typestr"]), tuple(face["shape"]), face.get("stream")
     if face.get("mask") is not None:
@@ -72,8 +80,8 @@ def from_cuda_interface(x):
         fail("AX0701", f"{stream!r} is no stream: 1 is the default one, 2 that of each thread, others are handles")
     empty = math.prod(shape) == 0
     device = 0 if empty and not data else _device_of(data)
-    if stream is not None and stream != _DEFAULT_STREAM:
-        _wait_for(stream, device)
+    if stream is not None and stream != streams.number():
+        streams.wait(stream, device)
     return Taken(data, _code(dtype), shape, face.get("strides") or _c_strides(shape, dtype.itemsize), device, x, bool(read_only))
 
 
@@ -96,8 +104,17 @@ def _steps(memory):
     return tuple(c if n == 1 else s // memory.dtype.itemsize for c, n, s in zip(strides, memory.shape, memory.strides))
 
 
+def _ordered(memory, stream):
+    if stream != -1:
+        _on_default(memory)
+    if stream not in (None, _DEFAULT_STREAM):
+        memory.lent()
+        if stream != -1:
+            streams.wait(_DEFAULT_STREAM, memory.device)
+
+
 def to_dlpack(memory, stream=None, max_version=None, copied=False):
-    """A capsule of device memory. Any stream may use it at once; -1 (no waiting) too."""
+    """A capsule of device memory, for work on a stream: the default one's comes after ours anyway, before others ours is waited for; -1: no waiting."""
     if stream is not None and (isinstance(stream, bool) or not isinstance(stream, int) or stream < -1 or stream == 0):
         raise ValueError(f"{stream!r} is no stream: -1 for none, 1 is the default one, 2 that of each thread, others are handles")
     if extension is None:
@@ -105,6 +122,7 @@ def to_dlpack(memory, stream=None, max_version=None, copied=False):
     versioned = max_version is not None and tuple(max_version) >= (1, 0)
     if memory.read_only and not versioned:
         raise BufferError("the array is read-only, which DLPack cannot say before version 1")
+    _ordered(memory, stream)
     flags = (_READ_ONLY if memory.read_only else 0) | (_COPIED if copied else 0)
     return extension.dlpack_give(memory, int(ffi.cast("uintptr_t", memory.struct.data)), (CUDA, memory.struct.device), _dl_type(memory.dtype), memory.shape,
                                  _steps(memory), flags, versioned)

@@ -8,12 +8,13 @@ import numpy as np
 from .array import Array, _out, _Pending, _plain, asarray, function, zeros
 from .errors import fail
 from .evaluating import _cached
+from .indexing import flatnonzero, nonzero
 
 FORMS: dict[str, Callable[..., Any]] = {}
 LINALG: dict[str, Callable[..., Any]] = {}  # those of np.linalg
 # methods of arrays that are forms, by their own names
 METHODS = ["sum", "prod", "min", "max", "mean", "var", "std", "any", "all", "argmin", "argmax", "cumsum", "cumprod", "clip", "round", "conj", "conjugate", "dot", "swapaxes",
-           "take", "squeeze", "ravel", "repeat", "ptp"]
+           "take", "squeeze", "ravel", "repeat", "ptp", "nonzero", "compress", "diagonal", "trace"]
 
 
 def _form(*names):
@@ -217,11 +218,45 @@ def empty_like(prototype, dtype=None, order="K", subok=True, shape=None):
 @_form()
 def copyto(dst, src, casting="same_kind", where=True):
     """Into an Array: its elements change, in place."""
-    if not isinstance(dst, Array) or where is not True:
-        fail("AX0208", "copyto takes an arex.Array to copy into, and no `where`")
+    if not isinstance(dst, Array):
+        fail("AX0208", "copyto takes an arex.Array to copy into; asnumpy(x) is one for NumPy's")
     src = _own(src)
+    src = src if where is True else _plain("where")(_own(where), astype(src, dst.dtype, casting=casting), dst)
     src = src if src.shape == dst.shape else _plain("broadcast_to")(src, dst.shape)
     dst._take(asarray(astype(src, dst.dtype, casting=casting)))
+
+
+# ---- places of what holds ----
+
+for _name, _places in {"nonzero": nonzero, "flatnonzero": flatnonzero}.items():
+    FORMS[_name] = _places
+
+
+@_form()
+def argwhere(a):
+    return _plain("stack")(nonzero(_own(a)), 1)
+
+
+@_form()
+def compress(condition, a, axis=None, out=None):
+    return _out(take(a, flatnonzero(_own(condition)), axis), (out,) if out is not None else None)
+
+
+@_form()
+def extract(condition, arr):
+    return compress(ravel(condition), ravel(arr))
+
+
+@_form()
+def putmask(a, mask, values):
+    """Into an Array, in place; the values are spread over it."""
+    copyto(a, values, "unsafe", mask)
+
+
+@_form()
+def where(condition, *choice):
+    """Of a condition alone: where it holds."""
+    return _plain("where")(condition, *choice) if choice else nonzero(condition)
 
 
 # ---- elementwise ----
@@ -267,7 +302,8 @@ FORMS["round"] = FORMS["around"] = _rounded
 
 @_form("conj", "conjugate")
 def conj(a):
-    return _plain("conj")(_own(a))
+    a = _own(a)
+    return _plain("conj")(a) if a.dtype.kind == "c" else a
 
 
 @_form()
@@ -361,16 +397,57 @@ def result_type(*given):
 
 @_form()
 def dot(a, b, out=None):
+    return _product("dot", a, b, out)
+
+
+@_form()
+def matmul(x1, x2, /, out=None):
+    return _product("matmul", x1, x2, out)
+
+
+@_form()
+def vecdot(x1, x2, /, out=None, *, axis=-1):
+    return _product("vecdot", moveaxis(x1, axis, -1), moveaxis(x2, axis, -1), out)
+
+
+def _product(name, a, b, out):
+    """Of NumPy arrays at once; the extents are looked at now, not when the product runs."""
     a, b = _own(a), _own(b)
-    if a.ndim == 0 or b.ndim == 0:
-        result = a * b
-    elif b.ndim == 1:
-        if a.shape[-1] != b.shape[0]:
-            fail("AX0204", f"dot of {a.shape} and {b.shape}: the extents {a.shape[-1]} and {b.shape[0]} differ")
-        result = _plain("dot")(a, b)
-    else:
-        fail("AX0208", "products of matrices are not in the language: NumPy or CuPy has them, or a kernel (samples/matmul_tiled.arex)")
+    result = _plain(name)(a, b)
+    if isinstance(result, Array):
+        result.shape
     return _out(result, (out,) if out is not None else None)
+
+
+@_form()
+def inner(a, b):
+    a, b = _own(a), _own(b)
+    return dot(a, b if b.ndim < 2 else moveaxis(b, -1, -2))
+
+
+@_form()
+def outer(a, b, out=None):
+    return _out(ravel(a)[:, None] * ravel(b), (out,) if out is not None else None)
+
+
+@_form()
+def vdot(a, b):
+    return dot(conj(ravel(a)), ravel(b))
+
+
+@_form()
+def tensordot(a, b, axes=2):
+    a, b = _own(a), _own(b)
+    if isinstance(axes, (int, np.integer)):
+        axes = range(a.ndim - axes, a.ndim), range(axes)
+    of_a, of_b = ([i % x.ndim for i in (along if isinstance(along, (tuple, list, range)) else (along,))] for x, along in zip((a, b), axes))
+    if [a.shape[i] for i in of_a] != [b.shape[i] for i in of_b]:
+        fail("AX0301", f"tensordot of {a.shape} and {b.shape}: the extents of the axes {of_a} and {of_b} differ")
+    left, right = ([i for i in range(x.ndim) if i not in along] for x, along in ((a, of_a), (b, of_b)))
+    n = math.prod(a.shape[i] for i in of_a)
+    rows = reshape(transpose(a, left + of_a), (math.prod(a.shape[i] for i in left), n))
+    columns = reshape(transpose(b, of_b + right), (n, math.prod(b.shape[i] for i in right)))
+    return reshape(matmul(rows, columns), [a.shape[i] for i in left] + [b.shape[i] for i in right])
 
 
 def _norm(x, ord=None, axis=None, keepdims=False):
@@ -378,6 +455,8 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     if ord is None or (ord == 2 and (isinstance(axis, int) or x.ndim == 1)):
         return _plain("norm")(x, axis=axis, keepdims=bool(keepdims))
     size_of = _plain("abs")(x)
+    if ord == "fro" and (axis is None and x.ndim == 2 or isinstance(axis, tuple) and len(axis) == 2):
+        return _plain("norm")(x, axis=axis, keepdims=bool(keepdims))
     if not isinstance(axis, int) and x.ndim != 1:
         fail("AX0208", f"norms of matrices with ord={ord!r} are not in the language")
     if ord in (math.inf, -math.inf):

@@ -2,14 +2,18 @@
 import functools
 import inspect
 import sys
-import threading
 from typing import NamedTuple
 
+import numpy as np
+
 from .errors import fail
+from .locks import lock
+from .made import Maker
 from .program import Program
 from .translate import Translator
 
-_KNOWN = {"nopython", "fastmath", "parallel", "cache", "nogil", "target", "inline", "error_model", "boundscheck", "looplift"}
+_KNOWN = {"nopython", "fastmath", "parallel", "cache", "nogil", "target", "inline", "error_model", "boundscheck", "looplift", "forceobj", "debug", "locals", "identity",
+          "no_cpython_wrapper", "no_cfunc_wrapper", "no_rewrites"}
 
 
 class Form(NamedTuple):
@@ -20,11 +24,14 @@ class Form(NamedTuple):
     captured: dict  # names from outside: (where from, value then)
     returned: tuple
     grown: tuple = ()  # places of parameters that may be no arrays, for `x += ...` would change them
+    maker: Maker | None = None
+    filled: tuple = ()  # of a function over whole arrays: the parameters that its results are written to
 
     @classmethod
     def of(cls, t, mapped):
         grown = () if mapped else tuple(t.parameters.index(name) for name in t.grown)
-        return cls(t.kernel, tuple(t.parameters), tuple(t.local(p) for p in t.parameters), dict(t.captured), tuple(t.returned), grown)
+        return cls(t.kernel, tuple(t.parameters), tuple(t.local(p) for p in t.parameters + t.made), dict(t.captured), tuple(t.returned), grown, t.maker,
+                   tuple(t.stored) if t.whole else ())
 
 
 class Translated:
@@ -41,7 +48,7 @@ class Translated:
     def _set(self, text, form, options, signature, function):
         self.py_func, self.source, self._form, self._options, self._signature = function, text, form, options, signature
         self._plain = all(p.default is p.empty for p in signature.parameters.values())
-        self._lock, self._program = threading.Lock(), None
+        self._lock, self._program = lock(), None
 
     def _outer(self):
         """The values that names from outside have now."""
@@ -92,9 +99,12 @@ class Compiled(Translated):
     def _set(self, *state):
         super()._set(*state)
         self._order, self._in_order = None, False
+        self._make = self._form.maker.function() if self._form.maker else None
 
     @staticmethod
     def _called(t):
+        if t.whole:
+            return t.program
         formals = ", ".join([t.local(p) for p in t.parameters] + list(t.captured))
         return f"{t.program}\n{t.name}({formals})"
 
@@ -109,7 +119,7 @@ class Compiled(Translated):
 
     def _order_of(self, program):
         """The argument that each input is, when all are: inputs the body does not read are none of the program."""
-        if self._form.captured or self._form.kernel:
+        if self._form.captured or self._form.kernel or self._form.filled:
             return None
         return tuple(self._form.inputs.index(name) for name in program.inputs)
 
@@ -122,6 +132,16 @@ class Compiled(Translated):
                 fail("AX0217", f"{self.__name__} would change its argument `{name}` in place, which is an array: write {name} = {name} + ..., or store to "
                      f"elements {name}[i]")
 
+    def _fill(self, program, given, by_name):
+        """Results of statements over whole arrays go where the arguments are."""
+        out = tuple(by_name[name] for name in self._form.filled)
+        for name in self._form.filled:
+            for other, value in by_name.items():
+                if other != name and isinstance(value, np.ndarray) and isinstance(by_name[name], np.ndarray) and np.may_share_memory(value, by_name[name]):
+                    fail("AX0309", f"{self.__name__}: `{other}` shares memory with `{name}`, which changes")
+        program(*[given[name] for name in program.inputs], out=out if len(out) > 1 else out[0])
+        return self._returned(by_name)
+
     def __call__(self, *args, **named):
         program = self._program or self._ready()
         if self._form.grown:
@@ -129,15 +149,27 @@ class Compiled(Translated):
         order = self._order
         if order is not None and not named and len(args) == len(self._form.parameters):
             return program(*args) if self._in_order else program(*[args[i] for i in order])
-        values = self._values(args, named)
+        names, values = self._with_made(self._values(args, named))
+        by_name = dict(zip(names, values))
         if self._form.kernel:
             program.launch(1, 1, *values)
-            by_name = dict(zip(self._form.parameters, values))
-            results = tuple(by_name[name] for name in self._form.returned)
-            return results if len(results) > 1 else results[0] if results else None
+            return self._returned(by_name)
         # a parameter that the body does not read is no input of the program
         given = dict(zip([*self._form.inputs, *self._form.captured], values))
+        if self._form.filled:
+            return self._fill(program, given, by_name)
         return program(*[given[name] for name in program.inputs])
+
+    def _with_made(self, values):
+        """Names and values of the parameters, of the arrays that are made for this call, and of what is outside."""
+        names, n = self._form.parameters, len(self._form.parameters)
+        if self._make:
+            names, values = names + self._form.maker.names, values[:n] + self._make(*values) + values[n:]
+        return names, values
+
+    def _returned(self, by_name):
+        results = tuple(by_name[name] for name in self._form.returned)
+        return results if len(results) > 1 else results[0] if results else None
 
 
 def _decorator(make):
@@ -147,8 +179,10 @@ def _decorator(make):
         for name in options:
             if name not in _KNOWN:
                 fail("AX0210", f"jit takes no option {name!r}; it takes {', '.join(sorted(_KNOWN))}")
-        if options.get("nopython", True) is False:
-            fail("AX0217", "nopython=False asks for Python's objects where a function cannot be compiled; here it is compiled, or an error")
+        if options.get("nopython", True) is False or options.get("forceobj"):
+            fail("AX0217", "nopython=False and forceobj=True ask for Python's objects where a function cannot be compiled; here it is compiled, or an error")
+        if options.get("locals"):
+            fail("AX0217", "locals= is not taken: a name has the type of its values; write float32(v) where it is to be another")
         options = {k: v for k, v in options.items() if k in ("fastmath", "target")}  # the rest holds in any case, or asks for nothing
         if len(args) == 1 and inspect.isfunction(args[0]):
             return make(args[0], **options)

@@ -1,7 +1,7 @@
 """For IPython and Spyder's console: %load_ext arex, then %arex, %%arex and %arex_doctor."""
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from .errors import ArexError
+from .errors import ArexError, did_you_mean
 from .evaluating import _cached
 
 
@@ -15,7 +15,7 @@ class ArexMagics(Magics):
             program = _cached(text)
             missing = [name for name in program.inputs if name not in self.shell.user_ns]
             if missing:
-                raise ArexError(f"no value for {', '.join(missing)}", "AX0304")
+                raise ArexError(f"no value for {', '.join(missing)}{did_you_mean(missing[0], self.shell.user_ns)}", "AX0304")
             results = program(**{name: self.shell.user_ns[name] for name in program.inputs})
         except ArexError as error:
             print(error.text)

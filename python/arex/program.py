@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import streams
 from ._lib import extension, ffi, lib
 from .watching import look, tell
-from .errors import ArexWarning, check, fail
+from .errors import ArexWarning, check, did_you_mean, fail
+from .locks import lock
 
 TARGETS = {"auto": 0, "cpu": 1, "cuda": 2, "reference": 3}
 CODEGENS = {"auto": 0, "nvptx": 1, "nvvm": 2}
@@ -21,7 +23,7 @@ _BFLOAT16 = _NAMES.index("bfloat16")
 _CODES = {np.dtype(name): i for i, name in enumerate(_NAMES) if name and i != _BFLOAT16}
 _DTYPES = {i: d for d, i in _CODES.items()}
 _contexts: dict[tuple[int, int], Any] = {}
-_lock = threading.Lock()
+_lock = lock()
 
 
 def _target(name):
@@ -113,6 +115,14 @@ def _weak(value, name):
     return np.array(value, np.int64)
 
 
+def _foreign(value):
+    """Somebody else's array on a GPU, in place; else None."""
+    from . import exchange
+    if hasattr(value, "__cuda_array_interface__"):
+        return exchange.from_cuda_interface(value)
+    return exchange.from_dlpack(value) if exchange.on_a_device(value) else None
+
+
 def _input(a, value, name):
     """Fills a view; the result keeps its memory alive."""
     if type(value) in (bool, int, float, complex):
@@ -121,10 +131,10 @@ def _input(a, value, name):
         return array
     if isinstance(value, (np.ndarray, np.generic)):
         return _view(a, np.asarray(value), name)
-    memory = value._run() if hasattr(value, "_run") else value if hasattr(value, "struct") else None
+    memory = value._run() if hasattr(value, "_run") else value if hasattr(value, "struct") else _foreign(value)
     if memory is not None:
         ffi.memmove(ffi.addressof(a), memory.struct, ffi.sizeof("arex_array"))
-        return value
+        return memory
     if value is None or isinstance(value, (str, bytes, dict, set)):
         fail("AX0306", f"`{name}` is {type(value).__name__}, not an array or a number")
     try:
@@ -132,6 +142,13 @@ def _input(a, value, name):
     except (ValueError, TypeError) as error:
         fail("AX0308", f"`{name}` is not an array: {error}")
     return _view(a, array, name)
+
+
+def _written(memories, number):
+    """Whoever takes these elements from another stream has to know which one they are written on."""
+    for memory in memories:
+        if hasattr(memory, "_stream"):
+            memory._stream = 0 if number == streams.DEFAULT else number
 
 
 def _dimensions(sizes):
@@ -166,8 +183,11 @@ class _Interpreted:
     def __call__(self, *args, **named):
         return self._call(*args, **named)
 
-    def _launch(self, grid, block, values):
+    def _launch(self, grid, block, values, stream):
         return False
+
+    def _launcher(self, grid, block, stream, long_way):
+        return None
 
     def _evaluate(self, here, there, threads):
         return NotImplemented
@@ -178,7 +198,7 @@ def _caller():
     if extension is None:
         return _Interpreted
     try:
-        extension.bind(ffi.string(lib.arex_version()).decode(), lib, tuple(_address(f) for f in (lib.arex_call, lib.arex_launch, lib.arex_array_free, look)),
+        extension.bind(ffi.string(lib.arex_version()).decode(), lib, tuple(_address(f) for f in (lib.arex_call, lib.arex_launch, lib.arex_array_free, look, lib.arex_pointer_device)),
                   tuple(_DTYPES.get(code) for code in range(len(_NAMES))), _dtype)
     except ImportError:
         return _Interpreted
@@ -190,10 +210,22 @@ if TYPE_CHECKING:
 else:
     _Caller = _caller()
 
+_arrays: Any = None  # what makes an Array: of an output of the library's, and of a NumPy array
+
+
+def bind_arrays(memory, array, of_host):
+    """Once, from where arrays are: calls that are given arrays give arrays."""
+    global _arrays
+    _arrays = (lambda output: array(memory.taken(output)), of_host)
+    if _Caller is not _Interpreted:
+        extension.bind_arrays(memory, array, of_host, {d.str: code for d, code in _CODES.items()}, streams.of_maker)
+
 
 class Program(_Caller):
     """A compiled program. Call it with its inputs by position or by name: f(x, y), f(x=x, y=y); out: an array for the result (several: a tuple);
-    target, threads: as for compile, of this call."""
+    target, threads: as for compile, of this call. Of NumPy arrays the results are NumPy arrays; with an arex.Array, or an array of CuPy, PyTorch or JAX on a
+    GPU, they are arex.Arrays, where those are, and a GPU is not waited for. stream: the stream of CUDA that the work is given to: an arex.cuda.Stream,
+    a number, or an object of CuPy, PyTorch or Numba; None for that of `with stream:`, else the default one."""
 
     source: str
     inputs: tuple[str, ...]
@@ -257,13 +289,13 @@ class Program(_Caller):
         values = dict(zip(self.inputs, args))
         for name, value in named.items():
             if name not in self.inputs:
-                fail("AX0305", f"the program has no input `{name}`; it has {', '.join(self.inputs) or 'none'}")
+                fail("AX0305", f"the program has no input `{name}`; it has {', '.join(self.inputs) or 'none'}{did_you_mean(name, self.inputs)}")
             if name in values:
                 fail("AX0210", f"`{name}` is given twice")
             values[name] = value
         for name in self.inputs:
             if name not in values:
-                fail("AX0304", f"no value for the input `{name}`")
+                fail("AX0304", f"no value for the input `{name}`{did_you_mean(name, set(named) - set(self.inputs))}")
         return [values[name] for name in self.inputs]
 
     def _given(self, out):
@@ -271,72 +303,97 @@ class Program(_Caller):
         if len(given) != len(self.outputs):
             fail("AX0309", f"{len(given)} outputs given; the program has {len(self.outputs)}")
         for g in given:
-            if not isinstance(g, np.ndarray) or not g.flags.writeable:
-                fail("AX0309", "out must be writable NumPy arrays")
+            if hasattr(g, "_run"):
+                g._run().settle()
+            elif not (g.flags.writeable if isinstance(g, np.ndarray) else hasattr(g, "__cuda_array_interface__")):
+                fail("AX0309", "out must be writable arrays")
         return given
 
-    def _call(self, *args, out=None, target=None, threads=None, **named):
-        n, m = len(self.inputs), len(self.outputs)
-        values = args if not named and len(args) == n else self._bind(args, named)
-        call = getattr(self._calls, "call", None) or _Call(self._calls, n, m)
-        arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
-        results = self._results(call, arrays) if out is None else self._check_given(call, arrays, self._given(out))
-        for a, r in zip(call.outputs, results):
-            _view(a, r, "out")
-        call.options.target = self._target if target is None else _target(target)
-        call.options.threads = self._threads if threads is None else threads
-        status = lib.arex_call(self._program, call.input_array, n, call.output_array, m, call.options, call.slot)
+    def _ours(self):
+        """What this thread's calls are made with."""
+        return getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
+
+    def _give(self, call, target, threads, stream):
+        """arex_call, on a stream when some array is on a device: its number, else 0."""
+        there = any(a.device >= 0 for a in call.inputs) or any(a.device >= 0 for a in call.outputs)
+        call.options.target, call.options.threads, call.options.late_faults = target, threads, there
+        number = streams.number(stream) if there else 0
+        call.options.stream = ffi.cast("void *", number)
+        status = lib.arex_call(self._program, call.input_array, len(self.inputs), call.output_array, len(self.outputs), call.options, call.slot)
         if status or call.slot[0]:
             check(status, call.slot)
-        if out is None:
-            results = [r if r.ndim else r[()] for r in results]
-        if m == 1:
+        return number
+
+    def _call(self, *args, out=None, target=None, threads=None, stream=None, **named):
+        values = args if not named and len(args) == len(self.inputs) else self._bind(args, named)
+        call = self._ours()
+        arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
+        kept, device = any(hasattr(a, "struct") for a in arrays), max((a.device for a in call.inputs), default=-1)
+        if out is not None:
+            results = self._check_given(call, arrays, self._given(out))
+        else:
+            results = None if device >= 0 else self._results(call, arrays)
+        there = [self._place(a, r, device) for a, r in zip(call.outputs, results or [None] * len(self.outputs))]
+        number = self._give(call, self._target if target is None else _target(target), self._threads if threads is None else threads, stream)
+        _written(there, number)
+        if results is None:
+            results = [_arrays[0](o) for o in call.outputs]
+            _written([r._memory for r in results], number)
+        elif out is None:
+            results = [_arrays[1](r) if kept else r if r.ndim else r[()] for r in results]
+        if len(self.outputs) == 1:
             return results[0]
         return self._tuple(*results) if self._tuple else tuple(results)
 
-    def keep(self, values, device):
-        """The only output, in memory of the library's own on a device: an arex_array, which the next call of this thread overwrites."""
-        call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
-        arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
-        call.outputs[0].data, call.outputs[0].device = ffi.NULL, device
-        call.options.target, call.options.threads = TARGETS["cuda"], 0
-        status = lib.arex_call(self._program, call.input_array, len(arrays), call.output_array, 1, call.options, call.slot)
-        if status or call.slot[0]:
-            check(status, call.slot)
-        return call.outputs[0]
+    def _place(self, a, result, device):
+        """Where an output goes: an array that was given or made, or None, memory that the call allocates on the device."""
+        if result is None:
+            a.data, a.device = ffi.NULL, device
+            return None
+        there = _view(a, result, "out") if isinstance(result, np.ndarray) else _input(a, result, "out")
+        if getattr(there, "read_only", False):
+            fail("AX0309", "out must be writable arrays")
+        return there
 
     def into(self, values, out):
         """The only output, into a NumPy array or elements on a device, from wherever the inputs are."""
-        call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
+        call = self._ours()
         arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, values, self.inputs)]
-        _input(call.outputs[0], out, "out")
-        call.options.target, call.options.threads = TARGETS["auto"], 0
-        status = lib.arex_call(self._program, call.input_array, len(arrays), call.output_array, 1, call.options, call.slot)
-        if status or call.slot[0]:
-            check(status, call.slot)
+        there = _input(call.outputs[0], out, "out")
+        _written([there], self._give(call, TARGETS["auto"], 0, None))
+        del arrays
 
-    def launch(self, grid: int | tuple[int, ...], block: int | tuple[int, ...], *args: Any, target: str | None = None, threads: int | None = None) -> None:
+    def launch(self, grid: int | tuple[int, ...], block: int | tuple[int, ...], *args: Any, target: str | None = None, threads: int | None = None,
+               stream: Any = None) -> None:
         """Runs a kernel over grid blocks of block threads (numbers, or tuples of up to 3: x, y, z). Arrays that the kernel changes are
-        changed in place."""
-        if target is None and threads is None and self._launch(grid, block, args):
+        changed in place. stream: as for a call; with arrays on a device nothing is waited for."""
+        if target is None and threads is None and self._launch(grid, block, args, stream):
             return
         if len(args) != len(self.inputs):
             fail("AX0305" if len(args) > len(self.inputs) else "AX0304", f"{len(args)} values given; the kernel takes {', '.join(self.inputs)}")
-        call = getattr(self._calls, "call", None) or _Call(self._calls, len(self.inputs), len(self.outputs))
+        call = self._ours()
         for name, value in zip(self.inputs, args):
-            if name in self.outputs and not hasattr(value, "_run") and not (isinstance(value, np.ndarray) and value.flags.writeable):
-                fail("AX0309", f"the kernel changes `{name}`, which must be a writable NumPy array")
-        for name, value in zip(self.inputs, args):
-            if name in self.outputs and hasattr(value, "_run"):
-                value._run().settle()
+            if name in self.outputs:
+                self._changes(name, value)
         arrays = [_input(a, v, name) for a, v, name in zip(call.inputs, args, self.inputs)]
-        call.options.target = self._target if target is None else _target(target)
-        call.options.threads = self._threads if threads is None else threads
-        if any(a.device >= 0 for a in call.inputs):
-            call.options.target = TARGETS["cuda"]
+        if any(getattr(a, "read_only", False) for a, name in zip(arrays, self.inputs) if name in self.outputs):
+            fail("AX0309", "the array is read-only: who made it said so")
+        there = any(a.device >= 0 for a in call.inputs)
+        call.options.target = TARGETS["cuda"] if there else self._target if target is None else _target(target)
+        call.options.threads, call.options.late_faults = self._threads if threads is None else threads, there
+        number = streams.number(stream) if there else 0
+        call.options.stream = ffi.cast("void *", number)
         status = lib.arex_launch(self._program, call.input_array, len(arrays), _dimensions(grid), _dimensions(block), call.options, call.slot)
         if status or call.slot[0]:
             check(status, call.slot)
+        _written([a for a, name in zip(arrays, self.inputs) if name in self.outputs], number)
+
+    def _changes(self, name, value):
+        """May the kernel change this argument?"""
+        if hasattr(value, "_run"):
+            value._run().settle()
+        elif not (value.flags.writeable if isinstance(value, np.ndarray) else hasattr(value, "__cuda_array_interface__")):
+            fail("AX0309", f"the kernel changes `{name}`, which must be a writable array")
 
     def result_type(self, *args: Any, **named: Any) -> list[tuple[np.dtype, tuple[int, ...]]]:
         """[(dtype, shape)] of the outputs for these inputs; compiles no code."""
@@ -346,7 +403,7 @@ class Program(_Caller):
 
     def _shapes(self, call, arrays):
         """Dtype and shape of each output for these arrays: asked for once."""
-        key = tuple((a.dtype.num, a.shape, c.flags) for a, c in zip(arrays, call.inputs))
+        key = tuple((c.dtype, a.shape if hasattr(a, "shape") else tuple(c.shape[0:c.rank]), c.flags) for a, c in zip(arrays, call.inputs))
         known = self._known.get(key)
         if known is None:
             check(lib.arex_infer(self._program, call.input_array, len(self.inputs), call.output_array, len(self.outputs), call.slot), call.slot)
@@ -361,7 +418,7 @@ class Program(_Caller):
 
     def _check_given(self, call, arrays, given):
         for g, (dtype, shape) in zip(given, self._shapes(call, arrays)):
-            if g.dtype != dtype or g.shape != shape:
+            if (isinstance(g, np.ndarray) or hasattr(g, "_run")) and (g.dtype != dtype or g.shape != shape):
                 fail("AX0309", f"out has {g.dtype} {g.shape}; the result has {dtype} {shape}")
         return given
 

@@ -6,13 +6,13 @@ same bits on the CPU and on a GPU."""
 import functools
 import math
 import os
-import threading
 from typing import Any
 
 import numpy as np
 
 from .array import Array, _Memory, _place
 from .errors import fail
+from .locks import lock
 from .program import Program, ffi
 
 _ROUNDS = 10
@@ -97,7 +97,7 @@ class Generator:
 
     def __init__(self, seed: int | None = None, stream: int = 0) -> None:
         self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else int(seed)
-        self.stream, self._next, self._lock = int(stream), 0, threading.Lock()
+        self.stream, self._next, self._lock = int(stream), 0, lock()
         if not 0 <= self.seed < 2**64 or not 0 <= self.stream < 2**32:
             fail("AX0311", "a seed has 64 bits and a stream 32, and neither a sign")
 

@@ -32,10 +32,10 @@ static char *place(char *from, size_t size)
     return size < LARGE ? from : from + ((MIDDLE - (uintptr_t)from) & (PAGE - 1));
 }
 
-static bool cpu_alloc(struct device *d, size_t size, void **out, struct diags *diags)
+static bool cpu_alloc(struct device *d, size_t size, void *stream, void **out, struct diags *diags)
 {
     enum { ROOM = 4096 + 2 * ALIGNMENT };
-    (void)d;
+    (void)d, (void)stream;
     size_t padded = (size + ROOM) / ALIGNMENT * ALIGNMENT;
     char *block = padded < size ? NULL : aligned_alloc(ALIGNMENT, padded);
     *out = NULL;
@@ -124,6 +124,11 @@ static bool cpu_launch(struct device *d, struct device_module *m, unsigned entry
     return cpu_launch_with(d, m, entry, l, 0, diags);
 }
 
+static void cpu_uses(struct device *d, const void *p, void *stream)
+{
+    (void)d, (void)p, (void)stream;
+}
+
 static bool cpu_synchronize(struct device *d, void *stream, struct diags *diags)
 {
     (void)d, (void)stream, (void)diags;
@@ -137,7 +142,7 @@ static void cpu_close(struct device *d)
 }
 
 static const struct device_ops cpu_ops = {
-    DEVICE_CPU, "cpu", cpu_alloc, cpu_free, cpu_copy_in, cpu_copy_in, cpu_copy_in, cpu_zero, cpu_load, cpu_unload, cpu_launch, cpu_synchronize, cpu_close,
+    DEVICE_CPU, "cpu", cpu_alloc, cpu_free, cpu_copy_in, cpu_copy_in, cpu_copy_in, cpu_zero, cpu_load, cpu_unload, cpu_launch, cpu_synchronize, cpu_uses, cpu_close,
 };
 
 static void read_title(char *title, size_t size)

@@ -36,6 +36,11 @@ struct arex_context {
     void *llvm_handle;
     const struct codegen_api *llvm;
     struct toolkit toolkit;
+    _Atomic unsigned given; /* calls made again since somebody waited */
+    struct lock late_lock; /* guards what follows */
+    struct repeat *armed;
+    struct late *late;
+    uint64_t tickets;
 };
 
 /* One set of argument types on one device: IR, plan and code. Immutable once built; owned by its program. */
@@ -61,7 +66,10 @@ struct arex_program {
     char **input_names, **output_names; /* in the arena */
     struct lock lock;
     struct signature *signatures;
-    uint64_t calls, parse_ns, sema_ns, loop_ns;
+    struct lock repeat_lock; /* guards: */
+    struct repeat *repeats;  /* called last first */
+    _Atomic uint64_t calls;
+    uint64_t parse_ns, sema_ns, loop_ns;
     uint32_t kernels, temporaries;
 };
 
@@ -74,6 +82,19 @@ struct arex_diagnostics {
 /* Hands `diags` to the caller (or drops it) and gives the status it stands for; the struct is empty afterwards. */
 arex_status diags_hand_over(struct diags *diags, bool ok, arex_diagnostics **out);
 uint64_t now_ns(void);
+
+/* ---- faults.c ---- */
+/* Is nothing wrong? Else with a diagnostic. dims: of the run. */
+bool faults_told(const struct ir_faults *f, const struct ir *ir, const int64_t *dims, struct diags *diags);
+
+/* ---- late.c: of work that nobody waits for ---- */
+struct repeat;
+void late_arm(struct repeat *r, void *stream);
+void late_forget(struct repeat *r);
+/* Asked before a wait, and then, after it: is nothing wrong with what was given to the stream (all: to any) before? Else with a diagnostic and its source. */
+uint64_t late_ticket(struct arex_context *c);
+bool late_told(struct arex_context *c, uint64_t ticket, bool all, void *stream, struct diags *diags);
+void late_free(struct arex_context *c);
 
 /* ---- program.c ---- */
 size_t memory_limit(const struct arex_program *p); /* of one compilation, in bytes */

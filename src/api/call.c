@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "api.h"
+#include "repeat.h"
 
 /* Everything one call holds; freed on one path. */
 struct call {
@@ -22,6 +22,7 @@ struct call {
     struct exec_array *in, *out;
     void **in_memory, **out_memory; /* device memory of ours for inputs and outputs */
     bool *allocated;       /* outputs whose memory this call made for the caller */
+    bool not_at_once;      /* nothing was done, as the options ask */
     struct ir_faults faults;
 };
 
@@ -363,7 +364,7 @@ static bool bring_in(struct call *c, uint32_t i, arex_array *there)
         copy_strided(&p, a);
         host = packed;
     }
-    bool ok = c->device->ops->alloc(c->device, bytes_of(a) ? bytes_of(a) : 1, &c->in_memory[i], c->diags) &&
+    bool ok = c->device->ops->alloc(c->device, bytes_of(a) ? bytes_of(a) : 1, c->options.stream, &c->in_memory[i], c->diags) &&
               c->device->ops->copy_in(c->device, c->in_memory[i], host, bytes_of(a), c->options.stream, c->diags);
     free(packed);
     there->data = c->in_memory[i];
@@ -420,7 +421,7 @@ static bool place_outputs(struct call *c)
             *o = c->results[i];
             o->device = device < 0 ? -1 : device;
             struct device *d = device < 0 ? context_cpu(c->p->context, c->diags) : context_cuda(c->p->context, device, c->diags);
-            if (!d || !d->ops->alloc(d, bytes_of(o) ? bytes_of(o) : 1, &o->data, c->diags))
+            if (!d || !d->ops->alloc(d, bytes_of(o) ? bytes_of(o) : 1, c->options.stream, &o->data, c->diags))
                 return false;
             c->allocated[i] = true;
         }
@@ -434,7 +435,7 @@ static bool place_outputs(struct call *c)
                      "output %u is on a device and overlaps another array: it must be C-contiguous then", i);
             return false;
         }
-        if (!c->device->ops->alloc(c->device, bytes_of(o) ? bytes_of(o) : 1, &c->out_memory[i], c->diags))
+        if (!c->device->ops->alloc(c->device, bytes_of(o) ? bytes_of(o) : 1, c->options.stream, &c->out_memory[i], c->diags))
             return false;
         c->out[i] = (struct exec_array){c->out_memory[i], c->results[i].shape, c->results[i].strides, true};
     }
@@ -494,7 +495,7 @@ static bool run_reference(struct call *c)
         if (!o->data) {
             *o = c->results[i];
             struct device *d = context_cpu(c->p->context, c->diags);
-            ok = d && d->ops->alloc(d, bytes_of(o) ? bytes_of(o) : 1, &o->data, c->diags);
+            ok = d && d->ops->alloc(d, bytes_of(o) ? bytes_of(o) : 1, c->options.stream, &o->data, c->diags);
             c->allocated[i] = ok;
         }
         if (ok)
@@ -522,74 +523,24 @@ static bool all_on_host(struct call *c)
 
 /* ---- the whole ---- */
 
-static bool is_integer_power(const struct ir_node *n)
-{
-    return n->op == OP_power && type_table[n->dtype].cls != CLASS_FLOAT;
-}
-
-static bool is_loop(const struct ir_node *n)
-{
-    return n->op == OP_loop;
-}
-
-/* Where the only node of a kind stands; nowhere when there are several. */
-static struct span span_of_only(const struct ir *ir, bool (*is)(const struct ir_node *))
-{
-    struct span found = NO_SPAN;
-    unsigned n = 0;
-    for (ir_id i = 1; i < ir->nodes.n; i++) {
-        if (!is(ir_at(ir, i)))
-            continue;
-        found = ir_at(ir, i)->span;
-        n++;
-    }
-    return n == 1 ? found : NO_SPAN;
-}
-
-/* What an index is held against: an extent of an argument, or one that the text gives. */
-static int64_t extent_value(const struct call *c, ir_id extent)
-{
-    const struct ir *ir = c->signature->ir;
-    const struct ir_node *n = ir_at(ir, extent);
-    int64_t count = 1;
-    if (n->op == OP_const)
-        return (int64_t)n->attr;
-    const struct ir_shape *s = &ir->shapes.at[ir_at(ir, n->args[0])->shape];
-    for (unsigned a = 0; a < s->rank; a++)
-        count *= n->attr >> a & 1 ? c->dims[s->dim[a]] : 1;
-    return count;
-}
-
-static void report_index(struct call *c)
-{
-    const struct ir *ir = c->signature->ir;
-    ir_id check = ir_fault_check(c->faults.index);
-    if (check >= ir->nodes.n || ir_at(ir, check)->op != OP_within) { /* a program of more nodes than keys tell apart */
-        diag_add(c->diags, AX_index_range, NO_SPAN, "an index is out of range");
-        return;
-    }
-    const struct ir_node *n = ir_at(ir, check);
-    diag_add(c->diags, AX_index_range, n->span, "index %lld is out of range for axis %u with %lld elements", (long long)ir_fault_index(c->faults.index),
-             (unsigned)n->attr, (long long)extent_value(c, n->args[1]));
-}
-
 static bool finish(struct call *c)
 {
-    if (c->faults.bits & FAULT_NEGATIVE_POWER) {
-        diag_add(c->diags, AX_negative_power, span_of_only(c->signature->ir, is_integer_power), "an integer was raised to a negative integer power");
+    if (!faults_told(&c->faults, c->signature->ir, c->dims, c->diags))
         return false;
-    }
-    if (c->faults.bits & FAULT_INDEX) {
-        report_index(c);
-        return false;
-    }
-    if (c->faults.bits & FAULT_ENDLESS) {
-        diag_add(c->diags, AX_endless_loop, span_of_only(c->signature->ir, is_loop), "a loop was given up after %u rounds", c->signature->ir->max_rounds);
-        return false;
-    }
     if (c->options.faults)
         *c->options.faults = c->faults.bits & AREX_FAULT_DIVIDE;
     return true;
+}
+
+/* Their memory serves others only after this call's work. */
+static void tell_uses(const struct call *c)
+{
+    for (uint32_t i = 0; i < c->n_inputs; i++)
+        if (c->inputs[i].device >= 0)
+            c->device->ops->uses(c->device, c->inputs[i].data, c->options.stream);
+    for (uint32_t i = 0; i < c->n_outputs; i++)
+        if (c->outputs[i].data && c->outputs[i].device >= 0 && !c->allocated[i])
+            c->device->ops->uses(c->device, c->outputs[i].data, c->options.stream);
 }
 
 static bool run_on_device(struct call *c)
@@ -602,8 +553,12 @@ static bool run_on_device(struct call *c)
     unsigned threads = c->options.threads > 0 ? (unsigned)c->options.threads : 0;
     struct watch watch;
     watch_init(&watch, c->options.progress, c->options.progress_user);
-    bool ok = place_inputs(c, there) && place_outputs(c) &&
-              exec_run(c->signature->code, c->in, c->out, c->dims, threads, c->options.stream, &watch, &c->faults, c->diags) && bring_all_out(c);
+    struct repeat *repeat = repeat_new(c->p, c->signature, c->dims, c->inputs, c->outputs, c->results, &c->options);
+    bool ok = place_inputs(c, there) && place_outputs(c);
+    tell_uses(c);
+    ok = ok && exec_run(c->signature->code, c->in, c->out, c->dims, threads, c->options.stream, &watch, &c->faults, repeat ? repeat->replay : NULL, c->diags) && bring_all_out(c);
+    if (repeat)
+        repeat_made(repeat, ok, c->options.stream);
     free(there);
     return ok;
 }
@@ -656,17 +611,37 @@ static bool given(struct call *c, const void *program, const void *inputs, int n
     return false;
 }
 
+/* Arguments in whole: what is wrong with their number is told by who takes the long way. */
+static enum repeat_answer run_again(struct call *c, int n_inputs, int n_outputs)
+{
+    if (n_inputs < 0 || (uint32_t)n_inputs != c->p->interface.inputs.n || n_outputs < 0 || (uint32_t)n_outputs != c->p->interface.outputs.n)
+        return REPEAT_NONE;
+    return repeat_call(c->p, c->inputs, c->outputs, &c->options, c->diags);
+}
+
 static bool run(struct call *c, int n_inputs, int n_outputs, const arex_call_options *options)
 {
-    bool ok = take_options(c, options) && begin(c, n_inputs, n_outputs, true);
+    bool ok = take_options(c, options);
+    enum repeat_answer again = ok ? run_again(c, n_inputs, n_outputs) : REPEAT_NONE;
+    atomic_fetch_add_explicit(&c->p->calls, again != REPEAT_NONE, memory_order_relaxed);
+    if (again != REPEAT_NONE || (c->not_at_once = ok && c->options.at_once))
+        return again == REPEAT_DONE;
+    ok = ok && begin(c, n_inputs, n_outputs, true);
     for (uint32_t i = 0; ok && i < c->n_outputs; i++)
         ok = check_output(c, i);
     ok = ok && (c->device ? run_on_device(c) : all_on_host(c) && run_reference(c)) && finish(c);
-    lock_take(&c->p->lock);
-    c->p->calls++;
-    lock_give(&c->p->lock);
+    atomic_fetch_add_explicit(&c->p->calls, 1, memory_order_relaxed);
     call_fini(c, ok);
     return ok;
+}
+
+static arex_status call_status(struct call *c, bool ok, arex_diagnostics **diags)
+{
+    if (c->diags->n && c->p)
+        diags_set_source(c->diags, c->p->name, c->p->source, c->p->n_source);
+    if (c->not_at_once && diags)
+        *diags = NULL;
+    return c->not_at_once ? AREX_NOT_AT_ONCE : diags_hand_over(c->diags, ok, diags);
 }
 
 PUBLIC arex_status arex_call(arex_program *p, const arex_array *inputs, int n_inputs, arex_array *outputs, int n_outputs,
@@ -676,9 +651,7 @@ PUBLIC arex_status arex_call(arex_program *p, const arex_array *inputs, int n_in
     struct call c = {.p = p, .inputs = inputs, .outputs = outputs, .diags = &d};
     diags_init(&d);
     bool ok = given(&c, p, inputs, n_inputs, outputs, n_outputs) && is_launched(&c, false) && run(&c, n_inputs, n_outputs, options);
-    if (d.n && p)
-        diags_set_source(&d, p->name, p->source, p->n_source);
-    return diags_hand_over(&d, ok, diags);
+    return call_status(&c, ok, diags);
 }
 
 /* ---- kernels ---- */
@@ -738,19 +711,20 @@ PUBLIC arex_status arex_launch(arex_program *p, const arex_array *arrays, int n,
     diags_init(&d);
     bool ok = given(&c, p, arrays, n, grid && block ? grid : NULL, 1) && is_launched(&c, true) && check_launch(&c, grid, block);
     if (ok) {
-        arex_array *in = calloc(p->interface.inputs.n + 1, sizeof *in), *out = calloc(p->interface.outputs.n + 1, sizeof *out);
+        enum { FEW = 20 };
+        arex_array here[FEW], *memory = NULL, *in = here;
+        uint32_t n_in = p->interface.inputs.n, n_out = p->interface.outputs.n;
+        if (n_in + n_out > FEW)
+            in = memory = calloc(n_in + n_out, sizeof *in);
         c.inputs = in;
-        c.outputs = out;
-        ok = in && out;
+        c.outputs = in ? in + n_in : NULL;
+        ok = in != NULL;
         if (!ok)
             diag_add(&d, AX_out_of_memory, NO_SPAN, "out of memory");
-        ok = ok && launch_arguments(&c, arrays, n, grid, block, in, out) && run(&c, (int)p->interface.inputs.n, (int)p->interface.outputs.n, options);
-        free(in);
-        free(out);
+        ok = ok && launch_arguments(&c, arrays, n, grid, block, in, c.outputs) && run(&c, (int)n_in, (int)n_out, options);
+        free(memory);
     }
-    if (d.n && p)
-        diags_set_source(&d, p->name, p->source, p->n_source);
-    return diags_hand_over(&d, ok, diags);
+    return call_status(&c, ok, diags);
 }
 
 PUBLIC arex_status arex_infer(arex_program *p, const arex_array *inputs, int n_inputs, arex_array *outputs, int n_outputs,

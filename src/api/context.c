@@ -29,6 +29,7 @@ PUBLIC arex_status arex_context_new(const arex_context_options *options, arex_co
         return diags_hand_over(&d, false, diags);
     }
     lock_init(&c->lock);
+    lock_init(&c->late_lock);
     c->threads = o.threads > 0 ? (unsigned)o.threads : 0;
     c->device = o.device;
     c->cuda_driver = copy_of(o.cuda_driver);
@@ -50,6 +51,8 @@ PUBLIC void arex_context_free(arex_context *c)
         c->cpu->ops->close(c->cpu);
     context_close_codegen(c);
     lock_fini(&c->lock);
+    lock_fini(&c->late_lock);
+    late_free(c);
     free(c->cuda_driver);
     free(c->llvm_library);
     toolkit_fini(&c->toolkit);
@@ -174,7 +177,7 @@ PUBLIC arex_status arex_array_alloc(arex_context *c, arex_array *a, arex_diagnos
     struct device *device;
     size_t size = 0;
     diags_init(&d);
-    bool ok = given(c && a, "context and array", &d) && array_size(a, &size, &d) && array_device(c, a, &device, &d) && device->ops->alloc(device, size ? size : 1, &a->data, &d);
+    bool ok = given(c && a, "context and array", &d) && array_size(a, &size, &d) && array_device(c, a, &device, &d) && device->ops->alloc(device, size ? size : 1, NULL, &a->data, &d);
     return diags_hand_over(&d, ok, diags);
 }
 
@@ -191,12 +194,54 @@ PUBLIC void arex_array_free(arex_context *c, arex_array *a)
     diags_fini(&d);
 }
 
+/* ---- streams ---- */
+
 PUBLIC arex_status arex_stream_wait(arex_context *c, int ordinal, void *stream, arex_diagnostics **diags)
 {
     struct diags d;
     diags_init(&d);
     struct device *device = given(c && ordinal >= 0, "context and the number of a CUDA device", &d) ? context_cuda(c, ordinal, &d) : NULL;
-    return diags_hand_over(&d, device && device->ops->synchronize(device, stream, &d), diags);
+    uint64_t ticket = device ? late_ticket(c) : 0;
+    return diags_hand_over(&d, device && device->ops->synchronize(device, stream, &d) && late_told(c, ticket, false, stream, &d), diags);
+}
+
+PUBLIC arex_status arex_synchronize(arex_context *c, int ordinal, arex_diagnostics **diags)
+{
+    struct diags d;
+    diags_init(&d);
+    struct device *device = given(c && ordinal >= 0, "context and the number of a CUDA device", &d) ? context_cuda(c, ordinal, &d) : NULL;
+    uint64_t ticket = device ? late_ticket(c) : 0;
+    return diags_hand_over(&d, device && cuda_wait_all(device, &d) && late_told(c, ticket, true, NULL, &d), diags);
+}
+
+PUBLIC arex_status arex_stream_new(arex_context *c, int ordinal, void **stream, arex_diagnostics **diags)
+{
+    struct diags d;
+    diags_init(&d);
+    if (stream)
+        *stream = NULL;
+    struct device *device = given(c && ordinal >= 0 && stream, "context, the number of a CUDA device and a place for the stream", &d) ? context_cuda(c, ordinal, &d) : NULL;
+    return diags_hand_over(&d, device && cuda_stream_new(device, stream, &d), diags);
+}
+
+PUBLIC void arex_stream_free(arex_context *c, int ordinal, void *stream)
+{
+    struct diags d;
+    diags_init(&d);
+    struct device *device = c && stream ? context_cuda(c, ordinal, &d) : NULL;
+    if (device)
+        cuda_stream_free(device, stream);
+    diags_fini(&d);
+}
+
+PUBLIC void arex_array_lent(arex_context *c, const arex_array *a)
+{
+    struct diags d;
+    diags_init(&d);
+    struct device *device = c && a && a->device >= 0 ? context_cuda(c, a->device, &d) : NULL;
+    if (device)
+        device->ops->uses(device, a->data, DEVICE_STREAMS_OF_OTHERS);
+    diags_fini(&d);
 }
 
 PUBLIC arex_status arex_pointer_device(arex_context *c, const void *pointer, int *ordinal, arex_diagnostics **diags)
@@ -241,8 +286,9 @@ static bool copy(arex_context *c, const arex_array *to, const arex_array *from, 
         return false;
     if (t.device >= 0 && f.device < 0)
         return device->ops->copy_in(device, t.data, f.data, size, NULL, diags);
+    uint64_t ticket = late_ticket(c);
     if (t.device < 0 && f.device >= 0)
-        return device->ops->copy_out(device, t.data, f.data, size, NULL, diags);
+        return device->ops->copy_out(device, t.data, f.data, size, NULL, diags) && late_told(c, ticket, false, NULL, diags);
     return device->ops->copy(device, t.data, f.data, size, NULL, diags) && device->ops->synchronize(device, NULL, diags);
 }
 

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/lock.h"
-#include "geometry.h"
+#include "replay.h"
 
 struct variant_code {
     struct variant_code *next;
@@ -108,6 +108,16 @@ void exec_code_free(struct exec_code *c)
     free(c);
 }
 
+bool exec_replays(const struct exec_code *c)
+{
+    return c->device->ops->kind == DEVICE_CUDA && c->plan->steps.n == 0;
+}
+
+bool exec_may_fault(const struct exec_code *c)
+{
+    return c->may_fault;
+}
+
 void exec_code_times(const struct exec_code *c, struct exec_times *out)
 {
     struct exec_code *m = (struct exec_code *)c; /* the lock changes, nothing that shows */
@@ -137,8 +147,9 @@ struct run {
     struct ir_faults *faults_on_device, faults_here;
     /* where nests are repeated: the slots of all of them, filled once; where buffers are now; rounds by their number in the IR */
     int64_t *slots, *rounds;
-    bool *filled, endless; /* endless: steps were given up */
+    bool *filled, *once, endless; /* once: nests of the first round alone; endless: steps were given up */
     void **now;            /* and room for what they were */
+    struct replay *record; /* NULL: nobody keeps what the run comes to */
 };
 
 static bool no_memory(struct diags *diags)
@@ -166,10 +177,12 @@ static bool run_init(struct run *r)
     if (p->steps.n) {
         r->slots = calloc(r->code->n_slots + 1, sizeof *r->slots);
         r->filled = calloc(p->nests.n + 1, sizeof *r->filled);
+        r->once = calloc(p->nests.n + 1, sizeof *r->once);
         r->rounds = calloc(p->ir->steps.n + 1, sizeof *r->rounds);
         r->now = calloc(2 * (size_t)p->buffers.n + 1, sizeof *r->now);
-        if (!r->slots || !r->filled || !r->rounds || !r->now)
+        if (!r->slots || !r->filled || !r->once || !r->rounds || !r->now)
             return no_memory(r->diags);
+        loop_find_once(p, r->dims, r->once);
     }
     return (r->arguments && r->buffers && r->buffer_strides && r->buffer_shapes && r->geometry && r->accesses && r->rows && r->key && r->temporaries) ||
            no_memory(r->diags);
@@ -189,6 +202,7 @@ static void run_fini(struct run *r)
     free(r->key);
     free(r->slots);
     free(r->filled);
+    free(r->once);
     free(r->rounds);
     free(r->now);
     free(r->temporaries);
@@ -197,9 +211,11 @@ static void run_fini(struct run *r)
 static bool temporary(struct run *r, int64_t size, void **out)
 {
     *out = NULL;
-    if (!r->device->ops->alloc(r->device, size ? (size_t)size : 1, out, r->diags))
+    if (!r->device->ops->alloc(r->device, size ? (size_t)size : 1, r->stream, out, r->diags))
         return false;
     r->temporaries[r->n_temporaries++] = *out;
+    if (r->record)
+        replay_temporary(r->record, size ? (size_t)size : 1);
     return true;
 }
 
@@ -214,6 +230,10 @@ static bool faults_begin(struct run *r)
         r->faults_on_device = &r->faults_here;
         r->faults_here.asked = watch_asked;
         r->faults_here.user = r->watch;
+        return true;
+    }
+    if (r->record) {
+        r->faults_on_device = replay_faults(r->record);
         return true;
     }
     void *p;
@@ -590,6 +610,8 @@ static bool launch_entry(struct run *r, struct variant_code *v, unsigned entry, 
     l->watch = r->watch;
     if (l->items == 0)
         return true;
+    if (r->record)
+        replay_launch(r->record, v->module, entry, l);
     if (is_gpu(r))
         return r->device->ops->launch(r->device, v->module, entry, l, r->stream, r->diags);
     return cpu_launch_with(r->device, v->module, entry, l, r->max_threads, r->diags);
@@ -612,9 +634,10 @@ static bool copies_onto_itself(const struct ir *ir, const struct geometry *geo)
     bool same = geo->nest->kind == NEST_MAP && b->stores.n > 0 && b->loads.n == b->stores.n;
     for (uint32_t i = 0; same && i < b->stores.n; i++) {
         const struct geometry_access *to = &geo->access[b->loads.n + i], *from = NULL;
-        const struct ir_node *n = ir_at(ir, b->stores.at[i].value);
-        for (uint32_t k = 0; k < b->loads.n && n->op == OP_memory; k++)
-            from = b->loads.at[k].value == n->args[0] ? &geo->access[k] : from;
+        ir_id value = b->stores.at[i].value, memory = b->stores.at[i].target ? b->stores.at[i].target : value;
+        value = memory == value ? ir_at(ir, value)->args[0] : value; /* a part of a complex array is what is stored itself */
+        for (uint32_t k = 0; k < b->loads.n && ir_at(ir, memory)->op == OP_memory; k++)
+            from = b->loads.at[k].value == value ? &geo->access[k] : from;
         same = from && !from->by_value && from->pointer == to->pointer && memcmp(from->stride, to->stride, sizeof to->stride) == 0;
     }
     return same;
@@ -669,6 +692,8 @@ static int64_t *slots_of(struct run *r, uint32_t first, uint32_t n, int64_t *her
         }
         at += loop_slots(geo->nest).count;
     }
+    if (r->record)
+        replay_slots(r->record, &(struct replay_bases){r->code->plan, r->arguments, r->buffers, r->temporaries, r->n_temporaries}, &r->geometry[first], n, slots);
     return slots;
 }
 
@@ -680,12 +705,21 @@ static bool run_scan(struct run *r, struct variant_code *v, unsigned i, const in
            launch(r, v, v->main_entry[i], geo, slots, false);
 }
 
+/* Sets a temporary to 0, also when the run is made again. */
+static bool zeroed(struct run *r, void *p, size_t size)
+{
+    for (uint32_t i = 0; r->record && i < r->n_temporaries; i++)
+        if (r->temporaries[i] == p)
+            replay_zero(r->record, i, size);
+    return r->device->ops->zero(r->device, p, size, r->stream, r->diags);
+}
+
 static bool run_scan_gpu(struct run *r, struct variant_code *v, unsigned i, const int64_t *slots)
 {
     const struct geometry *geo = &r->geometry[i];
     int64_t bytes = loop_scan_bytes(geo->kept, geo->blocks, type_table[ir_at(r->code->plan->ir, geo->nest->reduces.at[0].value)->dtype].size);
     void *told = (void *)(intptr_t)slots[loop_slots(geo->nest).partials];
-    return (geo->kept == 0 || bytes == 0 || r->device->ops->zero(r->device, told, (size_t)bytes, r->stream, r->diags)) &&
+    return (geo->kept == 0 || bytes == 0 || zeroed(r, told, (size_t)bytes)) &&
            launch(r, v, v->main_entry[i], geo, slots, false);
 }
 
@@ -766,7 +800,7 @@ static bool run_nests(struct run *r, struct variant_code *v, struct span_of_nest
         while (rows < p->rows.n && p->rows.at[rows].first < i)
             rows++;
         bool by_rows = rows < p->rows.n && p->rows.at[rows].first == i && r->rows[rows].chosen;
-        bool skipped = p->nests.at[i].once && span.round > 0;
+        bool skipped = span.round > 0 && r->once[i];
         if (!skipped && !(by_rows ? run_rows(r, v, rows) : run_nest(r, v, i)))
             return false;
         i += by_rows ? p->rows.at[rows].n : 1;
@@ -812,6 +846,8 @@ static bool run_steps(struct run *r, struct variant_code *v, const struct loop_s
 static bool faults_end(struct run *r, struct ir_faults *faults)
 {
     bool ok = true;
+    if (r->record)
+        return true;
     if (is_gpu(r) && r->code->may_fault)
         ok = r->device->ops->copy_out(r->device, &r->faults_here, r->faults_on_device, sizeof r->faults_here, r->stream, r->diags);
     else if (!r->stream)
@@ -837,9 +873,10 @@ static bool prepare(struct run *r, const struct exec_array *inputs, const struct
 }
 
 bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
-              const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct diags *diags)
+              const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct replay *record,
+              struct diags *diags)
 {
-    struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .watch = watch, .dims = dim_values};
+    struct run r = {.code = code, .device = code->device, .diags = diags, .stream = stream, .max_threads = max_threads, .watch = watch, .dims = dim_values, .record = record};
     const struct loop_plan *plan = code->plan;
     struct variant_code *v = NULL;
     bool ok = prepare(&r, inputs, outputs, true) && (v = code_for(&r)) && run_nests(&r, v, (struct span_of_nests){0, plan->nests.n, NO_STEPS, 0}) && faults_end(&r, faults);

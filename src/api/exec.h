@@ -11,6 +11,7 @@
 #include "loop/loop.h"
 
 struct exec_code;
+struct replay;
 
 /* Opens the code generator when it is first needed; NULL with a diagnostic when there is none. */
 typedef const struct codegen_api *exec_codegen(void *user, struct diags *diags);
@@ -33,10 +34,15 @@ struct exec_array {
 
 /*
  * dim_values: from ir_shapes_resolve. Arrays of rank 1 and more are in the device's memory. Outputs overlap no input and
- * not each other. max_threads: 0 for all. watch may be NULL. Waits for the result unless a stream is given.
+ * not each other. max_threads: 0 for all. watch may be NULL. Waits for the result unless a stream is given and the code raises no faults.
+ * record: NULL, or a new replay for a code that exec_replays; it then takes the faults, and nothing is waited for.
  */
 bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
-              const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct diags *diags);
+              const int64_t *dim_values, unsigned max_threads, void *stream, struct watch *watch, struct ir_faults *faults, struct replay *record,
+              struct diags *diags);
+/* Is a run known beforehand, with nothing that its nests find out? On a GPU. */
+bool exec_replays(const struct exec_code *code);
+bool exec_may_fault(const struct exec_code *code);
 /* Compiles what exec_run would need, and runs nothing. data may be NULL: taken as aligned. */
 bool exec_prepare(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,
                   const int64_t *dim_values, struct diags *diags);

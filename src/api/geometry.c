@@ -28,8 +28,7 @@ static int64_t count_value(const struct ir *ir, ir_id id, const int64_t *dim_val
     return count;
 }
 
-/* As code reads an element of an array: a bool is true when its byte is not 0. */
-static uint64_t value_bits(const void *host, enum dtype dtype)
+uint64_t geometry_value(const void *host, enum dtype dtype)
 {
     uint64_t bits = 0;
     if (host)
@@ -41,7 +40,7 @@ static uint64_t value_bits(const void *host, enum dtype dtype)
 static struct ir_layout layout_of(const struct ir *ir, const struct loop_access *a, const struct geometry_array *array, const int64_t *dim_values)
 {
     const struct ir_node *n = a->layout ? ir_at(ir, ir_at(ir, a->value)->args[0]) : ir_at(ir, a->target ? a->target : a->value);
-    const bool pair = a->target && n->op == OP_pair;
+    const bool pair = a->target && ir_is_of_parts(ir, a->target);
     const struct ir_node *base = a->view && !pair ? ir_at(ir, n->args[0]) : n;
     struct ir_layout l = {.rank = ir->shapes.at[base->shape].rank};
     if (a->source == SOURCE_PLACE) {
@@ -73,6 +72,7 @@ static void read_access(struct geometry_access *out, const struct loop_plan *pla
     static const struct geometry_array nowhere = {0};
     const struct geometry_array *array = a->source == SOURCE_ARGUMENT ? &arguments[a->index] : a->source == SOURCE_BUFFER ? &buffers[a->index] : &nowhere;
     struct ir_layout seen = layout_of(plan->ir, a, array, dim_values);
+    out->offset = seen.offset;
     if (a->layout) {
         uint64_t address = (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
         out->by_value = true;
@@ -80,7 +80,7 @@ static void read_access(struct geometry_access *out, const struct loop_plan *pla
         return;
     }
     out->by_value = a->source == SOURCE_ARGUMENT && a->scalar && !array->on_device;
-    out->pointer = out->by_value ? value_bits(array->data ? (const char *)array->data + seen.offset : NULL, a->dtype) : (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
+    out->pointer = out->by_value ? geometry_value(array->data ? (const char *)array->data + seen.offset : NULL, a->dtype) : (uint64_t)(uintptr_t)array->data + (uint64_t)seen.offset;
     for (unsigned d = 0; d < n_dims; d++)
         if (a->axis[d] >= 0 && seen.shape[a->axis[d]] != 1)
             out->stride[d] = seen.stride[a->axis[d]];

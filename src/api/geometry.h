@@ -10,6 +10,7 @@ struct geometry_access {
     const struct loop_access *access;
     uint64_t pointer; /* address, or the bits of a value */
     bool by_value;
+    int64_t offset; /* bytes from where the array begins to what is accessed first, or to the value */
     int64_t stride[LOOP_MAX_RANK]; /* bytes, per dim of the space */
 };
 
@@ -47,6 +48,7 @@ struct geometry_rows {
 };
 /* multiprocessors: 0 on the CPU. workers: threads of the CPU. geo: of every nest of the plan. */
 struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, unsigned multiprocessors, unsigned workers);
+uint64_t geometry_value(const void *host, enum dtype dtype); /* as code reads an element: a bool is true when its byte is not 0. NULL: 0 */
 void geometry_slots(const struct geometry *geo, int64_t *slots); /* all but partials and faults */
 
 #endif

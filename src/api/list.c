@@ -66,13 +66,15 @@ static void list_ops(struct strbuf *out, bool json)
 
 static const struct accuracy {
     const char *op, *dtype, *mode;
-    double ulp;
+    double ulp, parts;
     const char *x, *y;
     uint64_t inputs;
 } accuracies[] = {
-#define ACCURACY(op, dtype, mode, ulp, x, y, inputs) {#op, #dtype, #mode, ulp, x, y, inputs},
+#define ACCURACY(op, dtype, mode, ulp, x, y, inputs)      {#op, #dtype, #mode, ulp, 0, x, y, inputs},
+#define COMPLEX(op, dtype, ulp, parts, a, b, inputs) {#op, #dtype, "strict", ulp, parts, a, b, inputs},
 #include "accuracy.def"
 #undef ACCURACY
+#undef COMPLEX
 };
 
 /* "0.8516": printf would put the locale's decimal point. */
@@ -82,19 +84,25 @@ static void fixed(char *out, size_t size, double v)
     snprintf(out, size, "%lu.%04lu", n / 10000, n % 10000);
 }
 
+static bool has_second(const struct accuracy *a)
+{
+    return strcmp(a->y, "0x0p+0") && strcmp(a->y, "0x0p+0 0x0p+0");
+}
+
 static void list_accuracy(struct strbuf *out, bool json)
 {
     for (size_t i = 0; i < sizeof accuracies / sizeof *accuracies; i++) {
         const struct accuracy *a = &accuracies[i];
-        char ulp[32], inputs[32];
+        char ulp[32], parts[32], inputs[32];
         fixed(ulp, sizeof ulp, a->ulp);
+        fixed(parts, sizeof parts, a->parts);
         snprintf(inputs, sizeof inputs, "%llu", (unsigned long long)a->inputs);
-        struct field f[] = {{"name", a->op}, {"dtype", a->dtype}, {"mode", a->mode}, {"ulp", ulp}, {"x", a->x}, {"y", a->y}, {"inputs", inputs}};
+        struct field f[] = {{"name", a->op}, {"dtype", a->dtype}, {"mode", a->mode}, {"ulp", ulp}, {"x", a->x}, {"y", a->y}, {"inputs", inputs}, {"parts", parts}};
         if (json)
             json_row(out, i == 0, f, sizeof f / sizeof *f, "");
         else
-            strbuf_printf(out, "%-10s %-8s %-6s %7s ulp at %s%s%s, of %s inputs\n", a->op, a->dtype, a->mode, ulp, a->x, strcmp(a->y, "0x0p+0") ? ", " : "",
-                          strcmp(a->y, "0x0p+0") ? a->y : "", a->inputs == UINT64_C(1) << 32 ? "all 2^32" : inputs);
+            strbuf_printf(out, "%-10s %-10s %-6s %7s ulp at %s%s%s, of %s inputs\n", a->op, a->dtype, a->mode, ulp, a->x, has_second(a) ? ", " : "",
+                          has_second(a) ? a->y : "", a->inputs == UINT64_C(1) << 32 ? "all 2^32" : inputs);
     }
 }
 

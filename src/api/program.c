@@ -1,7 +1,7 @@
 /* Programs: parsed when made; names, figures, stages as text. */
 #include <stdlib.h>
 #include <string.h>
-#include "api.h"
+#include "repeat.h"
 
 static char *c_string(struct arena *a, struct str s)
 {
@@ -51,6 +51,7 @@ static struct arex_program *program_alloc(arex_context *context, const char *sou
     if (!p)
         return NULL;
     lock_init(&p->lock);
+    lock_init(&p->repeat_lock);
     p->context = context;
     p->name = strdup(name ? name : "<string>");
     p->source = malloc(n + 1);
@@ -119,9 +120,11 @@ PUBLIC void arex_program_free(arex_program *p)
 {
     if (!p)
         return;
+    repeats_free(p);
     signatures_free(p);
     arena_fini(&p->arena);
     lock_fini(&p->lock);
+    lock_fini(&p->repeat_lock);
     free(p->name);
     free(p->source);
     free(p->arch);

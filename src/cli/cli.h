@@ -52,6 +52,14 @@ void print_value(FILE *to, const struct arex_array *a);
 int sass_print(const char *ptx, const char *arch);
 /* Runs the corpus (NULL: the one beside the command) and compares; update: prints it with the hashes found. An exit code. */
 int selfcheck(arex_context *context, const char *file, const arex_compile_options *made, const arex_call_options *options, bool update);
+/* The nearest to a mistyped name of those that are tried, or NULL. Set name (n characters), best to NULL. */
+struct near_name {
+    const char *name;
+    size_t n;
+    const char *best;
+    unsigned distance;
+};
+void near_try(struct near_name *near, const char *candidate);
 void file_error(const char *path, const char *why);
 
 #endif

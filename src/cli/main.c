@@ -162,6 +162,35 @@ static int find_input(const struct session *s, const char *name, size_t n)
     return -1;
 }
 
+static void say_near(const struct near_name *near)
+{
+    if (near->best)
+        fprintf(stderr, "  = help: did you mean `%s`?\n", near->best);
+}
+
+static int unknown_input(const struct session *s, const char *name, size_t n)
+{
+    struct near_name near = {.name = name, .n = n};
+    fprintf(stderr, "error[AX0305]: the program has no input `%.*s`\n", (int)n, name);
+    for (int i = 0; i < s->n_in; i++)
+        near_try(&near, arex_program_input(s->program, i));
+    say_near(&near);
+    return EXIT_PROGRAM;
+}
+
+/* A type or a constant that is mistyped looks like an input too. */
+static void missing_input(const char *name)
+{
+    static const char *const constants[] = {"True", "False", "None", "newaxis", "inf", "nan"};
+    struct near_name near = {.name = name, .n = strlen(name)};
+    fprintf(stderr, "error[AX0304]: no value for the input `%s`\n  = help: give -i %s=NUMBER or -i %s=FILE.npy\n", name, name, name);
+    for (int t = 1; arex_dtype_name(t); t++)
+        near_try(&near, arex_dtype_name(t));
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
+        near_try(&near, constants[i]);
+    say_near(&near);
+}
+
 static int read_inputs(struct session *s)
 {
     s->n_in = arex_program_inputs(s->program);
@@ -174,10 +203,8 @@ static int read_inputs(struct session *s)
         if (!eq || eq == text)
             return bad_use("-i needs NAME=VALUE", text);
         int i = find_input(s, text, (size_t)(eq - text));
-        if (i < 0) {
-            fprintf(stderr, "error[AX0305]: the program has no input `%.*s`\n", (int)(eq - text), text);
-            return EXIT_PROGRAM;
-        }
+        if (i < 0)
+            return unknown_input(s, text, (size_t)(eq - text));
         value_fini(&s->inputs[i]);
         if (!value_read(&s->inputs[i], eq + 1))
             return EXIT_PROGRAM;
@@ -186,9 +213,7 @@ static int read_inputs(struct session *s)
     int code = EXIT_OK;
     for (int i = 0; i < s->n_in; i++)
         if (!s->in[i].dtype) {
-            const char *name = arex_program_input(s->program, i);
-            fprintf(stderr, "error[AX0304]: no value for the input `%s`\n  = help: give -i %s=NUMBER or -i %s=FILE.npy\n",
-                    name, name, name);
+            missing_input(arex_program_input(s->program, i));
             code = EXIT_PROGRAM;
         }
     return code;

@@ -2,7 +2,8 @@
  * One answer, checked: a corpus of programs is run, and what each gives is compared with a hash that another machine made.
  *
  * A line of the corpus is HASH, INPUTS and PROGRAM with tabs between; `\n` in a program is a newline. INPUTS is "-" or
- * "x=float64[257] m=int64[5,33]"; those called x, y and z hold infinities and their kin too. Their values follow from name and type by integer operations and exact ones of float64,
+ * "x=float64[257] m=int64[5,33]"; those called x, y and z hold infinities and their kin too. A kernel has launches besides, blocks and threads as in
+ * "launch=4,2/16,8"; what it leaves in its arrays must be the same after each of them. Values of inputs follow from name and type by integer operations and exact ones of float64,
  * so that they are the same bits everywhere. A hash is FNV-1a (64 bits) over dtype, rank, extents and elements of all outputs;
  * that of an error is over its code.
  */
@@ -25,6 +26,8 @@ struct corpus_line {
     char *inputs, *written, *program;
 };
 
+#define FNV_START UINT64_C(0xcbf29ce484222325)
+
 static uint64_t fnv(uint64_t h, const void *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -43,7 +46,8 @@ static uint64_t splitmix(uint64_t *state)
 
 static double special(uint64_t k)
 {
-    const double values[] = {0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -1.5, 3.0, 1e30, 1e-40, INFINITY, -INFINITY, NAN};
+    const double values[] = {0.0, -0.0, 1.0,   -1.0,     0.5,       2.5, -1.5,
+                             3.0, 1e30, 1e-40, INFINITY, -INFINITY, NAN};
     return values[k % (sizeof values / sizeof *values)];
 }
 
@@ -81,7 +85,8 @@ static bool read_one(const char *text, char *name, arex_array *a)
     char type[16] = "", shape[64] = "";
     int64_t n = 1;
     *a = (arex_array){.device = -1};
-    if (sscanf(text, "%31[a-z0-9_]=%15[a-z0-9][%63[0-9,]]", name, type, shape) < 2 || !(a->dtype = arex_dtype_of(type)))
+    if (sscanf(text, "%31[a-z0-9_]=%15[a-z0-9][%63[0-9,]]", name, type, shape) < 2 ||
+        !(a->dtype = arex_dtype_of(type)))
         return false;
     for (char *at = shape; *at && a->rank < AREX_MAX_RANK;) {
         a->shape[a->rank++] = strtoll(at, &at, 10);
@@ -95,7 +100,8 @@ static bool read_one(const char *text, char *name, arex_array *a)
     }
     a->data = malloc((size_t)step + 1);
     if (a->data)
-        fill(a, n, fnv(fnv(UINT64_C(0xcbf29ce484222325), name, strlen(name)), type, strlen(type)), strchr("xyz", name[0]) != NULL);
+        fill(a, n, fnv(fnv(FNV_START, name, strlen(name)), type, strlen(type)),
+             strchr("xyz", name[0]) != NULL);
     return a->data != NULL;
 }
 
@@ -106,7 +112,8 @@ static uint64_t hash_array(uint64_t h, const arex_array *a)
     h = fnv(h, dtype, strlen(dtype));
     for (int d = 0; d < a->rank; d++) {
         uint32_t extent = (uint32_t)a->shape[d];
-        unsigned char bytes[] = {(unsigned char)extent, (unsigned char)(extent >> 8), (unsigned char)(extent >> 16), (unsigned char)(extent >> 24)};
+        unsigned char bytes[] = {(unsigned char)extent, (unsigned char)(extent >> 8),
+                                 (unsigned char)(extent >> 16), (unsigned char)(extent >> 24)};
         h = fnv(h, bytes, sizeof bytes);
         n *= a->shape[d];
     }
@@ -116,7 +123,7 @@ static uint64_t hash_array(uint64_t h, const arex_array *a)
 static uint64_t hash_error(const arex_diagnostics *diags)
 {
     arex_diagnostic one;
-    return arex_diagnostics_get(diags, 0, &one) ? 0 : fnv(UINT64_C(0xcbf29ce484222325), one.code, strlen(one.code));
+    return arex_diagnostics_get(diags, 0, &one) ? 0 : fnv(FNV_START, one.code, strlen(one.code));
 }
 
 static int find(const arex_program *p, const char *name)
@@ -127,19 +134,15 @@ static int find(const arex_program *p, const char *name)
     return -1;
 }
 
-/* Of what the program gives; 0 when the line itself is wrong. */
-static uint64_t run_line(arex_context *context, const struct corpus_line *line, const arex_compile_options *made, const arex_call_options *options)
+/* The arrays of a line, by place in the program; false when it is written wrong or memory ran out. */
+static bool read_inputs(const arex_program *p, const char *text, arex_array *in)
 {
-    arex_program *p = NULL;
-    arex_diagnostics *diags = NULL;
-    arex_array in[MOST_INPUTS] = {{0}}, out[MOST_OUTPUTS] = {{0}};
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    arex_status status = arex_program_new(context, line->program, strlen(line->program), NULL, made, &p, &diags);
-    int n = arex_program_outputs(p);
-    bool sound = arex_program_inputs(p) <= MOST_INPUTS && n <= MOST_OUTPUTS;
-    for (const char *at = line->inputs; sound && *at && *at != '-'; at += strcspn(at, " "), at += *at == ' ') {
+    bool sound = arex_program_inputs(p) <= MOST_INPUTS;
+    for (const char *at = text; sound && *at && *at != '-'; at += strcspn(at, " "), at += *at == ' ') {
         char name[32];
         arex_array a;
+        if (strncmp(at, "launch=", 7) == 0)
+            continue;
         int i = read_one(at, name, &a) ? find(p, name) : -1;
         sound = i >= 0 && !in[i].data;
         if (sound)
@@ -147,24 +150,99 @@ static uint64_t run_line(arex_context *context, const struct corpus_line *line, 
         else
             free(a.data);
     }
+    return sound;
+}
+
+static void free_inputs(arex_array *in)
+{
+    for (int i = 0; i < MOST_INPUTS; i++)
+        free(in[i].data);
+}
+
+/* Of what an expression gives, or of the error. */
+static uint64_t hash_call(arex_context *context, arex_program *p, const arex_array *in,
+                          const arex_call_options *options)
+{
+    arex_array out[MOST_OUTPUTS] = {{0}};
+    arex_diagnostics *diags = NULL;
+    uint64_t h = FNV_START;
+    int n = arex_program_outputs(p);
     for (int i = 0; i < MOST_OUTPUTS; i++)
         out[i].device = -1;
-    if (sound && !status) {
-        arex_diagnostics_free(diags);
-        diags = NULL;
-        status = arex_call(p, in, arex_program_inputs(p), out, n, options, &diags);
+    if (n > MOST_OUTPUTS)
+        return 0;
+    if (arex_call(p, in, arex_program_inputs(p), out, n, options, &diags)) {
+        h = hash_error(diags);
+        n = 0;
     }
-    for (int i = 0; sound && !status && i < n; i++) {
+    for (int i = 0; i < n; i++) {
         h = hash_array(h, &out[i]);
         arex_array_free(context, &out[i]);
     }
-    if (status)
+    arex_diagnostics_free(diags);
+    return h;
+}
+
+static const char *read_extents(const char *text, uint32_t *to)
+{
+    char *end;
+    for (int k = 0; k < 3; k++, text = end + (*end == ','))
+        to[k] = *text >= '0' && *text <= '9' ? (uint32_t)strtoul(text, &end, 10) : (end = (char *)text, 1);
+    return text;
+}
+
+/* Of what one launch leaves in the arrays that it changes, or of the error. */
+static uint64_t hash_launch(arex_program *p, const char *text, arex_array *in,
+                            const arex_call_options *options)
+{
+    uint32_t blocks[3], threads[3];
+    arex_diagnostics *diags = NULL;
+    uint64_t h = FNV_START;
+    text = read_extents(text, blocks);
+    read_extents(text + (*text == '/'), threads);
+    if (arex_launch(p, in, arex_program_inputs(p), blocks, threads, options, &diags))
         h = hash_error(diags);
-    for (int i = 0; i < MOST_INPUTS; i++)
-        free(in[i].data);
+    else
+        for (int i = 0; i < arex_program_outputs(p); i++)
+            h = hash_array(h, &in[find(p, arex_program_output(p, i))]);
+    arex_diagnostics_free(diags);
+    return h;
+}
+
+/* Of all launches of a kernel; 0 when they do not agree. */
+static uint64_t hash_launches(arex_program *p, const char *inputs, const arex_call_options *options)
+{
+    uint64_t all = 0;
+    for (const char *at = strstr(inputs, "launch="); at; at = strstr(at + 1, "launch=")) {
+        arex_array in[MOST_INPUTS] = {{0}};
+        uint64_t h = read_inputs(p, inputs, in) ? hash_launch(p, at + 7, in, options) : 0;
+        free_inputs(in);
+        if (!h || (all && h != all))
+            return 0;
+        all = h;
+    }
+    return all;
+}
+
+/* Of what the program gives; 0 when the line itself is wrong. */
+static uint64_t run_line(arex_context *context, const struct corpus_line *line,
+                         const arex_compile_options *made, const arex_call_options *options)
+{
+    arex_program *p = NULL;
+    arex_diagnostics *diags = NULL;
+    arex_array in[MOST_INPUTS] = {{0}};
+    uint64_t h = 0;
+    bool wrong = arex_program_new(context, line->program, strlen(line->program), NULL, made, &p, &diags);
+    if (wrong)
+        h = hash_error(diags);
+    else if (arex_program_is_kernel(p))
+        h = hash_launches(p, line->inputs, options);
+    else if (read_inputs(p, line->inputs, in))
+        h = hash_call(context, p, in, options);
+    free_inputs(in);
     arex_diagnostics_free(diags);
     arex_program_free(p);
-    return sound ? h : 0;
+    return h;
 }
 
 static void unescape(char *s)
@@ -206,7 +284,8 @@ static bool parse_line(char *text, struct corpus_line *out)
 /* Where it is installed, where it lies in a bundle, where it is made. */
 static FILE *open_corpus(const char *given)
 {
-    static const char *const places[] = {"../share/arex/selfcheck.txt", "../tests/onebits/selfcheck.txt", "../../../../tests/onebits/selfcheck.txt"};
+    static const char *const places[] = {"../share/arex/selfcheck.txt", "../tests/onebits/selfcheck.txt",
+                                         "../../../../tests/onebits/selfcheck.txt"};
     char self[4096], path[4200];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     FILE *f = given ? fopen(given, "r") : NULL;
@@ -302,7 +381,8 @@ static int report_new(const struct corpus *c)
     return EXIT_OK;
 }
 
-int selfcheck(arex_context *context, const char *file, const arex_compile_options *made, const arex_call_options *options, bool update)
+int selfcheck(arex_context *context, const char *file, const arex_compile_options *made,
+              const arex_call_options *options, bool update)
 {
     struct corpus c = {.context = context, .made = made, .options = options};
     FILE *f = open_corpus(file);

@@ -412,42 +412,49 @@ static void plan(struct blocks *k)
 
 /* ---- shared arrays ---- */
 
-static unsigned shared_words(struct gen *g, ir_id id)
+unsigned blocks_shared_words(const struct gen *g, ir_id id)
 {
     return (unsigned)((ir_shared_size(g->ir, id) + 7) / 8);
 }
 
-static void make_shared(struct gen *g, struct body *b)
+void blocks_make_shared(struct gen *g, struct body *b)
 {
     b->shared = arena_array(g->arena, val, g->ir->nodes.n);
     for (uint32_t i = 0; i < b->source->order.n; i++) {
         ir_id id = b->source->order.at[i];
-        if (ir_at(g->ir, id)->op == OP_shared)
-            b->shared[id] = g->gpu ? gpu_shared(g, g->l.i64, shared_words(g, id))
-                                   : gen_alloca(g, g->l.i64, shared_words(g, id));
+        if (ir_at(g->ir, id)->op == OP_shared && (g->gpu || !g->nest->blocks || !ir_is_own(g->ir, id))) /* else make_own */
+            b->shared[id] = g->gpu && !ir_is_own(g->ir, id) ? gpu_shared(g, g->l.i64, blocks_shared_words(g, id))
+                                                            : gen_alloca(g, g->l.i64, blocks_shared_words(g, id));
     }
 }
 
-/* Words first, first + step, ... of every shared array become 0. */
-static void clear_shared(struct gen *g, struct body *b, val first, val step)
+/* Words first, first + step, ... of `words` become 0. */
+static void clear_words(struct gen *g, val array, val first, val words, val step)
 {
     struct ll *l = &g->l;
+    struct loop loop = gen_loop(g, first, words);
+    LLVMSetAlignment(LLVMBuildStore(l->b, ll_i64(l, 0), ll_offset(l, array, ll_mul(l, loop.i, ll_i64(l, 8)))), 8);
+    gen_loop_end(g, &loop, step);
+}
+
+static void clear_shared(struct gen *g, struct body *b, bool own, val first, val copies, val step)
+{
     for (uint32_t i = 0; i < b->source->order.n; i++) {
         ir_id id = b->source->order.at[i];
-        if (ir_at(g->ir, id)->op != OP_shared)
-            continue;
-        struct loop loop = gen_loop(g, first, ll_i64(l, shared_words(g, id)));
-        LLVMSetAlignment(
-            LLVMBuildStore(l->b, ll_i64(l, 0), ll_offset(l, b->shared[id], ll_mul(l, loop.i, ll_i64(l, 8)))),
-            8);
-        gen_loop_end(g, &loop, step);
+        if (ir_at(g->ir, id)->op == OP_shared && ir_is_own(g->ir, id) == own)
+            clear_words(g, b->shared[id], first, ll_mul(&g->l, copies, ll_i64(&g->l, blocks_shared_words(g, id))), step);
     }
+}
+
+void blocks_clear_own(struct gen *g, struct body *b)
+{
+    clear_shared(g, b, true, ll_i64(&g->l, 0), ll_i64(&g->l, 1), ll_i64(&g->l, 1));
 }
 
 static bool has_shared(const struct gen *g, const struct body *b)
 {
     for (uint32_t i = 0; i < b->source->order.n; i++)
-        if (ir_at(g->ir, b->source->order.at[i])->op == OP_shared)
+        if (ir_at(g->ir, b->source->order.at[i])->op == OP_shared && !ir_is_own(g->ir, b->source->order.at[i]))
             return true;
     return false;
 }
@@ -481,9 +488,10 @@ static void blocks_gpu(struct blocks *k)
         threads = ll_mul(l, threads, size);
     }
     if (has_shared(g, &k->body)) {
-        clear_shared(g, &k->body, thread, threads);
+        clear_shared(g, &k->body, false, thread, ll_i64(l, 1), threads);
         gpu_barrier(g);
     }
+    blocks_clear_own(g, &k->body);
     body_rows_at(g, &k->body, k->index, 0, k->body.inner, true);
     body_lanes(g, &k->body, &(struct where){.inner = k->index[k->body.inner]}, 1);
 }
@@ -503,11 +511,30 @@ static void count_threads(struct blocks *k)
     ll_at(l, here);
 }
 
+/* On the CPU a block's threads take turns: one behind the other. */
+static void make_own(struct blocks *k)
+{
+    struct gen *g = k->g;
+    block here = ll_here(&g->l);
+    k->body.turn = &k->thread_of_block;
+    ll_at(&g->l, g->entry);
+    for (uint32_t i = 0; i < k->body.source->order.n; i++) {
+        ir_id id = k->body.source->order.at[i];
+        if (!ir_is_own(g->ir, id))
+            continue;
+        k->bytes += 8 * (uint64_t)blocks_shared_words(g, id) * MOST_THREADS;
+        k->body.shared[id] = LLVMBuildArrayAlloca(g->l.b, g->l.i64, ll_mul(&g->l, k->threads, ll_i64(&g->l, blocks_shared_words(g, id))), "");
+        LLVMSetAlignment(k->body.shared[id], 64);
+    }
+    ll_at(&g->l, here);
+}
+
 static void blocks_cpu(struct blocks *k)
 {
     struct gen *g = k->g;
     struct ll *l = &g->l;
     count_threads(k);
+    make_own(k);
     struct loop loop = gen_loop(g, g->begin, g->end);
     val left = loop.i;
     for (unsigned d = g->nest->rank; d-- > 0;) {
@@ -515,7 +542,8 @@ static void blocks_cpu(struct blocks *k)
         k->block[d] = d ? ll_rem(l, left, n) : left;
         left = ll_div(l, left, n);
     }
-    clear_shared(g, &k->body, ll_i64(l, 0), ll_i64(l, 1));
+    clear_shared(g, &k->body, false, ll_i64(l, 0), ll_i64(l, 1), ll_i64(l, 1));
+    clear_shared(g, &k->body, true, ll_i64(l, 0), k->threads, ll_i64(l, 1));
     plan(k);
     k->emitting = true;
     walk(k, 0, TAIL_NONE, 0, NULL);
@@ -538,7 +566,7 @@ void blocks_emit(struct gen *g, unsigned index)
     k.body.block = k.block;
     k.body.index = k.index;
     gen_begin(g, index, "main");
-    make_shared(g, &k.body);
+    blocks_make_shared(g, &k.body);
     body_uniform(g, &k.body);
     if (g->gpu)
         blocks_gpu(&k);

@@ -94,7 +94,12 @@ void body_plan_levels(struct gen *g, struct body *b)
             b->level[id] = LEVEL_LANE;
         if (n->op == OP_loop)
             loop_raise_levels(g, b, id);
+        if (n->op == OP_rarely)
+            rarely_raise_levels(g, b, id);
     }
+    for (uint32_t i = 0; i < b->source->order.n; i++)
+        if (ir_at(g->ir, b->source->order.at[i])->op == OP_rarely)
+            rarely_raise_levels(g, b, b->source->order.at[i]);
 }
 
 static unsigned size_of_node(struct gen *g, ir_id id)
@@ -123,6 +128,14 @@ bool body_has_places(const struct body *b)
 {
     for (uint32_t i = 0; i < b->n_loads; i++)
         if (b->loads[i].access->source == SOURCE_PLACE)
+            return true;
+    return false;
+}
+
+bool body_has_loop(struct gen *g, const struct body *b)
+{
+    for (uint32_t i = 0; i < b->source->order.n; i++)
+        if (ir_at(g->ir, b->source->order.at[i])->op == OP_loop)
             return true;
     return false;
 }
@@ -356,7 +369,7 @@ void body_set(struct body *b, ir_id id, enum level level, val v, val fault)
 
 static val bitcast(struct gen *g, val v, const struct ir_node *n, enum dtype from)
 {
-    if (type_table[from].cls == CLASS_FLOAT)
+    if (type_table[from].cls == CLASS_FLOAT && !n->attr)
         v = gen_canonical_nan(g, v, from);
     return LLVMBuildBitCast(g->l.b, v, ll_vec(gen_type(g, n->dtype), ll_width(v)), "");
 }

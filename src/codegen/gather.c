@@ -49,6 +49,8 @@ static val element_at(struct gen *g, struct body *b, ir_id address, ir_id offset
 {
     ir_id memory = ir_at(g->ir, address)->args[0];
     val bytes = body_value(g, b, offset);
+    if (ir_is_own(g->ir, memory) && b->turn)
+        bytes = ll_add(&g->l, bytes, ll_mul(&g->l, *b->turn, ll_i64(&g->l, 8 * (int64_t)blocks_shared_words(g, memory))));
     if (ir_at(g->ir, memory)->op == OP_shared)
         return ll_offset(&g->l, b->shared[memory], ll_extract(&g->l, bytes, i));
     return gen_ptr(g, ll_extract(&g->l, ll_add(&g->l, body_value(g, b, address), bytes), i));

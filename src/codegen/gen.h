@@ -33,7 +33,8 @@ struct body {
     val *lane;        /* values at the current width */
     val *lane_fault;
     unsigned w;       /* the current width */
-    val *shared;      /* per OP_shared node: where the block's array is (blocks.c) */
+    val *shared;      /* per OP_shared node: where the block's array is, or the thread's own (blocks.c) */
+    const val *turn;  /* of a block on the CPU: which of its threads is at hand; or NULL */
     const val *thread, *block, *index; /* of a kernel in blocks: indices of the thread in its block, of the block, of the thread among all; per dim */
 };
 
@@ -96,6 +97,7 @@ type gen_memory_type(struct gen *g, enum dtype t); /* in memory: bool is i8 */
 val gen_from_memory(struct gen *g, val v, enum dtype t);
 val gen_to_memory(struct gen *g, val v, enum dtype t);
 val gen_const(struct gen *g, enum dtype t, uint64_t bits);
+val gen_in_memory(struct gen *g, val v); /* a constant vector, from memory where instructions take that for nothing */
 val gen_canonical_nan(struct gen *g, val v, enum dtype t);
 val gen_cast(struct gen *g, val v, enum dtype from, enum dtype to);
 
@@ -146,10 +148,12 @@ void body_store_element(struct gen *g, const struct body *b, const struct view *
 void gen_raise(struct gen *g, val fault);
 unsigned body_width(struct gen *g, const struct body *b); /* elements a CPU vector holds of what the body computes */
 unsigned body_cost(struct gen *g, const struct body *b);
+bool body_has_loop(struct gen *g, const struct body *b);
 bool body_has_places(const struct body *b); /* values that are addresses: no memory can stand in for them */
 
 /* ---- rarely.c ---- */
 void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level);
+void rarely_raise_levels(struct gen *g, struct body *b, ir_id id);
 
 /* ---- gather.c ---- */
 void within_emit(struct gen *g, struct body *b, ir_id id, enum level level);
@@ -212,6 +216,9 @@ void rows_emit(struct gen *g, const struct loop_rows *rows);
 /* ---- blocks.c: kernels whose threads share memory or wait for each other ---- */
 bool blocks_kept(const struct gen *g); /* are the nest's threads in blocks? */
 void blocks_emit(struct gen *g, unsigned index);
+void blocks_make_shared(struct gen *g, struct body *b);  /* arrays that threads have together, or each its own */
+void blocks_clear_own(struct gen *g, struct body *b);    /* a thread's own arrays become 0 */
+unsigned blocks_shared_words(const struct gen *g, ir_id id); /* of 8 bytes */
 
 /* ---- gpu.c ---- */
 enum axis { AXIS_X, AXIS_Y, AXIS_Z };

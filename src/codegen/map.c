@@ -6,7 +6,8 @@
  */
 #include "gen.h"
 
-enum { ONCE_COST = 12 }; /* bodies of more operations are not emitted twice */
+enum { ONCE_COST = 12 };                    /* bodies of more operations are not emitted twice */
+enum { TWICE_COST = 400, MOST_TWICE = 16 }; /* bodies of more operations, or wider vectors, are done one vector at a time */
 
 struct map {
     struct gen *g;
@@ -17,6 +18,8 @@ struct map {
 static void step(struct map *m, val at, unsigned w)
 {
     struct where where = {.inner = at};
+    if (m->g->nest->updates)
+        blocks_clear_own(m->g, &m->body);
     body_lanes(m->g, &m->body, &where, w);
     body_stores(m->g, &m->body, &where);
 }
@@ -185,6 +188,18 @@ static void map_gpu(struct map *m)
     gen_loop_end(g, &loop, ll_mul(l, gpu_grid_size(g, AXIS_Y), gpu_block_size(g, AXIS_Y)));
 }
 
+/* Elements of a step on the CPU. Of a costly body two vectors: constants are loaded and steps counted once for both, and the
+ * one has work to do while the other waits for its chain of operations. Not where elements leave a loop one by one, nor where fma is many operations. */
+static unsigned map_width(struct gen *g, const struct body *b)
+{
+    unsigned width = body_width(g, b), cost = body_cost(g, b);
+    if (g->nest->updates)
+        return 1;
+    if (!g->target->has_fma)
+        return width;
+    return cost > ONCE_COST && cost <= TWICE_COST && width <= MOST_TWICE && !body_has_places(b) && !body_has_loop(g, b) ? 2 * width : width;
+}
+
 void map_emit(struct gen *g, unsigned index)
 {
     if (blocks_kept(g)) {
@@ -194,8 +209,10 @@ void map_emit(struct gen *g, unsigned index)
     struct map m = {.g = g, .inner = g->nest->rank - 1u};
     body_init(g, &m.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
     body_plan_levels(g, &m.body);
-    m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : g->nest->updates ? 1 : body_width(g, &m.body);
+    m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : map_width(g, &m.body);
     gen_begin(g, index, "main");
+    if (g->nest->updates)
+        blocks_make_shared(g, &m.body);
     body_uniform(g, &m.body);
     if (g->row)
         map_row(&m);

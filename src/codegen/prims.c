@@ -113,9 +113,29 @@ static void raise_where(struct prim_args *p, val mask, unsigned bit)
         return icmp(p, is_signed(p) ? s : u, p->a, p->b);                                                    \
     }
 
-BINARY(fadd, LLVMBuildFAdd)
-BINARY(fsub, LLVMBuildFSub)
-BINARY(fmul, LLVMBuildFMul)
+/* A constant that is no zero and no nan, the same in all lanes as constants are. */
+static bool is_plain(val v)
+{
+    LLVMBool inexact;
+    val one = ll_width(v) == 1 || !LLVMIsConstant(v) ? v : LLVMGetAggregateElement(v, 0);
+    double d = one && LLVMIsAConstantFP(one) ? LLVMConstRealGetDouble(one, &inexact) : 0;
+    return d < 0 || d > 0;
+}
+
+/* A constant as an instruction takes it best (gen_in_memory). */
+static val operand(const struct prim_args *p, val v)
+{
+    return is_plain(v) ? gen_in_memory(p->g, v) : v;
+}
+
+#define ARITHMETIC(name, build)                                                                              \
+    static val emit_##name(struct prim_args *p)                                                              \
+    {                                                                                                        \
+        return build(builder(p), operand(p, p->a), operand(p, p->b), "");                                    \
+    }
+ARITHMETIC(fadd, LLVMBuildFAdd)
+ARITHMETIC(fsub, LLVMBuildFSub)
+ARITHMETIC(fmul, LLVMBuildFMul)
 BINARY(fdiv, LLVMBuildFDiv)
 INTRINSIC(fabs, "llvm.fabs")
 INTRINSIC(fsqrt, "llvm.sqrt")
@@ -138,7 +158,7 @@ static val emit_fneg(struct prim_args *p)
 static val emit_ffma(struct prim_args *p)
 {
     type t = type_of(p);
-    val args[] = {p->a, p->b, p->c};
+    val args[] = {operand(p, p->a), operand(p, p->b), operand(p, p->c)};
     if (!p->g->target->has_fma)
         return fma_emit(p->g, p->a, p->b, p->c);
     return ll_intrinsic(&p->g->l, "llvm.fma", &t, 1, args, 3);
@@ -181,15 +201,6 @@ static val extreme(struct prim_args *p, LLVMRealPredicate first, LLVMOpcode zero
     val r = pick(p, fcmp(p, first, p->a, p->b), p->a, p->b);
     r = pick(p, fcmp(p, LLVMRealOEQ, p->a, p->b), equal, r);
     return pick(p, fcmp(p, LLVMRealUNO, p->a, p->b), sum, r);
-}
-
-/* A constant that is no zero and no nan, the same in all lanes as constants are. */
-static bool is_plain(val v)
-{
-    LLVMBool inexact;
-    val one = ll_width(v) == 1 || !LLVMIsConstant(v) ? v : LLVMGetAggregateElement(v, 0);
-    double d = one && LLVMIsAConstantFP(one) ? LLVMConstRealGetDouble(one, &inexact) : 0;
-    return d < 0 || d > 0;
 }
 
 /* With such a limit equal values have equal bits and a nan can only be the other one, so it is a comparison: one instruction

@@ -1,6 +1,6 @@
 /*
  * Fast mode's division and reciprocal square root: the processor's estimate and a step of Newton's, where it has an estimate
- * and that is quicker, else the plain operations. Zeros, infinities and nans give what they should; float32 divisors beyond 2**126, and subnormal
+ * and that is quicker, else the plain operations. Zeros, infinities and nans give what they should; float32 divisors beyond 2**125 (whose estimate some processors flush), and subnormal
  * ones, need not. Results differ from one kind of processor to another.
  */
 #include <stdio.h>

@@ -8,6 +8,16 @@ static bool inside(const struct ir *ir, uint32_t region, uint32_t of)
     return region == of;
 }
 
+/* Nothing of a slow side is computed but on its path, what depends on no element too: all of it at the level of the choice. */
+void rarely_raise_levels(struct gen *g, struct body *b, ir_id id)
+{
+    for (uint32_t i = 0; i < b->source->order.n; i++) {
+        ir_id in = b->source->order.at[i];
+        if (ir_at(g->ir, in)->op != OP_const && inside(g->ir, ir_at(g->ir, in)->region, (uint32_t)ir_at(g->ir, id)->attr))
+            b->level[in] = b->level[id];
+    }
+}
+
 /* A lane value that a slow side uses, laid down in memory to be taken up element by element. */
 struct laid_down {
     ir_id id;

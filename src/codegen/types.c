@@ -45,6 +45,38 @@ val gen_const(struct gen *g, enum dtype t, uint64_t bits)
     return LLVMConstBitCast(LLVMConstInt(raw, bits, 0), gen_type(g, t));
 }
 
+static val constant_in_memory(struct gen *g, val v)
+{
+    type t = LLVMTypeOf(v);
+    for (val other = LLVMGetFirstGlobal(g->l.mod); other; other = LLVMGetNextGlobal(other))
+        if (LLVMGetInitializer(other) == v)
+            return other;
+    val made = LLVMAddGlobal(g->l.mod, t, "constant");
+    LLVMSetInitializer(made, v);
+    LLVMSetGlobalConstant(made, 1);
+    LLVMSetLinkage(made, LLVMPrivateLinkage);
+    LLVMSetUnnamedAddress(made, LLVMGlobalUnnamedAddr);
+    LLVMSetAlignment(made, 32);
+    return made;
+}
+
+/*
+ * AVX2's instructions take a whole vector from memory for nothing, but not one element for all lanes, which is what the
+ * backend makes of constant vectors: a load each, in long functions one for every step. (AVX-512's take that too.)
+ */
+val gen_in_memory(struct gen *g, val v)
+{
+    type t = LLVMTypeOf(v);
+    unsigned bits = ll_width(v) * (ll_scalar(t) == g->l.f64 ? 64 : 32);
+    if (g->gpu || g->target->vector_bits != 256 || bits != 256 || !LLVMIsConstant(v))
+        return v;
+    val loaded = LLVMBuildLoad2(g->l.b, t, constant_in_memory(g, v), "");
+    LLVMSetAlignment(loaded, 32);
+    val none = LLVMMetadataAsValue(g->l.ctx, LLVMMDNodeInContext2(g->l.ctx, NULL, 0));
+    LLVMSetMetadata(loaded, LLVMGetMDKindIDInContext(g->l.ctx, "invariant.load", 14), none);
+    return loaded;
+}
+
 static val nan_of(struct gen *g, val v)
 {
     bool wide = ll_scalar(LLVMTypeOf(v)) == g->l.f64;

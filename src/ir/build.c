@@ -328,7 +328,7 @@ ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span)
     return ir_intern(ir, n);
 }
 
-ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span)
+static ir_id bitcast(struct ir *ir, ir_id x, enum dtype to, bool any_nan, struct span span)
 {
     const struct ir_node *a = ir_at(ir, x);
     if (x == 0)
@@ -338,8 +338,18 @@ ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span)
         eval_bitcast(to, &out, a->dtype, &in, 1);
         return ir_const(ir, to, out, 0, span);
     }
-    struct ir_node n = {.op = OP_bitcast, .dtype = (uint8_t)to, .n_args = 1, .args = {x}, .shape = a->shape, .span = span};
+    struct ir_node n = {.op = OP_bitcast, .dtype = (uint8_t)to, .n_args = 1, .args = {x}, .attr = any_nan, .shape = a->shape, .span = span};
     return ir_intern(ir, n);
+}
+
+ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span)
+{
+    return bitcast(ir, x, to, false, span);
+}
+
+ir_id ir_bitcast_of_number(struct ir *ir, ir_id x, enum dtype to, struct span span)
+{
+    return bitcast(ir, x, to, true, span);
 }
 
 static uint32_t reduced_shape(struct ir *ir, uint32_t shape, unsigned axes, bool keepdims)

@@ -342,28 +342,31 @@ static void leaf(struct evaluation *e, ir_id id)
 
 /* ---- elements by index ---- */
 
-/* Of what the evaluator holds: C-contiguous; a place is computed, and so an array of 8 bytes an element too. */
+/*
+ * Of what the evaluator holds: C-contiguous; a place is computed, and so an array of 8 bytes an element too. A view is a copy, but for a
+ * part of what a kernel changes.
+ */
 static void layout(struct evaluation *e, ir_id id)
 {
     const struct ir_node *n = ir_at(e->ir, id), *of = ir_at(e->ir, n->args[0]);
-    const struct ir_shape *s = &e->ir->shapes.at[of->shape];
     const ir_id base = of->op == OP_view ? of->args[0] : n->args[0];
+    const bool place = ir_at(e->ir, base)->op == OP_place, through = of->op == OP_view && (place || ir_is_changed(e->ir, base));
+    const ir_id held = through ? base : n->args[0];
+    const struct ir_shape *s = &e->ir->shapes.at[ir_at(e->ir, held)->shape];
     struct ir_layout l = {.rank = s->rank};
-    int64_t step = (int64_t)size_of(e, n->args[0]), *out = e->values[id].data = get(e, sizeof *out);
-    uint64_t address = (uint64_t)(uintptr_t)e->values[n->args[0]].data;
+    int64_t step = (int64_t)size_of(e, held), *out = e->values[id].data = get(e, sizeof *out);
+    uint64_t address = place ? 0 : (uint64_t)(uintptr_t)e->values[held].data;
     if (!out)
         return;
     for (unsigned d = s->rank; d-- > 0; step *= l.shape[d]) {
         l.shape[d] = e->dims[s->dim[d]];
         l.stride[d] = step;
     }
-    if (ir_at(e->ir, base)->op == OP_place) {
+    if (place)
         ir_place_layout(e->ir, ir_at(e->ir, base), e->dims, &l);
-        if (of->op == OP_view)
-            ir_view_apply(&e->ir->views.at[of->attr], e->dims, DT_int64, &l);
-        address = (uint64_t)l.offset;
-    }
-    *out = ir_layout_value(n->attr, address, l.rank, l.shape, l.stride, (uint64_t)(uintptr_t)e->nowhere);
+    if (through)
+        ir_view_apply(&e->ir->views.at[of->attr], e->dims, (enum dtype)ir_at(e->ir, base)->dtype, &l);
+    *out = ir_layout_value(n->attr, address + (uint64_t)l.offset, l.rank, l.shape, l.stride, (uint64_t)(uintptr_t)e->nowhere);
 }
 
 static void within(struct evaluation *e, ir_id id)
@@ -388,7 +391,7 @@ static int64_t launch_extent(const struct evaluation *e, uint32_t shape, unsigne
     return e->dims[e->ir->shapes.at[shape].dim[axis]];
 }
 
-/* Every block has its own copy of a shared array: where that of a thread's block begins. */
+/* Every block has its own copy of a shared array, or every thread: where that of a thread begins. */
 static int64_t copy_of(const struct evaluation *e, ir_id address, int64_t thread)
 {
     const struct ir *ir = e->ir;
@@ -396,6 +399,8 @@ static int64_t copy_of(const struct evaluation *e, ir_id address, int64_t thread
     int64_t at = 0, step = 1;
     if (ir_at(ir, memory)->op != OP_shared)
         return 0;
+    if (ir_is_own(ir, memory))
+        return thread * ir_shared_size(ir, memory);
     for (unsigned d = ir->shapes.at[ir->launch].rank; d-- > 0;) {
         int64_t n = launch_extent(e, ir->launch, d), blocks = launch_extent(e, ir_at(ir, ir->blocks)->shape, d);
         at += thread % n / launch_extent(e, ir_at(ir, ir->block)->shape, d) * step;
@@ -407,7 +412,8 @@ static int64_t copy_of(const struct evaluation *e, ir_id address, int64_t thread
 
 static void shared(struct evaluation *e, ir_id id)
 {
-    size_t size = (size_t)(elements(e, ir_at(e->ir, e->ir->blocks)->shape) * ir_shared_size(e->ir, id));
+    uint32_t copies = ir_is_own(e->ir, id) ? e->ir->launch : ir_at(e->ir, e->ir->blocks)->shape;
+    size_t size = (size_t)(elements(e, copies) * ir_shared_size(e->ir, id));
     void *out = e->values[id].data = get(e, size);
     if (out)
         memset(out, 0, size);
@@ -553,7 +559,7 @@ static void node(struct evaluation *e, ir_id id)
         run_loop(e, id);
     else if (n->op == OP_result)
         result(e, id);
-    else if (n->op == OP_pair)
+    else if (ir_is_of_parts(e->ir, id))
         pair(e, id);
     else if (n->op == OP_replace)
         replace(e, id);

@@ -74,7 +74,8 @@ struct ir_shape {
 
 enum {
     IR_WEAK = 1,  /* a literal or Python scalar: takes the dtype of what it meets (NEP 50) */
-    IR_EFFECT = 2 /* a loop that changes memory: one that is given up is told of, though nobody reads its results */
+    IR_EFFECT = 2, /* a loop that changes memory: one that is given up is told of, though nobody reads its results */
+    IR_OWN = 4     /* of a shared array: each thread has its own */
 };
 
 enum { IR_AXES_MASK = 0xff, IR_KEEPDIMS = 0x100 }; /* attr of a reduction (and of count): bit i is axis i of the argument */
@@ -88,7 +89,7 @@ struct ir_node {
     uint32_t shape;  /* index into ir.shapes; shape 0 is rank 0 */
     uint32_t region; /* where it is computed */
     uint64_t attr;   /* input: index; const: bits; reductions, count: axes; rarely: the region of the slow side; view, loop: which;
-                        carry: loop and variable; result: which carry */
+                        carry: loop and variable; result: which carry; bitcast: 1 where a nan may give the bits of any */
     struct span span;
 };
 
@@ -188,6 +189,7 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
               struct diags *diags);
 ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span);
+ir_id ir_bitcast_of_number(struct ir *ir, ir_id x, enum dtype to, struct span span); /* of a nan: the bits of any nan */
 /* A complex value of parts of one type, and a part of one: of an input, a view that looks at half of each element. */
 ir_id ir_pair(struct ir *ir, ir_id re, ir_id im, struct span span, struct diags *diags);
 ir_id ir_part(struct ir *ir, ir_id x, unsigned part, struct span span);
@@ -201,15 +203,15 @@ ir_id ir_count(struct ir *ir, ir_id x, unsigned axes, struct span span);
 ir_id ir_view(struct ir *ir, ir_id x, struct ir_step step, struct span span, struct diags *diags);
 /* A kernel's memory: an input that it changes; one update of it, where mask holds. Updates happen in the order in which they are made. */
 enum update { UPDATE_STORE, UPDATE_ADD, UPDATE_MIN, UPDATE_MAX, UPDATE_CAS };
-ir_id ir_memory(struct ir *ir, ir_id input, struct span span);
+ir_id ir_memory(struct ir *ir, ir_id input, struct span span); /* of a complex input: of the pair of its parts */
 struct ir_update {
     enum update kind;
-    ir_id memory, value, mask, compare; /* compare: of CAS */
+    ir_id memory, value, mask, compare; /* memory: or a part of a complex one; compare: of CAS */
     const ir_id *indices;               /* one an axis */
 };
 ir_id ir_update(struct ir *ir, const struct ir_update *u, struct span span, struct diags *diags);
-/* An array of a block of threads: an axis an extent; and where its threads meet. */
-ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigned rank, struct span span);
+/* An array of a block of threads, or of each thread's own: an axis an extent; and where its threads meet. */
+ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigned rank, bool own, struct span span);
 ir_id ir_barrier(struct ir *ir, ir_id mask, struct span span);
 /* Elements of x by index: one int64 value an axis of x, all broadcast; those of `checked` axes must lie within the extent. */
 ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, struct span span, struct diags *diags);
@@ -250,6 +252,18 @@ ir_id ir_tied(const struct ir *ir, ir_id chain, uint32_t i);
 /* The innermost loop's region around `region` (itself included) that is computed again and again, or 0. */
 uint32_t ir_looping_region(const struct ir *ir, uint32_t region);
 
+/* Is the node complex elements in memory, or to be laid there, of two parts that are its arguments: a pair, or what a kernel changes? */
+static inline bool ir_is_of_parts(const struct ir *ir, ir_id id)
+{
+    return ir_at(ir, id)->n_args == 2 && (ir_at(ir, id)->op == OP_pair || ir_at(ir, id)->op == OP_memory);
+}
+/* What a kernel changes, or shares in a block; or a part of the former. */
+static inline bool ir_is_changed(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    enum op op = (enum op)(n->op == OP_view ? ir_at(ir, n->args[0])->op : n->op);
+    return op == OP_memory || op == OP_shared;
+}
 enum dtype ir_arg_dtype(const struct ir *ir, ir_id id); /* of args[0], or of args[1] for where: what picks the primitive */
 enum prim ir_prim(const struct ir *ir, ir_id id);       /* the primitive of an ELEM node */
 /* What a node of a kernel says about where a thread is, along an axis of the launch. */
@@ -257,6 +271,10 @@ enum ir_standing { STANDS_NOT, STANDS_THREAD, STANDS_BLOCK }; /* its index in th
 enum ir_standing ir_stands(const struct ir *ir, ir_id id, unsigned *axis);
 /* uniform[id] = 1 for every node that has one value for all threads of a block, as far as the IR tells. uniform has nodes.n entries. */
 void ir_uniform(const struct ir *ir, uint8_t *uniform);
+static inline bool ir_is_own(const struct ir *ir, ir_id shared)
+{
+    return ir_at(ir, shared)->op == OP_shared && ir_at(ir, shared)->flags & IR_OWN;
+}
 /* Bytes of an OP_shared. */
 int64_t ir_shared_size(const struct ir *ir, ir_id shared);
 /* live[id] = 1 for every node that some output, or some slow side of a live rarely, needs. live has nodes.n entries. */

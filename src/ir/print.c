@@ -121,6 +121,8 @@ static void print_node(const struct ir *ir, ir_id id, struct strbuf *out)
         strbuf_printf(out, " %%%u", (unsigned)n->attr);
     if (op_collects((enum op)n->op) || n->op == OP_count)
         print_axes(n, out);
+    if (ir_is_own(ir, id))
+        strbuf_puts(out, " of each thread");
     strbuf_printf(out, " : %s", type_table[n->dtype].name);
     const struct ir_shape *s = &ir->shapes.at[n->shape];
     for (unsigned d = 0; d < s->rank; d++) {

@@ -1,9 +1,10 @@
 /* Matches nodes under construction against grammar/rules.def. */
+#include <math.h>
 #include <string.h>
 #include "ir/build.h"
 
 enum side { LEFT = 1, RIGHT = 2, EITHER = 3 };
-enum rule_kind { RULE_KEEP, RULE_SQUARE, RULE_TWICE, RULE_ALIKE };
+enum rule_kind { RULE_KEEP, RULE_SQUARE, RULE_TWICE, RULE_ALIKE, RULE_INVERT };
 
 struct rule {
     enum rule_kind kind;
@@ -11,25 +12,32 @@ struct rule {
     const char *classes;
     enum side side;
     double value;
+    enum op with; /* INVERT */
 };
 
 static const struct rule rules[] = {
-#define KEEP(op, classes, side, value, why) {RULE_KEEP, OP_##op, classes, side, value},
-#define SQUARE(op, classes, value, why) {RULE_SQUARE, OP_##op, classes, RIGHT, value},
-#define TWICE(op, classes, why) {RULE_TWICE, OP_##op, classes, EITHER, 0},
-#define ALIKE(op, classes, why) {RULE_ALIKE, OP_##op, classes, EITHER, 0},
+#define KEEP(op, classes, side, value, why) {RULE_KEEP, OP_##op, classes, side, value, OP_none},
+#define SQUARE(op, classes, value, why)     {RULE_SQUARE, OP_##op, classes, RIGHT, value, OP_none},
+#define TWICE(op, classes, why)             {RULE_TWICE, OP_##op, classes, EITHER, 0, OP_none},
+#define ALIKE(op, classes, why)             {RULE_ALIKE, OP_##op, classes, EITHER, 0, OP_none},
+#define INVERT(op, classes, with, why)      {RULE_INVERT, OP_##op, classes, RIGHT, 0, OP_##with},
 #define CHOICE(why)
 #include "rules.def"
 #undef KEEP
 #undef SQUARE
 #undef TWICE
 #undef ALIKE
+#undef INVERT
 #undef CHOICE
 };
 
 static bool of_class(const struct rule *r, enum dtype t)
 {
-    static const char letters[] = {[CLASS_BOOL] = 'B', [CLASS_INT] = 'I', [CLASS_UINT] = 'I', [CLASS_FLOAT] = 'F', [CLASS_COMPLEX] = 'C'};
+    static const char letters[] = {[CLASS_BOOL] = 'B',
+                                   [CLASS_INT] = 'I',
+                                   [CLASS_UINT] = 'I',
+                                   [CLASS_FLOAT] = 'F',
+                                   [CLASS_COMPLEX] = 'C'};
     return strchr(r->classes, letters[type_table[t].cls]) != NULL;
 }
 
@@ -41,7 +49,8 @@ static bool is_constant(const struct ir *ir, ir_id id, double value)
     if (n->op != OP_const)
         return false;
     eval_cast(n->dtype, &bits, DT_float64, &here, 1);
-    uint64_t mask = type_table[n->dtype].size == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * type_table[n->dtype].size)) - 1;
+    uint64_t mask =
+        type_table[n->dtype].size == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * type_table[n->dtype].size)) - 1;
     return (bits & mask) == (n->attr & mask);
 }
 
@@ -74,6 +83,23 @@ static ir_id twice(const struct ir *ir, const struct ir_node *n)
     return a->op == n->op && fits(ir, a->args[0], n) ? a->args[0] : 0;
 }
 
+static ir_id invert(struct ir *ir, const struct rule *r, const struct ir_node *n)
+{
+    const struct ir_node *by = ir_at(ir, n->args[1]);
+    double value, most = by->dtype == DT_float32 ? 0x1p126 : 0x1p1022;
+    uint64_t bits = 0;
+    int exponent;
+    if (by->op != OP_const)
+        return 0;
+    eval_cast(DT_float64, &value, by->dtype, &by->attr, 1);
+    if (fabs(frexp(value, &exponent)) != 0.5 || fabs(value) > most || fabs(value) < 1 / most)
+        return 0;
+    value = 1 / value;
+    eval_cast(by->dtype, &bits, DT_float64, &value, 1);
+    ir_id args[] = {n->args[0], ir_const(ir, by->dtype, bits, 0, n->span)};
+    return ir_elem(ir, r->with, n->dtype, args, 2, n->flags, n->span, NULL);
+}
+
 static ir_id apply(struct ir *ir, const struct rule *r, const struct ir_node *n)
 {
     switch (r->kind) {
@@ -83,6 +109,8 @@ static ir_id apply(struct ir *ir, const struct rule *r, const struct ir_node *n)
         return square(ir, r, n);
     case RULE_TWICE:
         return twice(ir, n);
+    case RULE_INVERT:
+        return invert(ir, r, n);
     case RULE_ALIKE:
         return n->args[0] == n->args[1] && fits(ir, n->args[0], n) ? n->args[0] : 0;
     }
@@ -92,7 +120,10 @@ static ir_id apply(struct ir *ir, const struct rule *r, const struct ir_node *n)
 static ir_id choice(const struct ir *ir, const struct ir_node *n)
 {
     const struct ir_node *c = ir_at(ir, n->args[0]);
-    ir_id side = n->args[1] == n->args[2] ? n->args[1] : c->op != OP_const ? 0 : c->attr & 1 ? n->args[1] : n->args[2];
+    ir_id side = n->args[1] == n->args[2] ? n->args[1]
+                 : c->op != OP_const      ? 0
+                 : c->attr & 1            ? n->args[1]
+                                          : n->args[2];
     return side && fits(ir, side, n) ? side : 0;
 }
 

@@ -18,6 +18,7 @@ static unsigned arity(const struct ir_node *n)
     case OP_turn:
         return 0;
     case OP_tie:
+    case OP_memory:
         return n->n_args == 1 ? 1 : 2;
     case OP_rarely:
         return 3;
@@ -116,7 +117,7 @@ static const char *check_view(const struct ir *ir, ir_id id)
     const struct ir_node *n = ir_at(ir, id), *of = ir_at(ir, n->args[0]);
     if (n->attr >= ir->views.n || ir->views.at[n->attr].n == 0)
         return fault(ir, id, "is no view");
-    if (of->op != OP_input && of->op != OP_place && !op_is_kept((enum op)of->op))
+    if (of->op != OP_input && of->op != OP_place && !op_is_kept((enum op)of->op) && !(of->op == OP_memory && of->n_args == 2))
         return fault(ir, id, "looks at what is not in memory");
     bool part = ir->views.at[n->attr].steps[0].kind == STEP_PART;
     return n->dtype != (part ? type_part((enum dtype)of->dtype) : of->dtype) ? fault(ir, id, "has not the type of what it looks at") : NULL;
@@ -126,13 +127,13 @@ static const char *check_view(const struct ir *ir, ir_id id)
 static const char *check_complex(const struct ir *ir, ir_id id)
 {
     const struct ir_node *n = ir_at(ir, id);
-    if (type_is_complex((enum dtype)n->dtype) && n->op != OP_pair && n->op != OP_input)
+    if (type_is_complex((enum dtype)n->dtype) && !ir_is_of_parts(ir, id) && n->op != OP_input)
         return fault(ir, id, "is complex");
     for (unsigned k = 0; k < n->n_args; k++)
         if (type_is_complex((enum dtype)ir_at(ir, n->args[k])->dtype) && n->op != OP_count && n->op != OP_layout &&
             !(n->op == OP_view && ir->views.at[n->attr].n && ir->views.at[n->attr].steps[0].kind == STEP_PART))
             return fault(ir, id, "computes with a complex value as a whole");
-    if (n->op == OP_pair && (!args_are(ir, n, 0, type_part((enum dtype)n->dtype)) || !type_is_complex((enum dtype)n->dtype)))
+    if (ir_is_of_parts(ir, id) && (!args_are(ir, n, 0, type_part((enum dtype)n->dtype)) || !type_is_complex((enum dtype)n->dtype)))
         return fault(ir, id, "is no complex value of two parts");
     return NULL;
 }
@@ -184,12 +185,20 @@ static const char *check_layout(const struct ir *ir, ir_id id)
     return n->attr >= LAYOUT_STRIDE + (uint64_t)ir->shapes.at[of->shape].rank ? fault(ir, id, "is of an axis that is not there") : NULL;
 }
 
+/* An input, or the two parts of one. */
+static bool is_changeable(const struct ir *ir, const struct ir_node *memory)
+{
+    const struct ir_node *of = ir_at(ir, memory->args[0]);
+    if (memory->n_args == 2)
+        return of->op == OP_view && ir_at(ir, of->args[0])->op == OP_input && ir_at(ir, of->args[0])->dtype == memory->dtype && of->shape == memory->shape;
+    return of->op == OP_input && of->dtype == memory->dtype && of->shape == memory->shape;
+}
+
 static const char *check_update(const struct ir *ir, ir_id id)
 {
     const struct ir_node *n = ir_at(ir, id), *address = ir_at(ir, n->args[0]), *tied = ir_at(ir, n->args[1]);
     unsigned items = (n->attr & 0xff) == UPDATE_CAS ? 4 : 3;
-    if (address->op != OP_layout || address->attr != LAYOUT_ADDRESS ||
-        (ir_at(ir, address->args[0])->op != OP_memory && ir_at(ir, address->args[0])->op != OP_shared))
+    if (address->op != OP_layout || address->attr != LAYOUT_ADDRESS || !ir_is_changed(ir, address->args[0]))
         return fault(ir, id, "changes what is not a kernel's");
     for (unsigned i = 0; i < items; i++, tied = ir_at(ir, tied->args[1])) {
         enum dtype want = i == 0 ? DT_int64 : i == 2 ? DT_bool : (enum dtype)n->dtype;
@@ -305,7 +314,7 @@ static const char *check_kind(const struct ir *ir, ir_id id)
                    : NULL;
     if (n->op == OP_rarely)
         return check_rarely(ir, id);
-    if (n->op == OP_memory && (of->op != OP_input || of->dtype != n->dtype || of->shape != n->shape))
+    if (n->op == OP_memory && !is_changeable(ir, n))
         return fault(ir, id, "is no input");
     if (n->op == OP_update)
         return check_update(ir, id);

@@ -328,7 +328,7 @@ static ir_id take_leaf(struct rebuild *r, ir_id id)
         ir_id shift[] = {ir_elem(ir, OP_add, DT_int64, args, 2, 0, r->span, r->diags), ir_const(ir, DT_int64, 3, 0, r->span)};
         return ir_elem(ir, OP_right_shift, DT_int64, shift, 2, 0, r->span, r->diags);
     }
-    return ir_gather(ir, dtype, args, ir_at(ir, base)->op == OP_memory || ir_at(ir, base)->op == OP_shared ? ++ir->n_moments : 0, r->span);
+    return ir_gather(ir, dtype, args, ir_is_changed(ir, id) ? ++ir->n_moments : 0, r->span);
 }
 
 /* The step as it meets an array of lower rank, lined up at the last axis. */
@@ -480,7 +480,7 @@ static ir_id rebuild(struct rebuild *r, ir_id id)
     if (n.op == OP_cast)
         return ir_cast(r->ir, args[0], (enum dtype)n.dtype, n.span);
     if (n.op == OP_bitcast)
-        return ir_bitcast(r->ir, args[0], (enum dtype)n.dtype, n.span);
+        return (n.attr ? ir_bitcast_of_number : ir_bitcast)(r->ir, args[0], (enum dtype)n.dtype, n.span);
     return ir_elem(r->ir, (enum op)n.op, (enum dtype)n.dtype, args, n.n_args, n.flags, n.span, r->diags);
 }
 
@@ -530,13 +530,17 @@ ir_id ir_memory(struct ir *ir, ir_id input, struct span span)
 {
     const struct ir_node *in = ir_at(ir, input);
     struct ir_node n = {.op = OP_memory, .dtype = in->dtype, .n_args = 1, .args = {input}, .shape = in->shape, .span = span};
+    if (in->op == OP_pair) {
+        n.n_args = 2;
+        memcpy(n.args, in->args, sizeof n.args);
+    }
     return ir_intern(ir, n);
 }
 
-ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigned rank, struct span span)
+ir_id ir_shared(struct ir *ir, enum dtype dtype, const int64_t *extents, unsigned rank, bool own, struct span span)
 {
     struct ir_shape s = {.rank = (uint8_t)rank};
-    struct ir_node n = {.op = OP_shared, .dtype = (uint8_t)dtype, .attr = ++ir->n_moments, .span = span};
+    struct ir_node n = {.op = OP_shared, .dtype = (uint8_t)dtype, .flags = own ? IR_OWN : 0, .attr = ++ir->n_moments, .span = span};
     for (unsigned d = 0; d < rank; d++)
         s.dim[d] = ir_dim(ir, (struct ir_dim){.kind = DIM_CONST, .extent = extents[d]});
     n.shape = ir_shape(ir, &s);

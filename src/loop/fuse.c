@@ -169,7 +169,7 @@ static void main_space(const struct fuse *f, const struct loop_nest *nest, uint3
 static void store_placed(struct fuse *f, struct loop_body *body, const struct placing *p, const struct space *s)
 {
     if (p->target)
-        add_store_to(f, body, p->id, (struct loop_access){.target = p->target, .index = p->buffer, .part = p->part, .view = ir_at(f->ir, p->target)->op == OP_pair}, p->shape, s);
+        add_store_to(f, body, p->id, (struct loop_access){.target = p->target, .index = p->buffer, .part = p->part, .view = ir_is_of_parts(f->ir, p->target)}, p->shape, s);
     else
         add_store(f, body, p->id, p->buffer, s);
 }
@@ -389,7 +389,7 @@ static void build_effects(struct fuse *f)
         collect(f, &nest->main, f->ir->effects.at[i], &s, 0);
     set_order(f, &nest->main);
     for (uint32_t i = 0; i < nest->main.order.n; i++)
-        nest->blocks |= ir_at(f->ir, nest->main.order.at[i])->op == OP_shared || ir_at(f->ir, nest->main.order.at[i])->op == OP_barrier;
+        nest->blocks |= (ir_at(f->ir, nest->main.order.at[i])->op == OP_shared && !ir_is_own(f->ir, nest->main.order.at[i])) || ir_at(f->ir, nest->main.order.at[i])->op == OP_barrier;
     for (unsigned d = 0; d < s.n; d++)
         nest->block[d] = shape_of(f, f->ir->block)->dim[s.axis[d]];
 }

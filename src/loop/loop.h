@@ -65,7 +65,7 @@ struct loop_nest {
     uint32_t level; /* longest chain of reductions before it */
     ir_id replaces; /* MAP: of an OP_replace, the nest that lays down the whole, */
     bool part;      /* or the part; there is none for the whole where the part is all of it */
-    bool once;      /* in the first round of its steps only: afterwards the memory holds it already */
+    bool once;      /* lays down a whole that from the second round of its steps on the memory may hold already: loop_find_once says whether */
 };
 
 enum loop_role {
@@ -124,6 +124,9 @@ struct loop_limits {
 /* NULL, with a diagnostic, when a limit is passed. */
 struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits, struct diags *diags);
 void loop_place_parts(struct arena *arena, struct loop_plan *plan); /* in place where nothing can tell; and the moves of steps */
+void loop_mark_once(struct arena *arena, struct loop_plan *plan);
+/* once[nest]: done in the first round of its steps only, at these extents. All of nests.n are false before. */
+void loop_find_once(const struct loop_plan *plan, const int64_t *dims, bool *once);
 uint32_t loop_steps_of(const struct loop_plan *plan, uint32_t nest); /* the innermost steps around it, or NO_STEPS */
 uint32_t loop_memory_of(const struct loop_plan *plan, uint32_t buffer);
 uint32_t loop_temporaries(const struct loop_plan *plan); /* arrays that it needs memory for beside its outputs */

@@ -436,7 +436,7 @@ static bool place_outputs(struct fuse *f)
         struct placing own = {.id = id, .buffer = i, .shape = ir_at(f->ir, id)->shape, .where = IN_PLACE, .nest = UINT32_MAX};
         if (ir_at(f->ir, id)->op == OP_replace && f->buffer_of[id] == i + 1)
             vec_push(f->arena, &f->placed, own);
-        else if (ir_at(f->ir, id)->op == OP_pair)
+        else if (ir_is_of_parts(f->ir, id))
             place_parts(f, id, i);
         else
             place(f, id, 0, i);

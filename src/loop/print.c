@@ -17,7 +17,7 @@ static void print_access(const struct loop_plan *plan, const struct loop_access 
         strbuf_puts(out, "round");
     else
         strbuf_printf(out, "b%u", a->index);
-    if (a->target && ir_at(ir, a->target)->op == OP_pair)
+    if (a->target && ir_is_of_parts(ir, a->target))
         strbuf_puts(out, a->part ? ".imag" : ".real");
     else if (a->view)
         strbuf_printf(out, ".view%" PRIu32, (uint32_t)ir_at(ir, a->target ? a->target : a->value)->attr);

@@ -4,9 +4,10 @@
  * An array of which a part is replaced is made of two nests, one that lays down the whole and one that stores the part over it. Where nothing
  * reads the old array afterwards, and the part's nest reads nothing of it that it changes under another's eyes, the new array lies in the
  * memory of the old one, and the first nest goes. Steps that replace a part of a state and read around it (Jacobi) have two memories that change
- * hands after each round; outside the part both are the same from the first round on.
+ * hands after each round; outside the parts both are the same from the first round on (once.c).
  */
 #include <string.h>
+#include "ir/build.h"
 #include "loop/loop.h"
 
 uint32_t loop_steps_of(const struct loop_plan *plan, uint32_t nest)
@@ -77,6 +78,22 @@ static bool views_apart(const struct ir_view *a, const struct ir_view *b)
     return false;
 }
 
+static bool steps_alike(const struct ir_step *a, const struct ir_step *b)
+{
+    if (a->kind != b->kind || a->axis != b->axis)
+        return false;
+    return a->kind == STEP_INDEX || (a->kind == STEP_SLICE && ir_slice_equal(&a->slice, &b->slice));
+}
+
+/* Do two views differ in integers at most? Then they have no element together, or are the same: u[0] and u[-2], whose extent may be 2. */
+static bool views_alike(const struct ir_view *a, const struct ir_view *b)
+{
+    bool alike = a->n == b->n;
+    for (uint32_t i = 0; alike && i < a->n; i++)
+        alike = steps_alike(&a->steps[i], &b->steps[i]);
+    return alike;
+}
+
 /* May the part's nest read this of the array that it changes? What each element reads is what it stores, or is not stored at all. */
 static bool reads_harmlessly(const struct loop_plan *plan, const struct loop_access *a, const struct loop_access *part)
 {
@@ -85,8 +102,8 @@ static bool reads_harmlessly(const struct loop_plan *plan, const struct loop_acc
     if (!a->view || a->layout)
         return !a->layout && plan->ir->views.at[own].n == 0 && same_axes;
     uint32_t read = (uint32_t)ir_at(plan->ir, a->value)->attr;
-    if (read == own)
-        return same_axes;
+    if (same_axes && views_alike(&plan->ir->views.at[read], &plan->ir->views.at[own]))
+        return true;
     return views_apart(&plan->ir->views.at[read], &plan->ir->views.at[own]);
 }
 
@@ -236,31 +253,6 @@ static void add_moves(struct arena *arena, const struct loop_plan *plan, struct 
     }
 }
 
-/* Nests of these steps that store into a memory, but for the two that replace the part at hand. */
-static bool stored_by_others(const struct loop_plan *plan, const struct loop_steps *s, uint32_t memory, ir_id replaced)
-{
-    for (uint32_t i = s->first; i < s->first + s->n; i++)
-        for (unsigned epilogue = 0; epilogue < 2; epilogue++) {
-            const struct loop_body *b = epilogue ? &plan->nests.at[i].epilogue : &plan->nests.at[i].main;
-            for (uint32_t k = 0; k < b->stores.n; k++)
-                if (loop_memory_of(plan, b->stores.at[k].index) == memory && plan->nests.at[i].replaces != replaced)
-                    return true;
-        }
-    return false;
-}
-
-/* Two memories that do nothing but change places, and differ in the part alone. */
-static void find_once(struct loop_plan *plan, const struct loop_steps *s, uint32_t i)
-{
-    struct loop_nest *whole = &plan->nests.at[i];
-    uint32_t old = copied_buffer(plan, whole), made = loop_memory_of(plan, whole->main.stores.at[0].index), to = 0, from = 0;
-    for (uint32_t k = 0; k < s->moves.n; k++) {
-        to += s->moves.at[k].to == old && s->moves.at[k].from == made;
-        from += s->moves.at[k].to == made && s->moves.at[k].from == old;
-    }
-    whole->once = to == 1 && from == 1 && !stored_by_others(plan, s, made, whole->replaces) && !stored_by_others(plan, s, old, whole->replaces);
-}
-
 void loop_place_parts(struct arena *arena, struct loop_plan *plan)
 {
     uint8_t *drop = arena_array(arena, uint8_t, plan->nests.n + 1);
@@ -272,9 +264,5 @@ void loop_place_parts(struct arena *arena, struct loop_plan *plan)
     drop_nests(arena, plan, drop);
     for (uint32_t i = 0; i < plan->steps.n; i++)
         add_moves(arena, plan, &plan->steps.at[i]);
-    for (uint32_t i = 0; i < plan->nests.n; i++) {
-        uint32_t around = loop_steps_of(plan, i);
-        if (lays_whole(&plan->nests.at[i]) && around != NO_STEPS)
-            find_once(plan, &plan->steps.at[around], i);
-    }
+    loop_mark_once(arena, plan);
 }

@@ -24,7 +24,7 @@ static bool is_value(const struct verify *v, ir_id id)
 static uint32_t target_shape(const struct verify *v, const struct loop_access *a)
 {
     const struct ir_node *n = ir_at(v->plan->ir, a->target);
-    return a->view && n->op != OP_pair ? (uint32_t)(n->attr >> 32) : n->shape;
+    return a->view && !ir_is_of_parts(v->plan->ir, a->target) ? (uint32_t)(n->attr >> 32) : n->shape;
 }
 
 /* Every axis of the array that is not statically 1 meets one dim of the space, the same dim or one stretched over it. */
@@ -55,7 +55,7 @@ static const char *check_access(struct verify *v, const struct loop_access *a, u
     if (!is_value(v, a->value))
         return arena_printf(v->arena, "nest %u %s accesses a value that is not there", v->nest, v->step);
     const struct ir_node *n = ir_at(ir, a->value);
-    if (a->target && (!is_value(v, a->target) || (a->view && ir_at(ir, a->target)->op != OP_replace && ir_at(ir, a->target)->op != OP_pair)))
+    if (a->target && (!is_value(v, a->target) || (a->view && ir_at(ir, a->target)->op != OP_replace && !ir_is_of_parts(ir, a->target))))
         return arena_printf(v->arena, "nest %u %s stores to what is not there", v->nest, v->step);
     uint32_t shape = a->target ? target_shape(v, a) : n->shape;
     if (a->dtype != n->dtype || a->rank != (a->source == SOURCE_COUNT ? 0 : ir->shapes.at[shape].rank))
@@ -132,6 +132,14 @@ static const char *check_order(struct verify *v, const struct loop_body *b, uint
     return NULL;
 }
 
+/* A part of an array, stored to another array of the same chain (once.c) too. */
+static bool is_also_there(const struct verify *v, const struct loop_access *a)
+{
+    const struct ir *ir = v->plan->ir;
+    const ir_id there = v->plan->buffers.at[a->index].value;
+    return v->plan->nests.at[v->nest].part && a->view && ir_at(ir, there)->op == OP_replace && ir_at(ir, there)->shape == ir_at(ir, a->target)->shape;
+}
+
 static const char *check_store(struct verify *v, const struct loop_access *a, unsigned n_dims)
 {
     const char *fault = check_access(v, a, n_dims);
@@ -140,7 +148,7 @@ static const char *check_store(struct verify *v, const struct loop_access *a, un
     if (!v->known[a->value])
         return arena_printf(v->arena, "nest %u %s stores %%%u, which it does not compute", v->nest, v->step,
                             a->value);
-    if (a->source != SOURCE_BUFFER || v->plan->buffers.at[a->index].value != (a->target ? a->target : a->value))
+    if (a->source != SOURCE_BUFFER || (v->plan->buffers.at[a->index].value != (a->target ? a->target : a->value) && !is_also_there(v, a)))
         return arena_printf(v->arena, "nest %u %s stores %%%u where it does not belong", v->nest, v->step,
                             a->value);
     return NULL;
@@ -161,7 +169,7 @@ static const char *check_body(struct verify *v, const struct loop_body *b, unsig
 static const char *note_stores(struct verify *v, const struct loop_body *b)
 {
     for (uint32_t i = 0; i < b->stores.n; i++) {
-        if (v->stored[b->stores.at[i].index] && !b->stores.at[i].view)
+        if (v->stored[b->stores.at[i].index] && !b->stores.at[i].view && !v->plan->nests.at[v->nest].once)
             return arena_printf(v->arena, "nest %u stores buffer %u once more", v->nest,
                                 b->stores.at[i].index);
         v->stored[b->stores.at[i].index] = 1;

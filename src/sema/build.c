@@ -129,13 +129,8 @@ static bool take_args(struct sema *s, const struct sema_interface *interface, co
 {
     bool good = true;
 
-    for (uint32_t i = 0; i < interface->inputs.n; i++) {
+    for (uint32_t i = 0; i < interface->inputs.n; i++)
         good &= check_arg(s, &interface->inputs.at[i], &args[i]);
-        if (interface->kernel && type_is_complex((enum dtype)args[i].dtype)) {
-            sema_error(s, AX_not_supported, interface->inputs.at[i].span, "a kernel takes real arrays: give it the parts of complex ones");
-            good = false;
-        }
-    }
     for (uint32_t i = 0; good && i < interface->inputs.n; i++)
         bind_input(s, &interface->inputs.at[i], &args[i]);
     if (good)

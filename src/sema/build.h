@@ -94,6 +94,8 @@ void sema_error(struct sema *s, enum diag_id id, struct span span, const char *f
     __attribute__((format(printf, 4, 5)));
 /* Inside the library, spans point into its text: the user's call stands for them. */
 struct span sema_span(const struct sema *s, struct span span);
+/* A name that is bound nowhere: "`name` WHAT", with the nearest name, of the parameters of def too (may be NULL), as a note. */
+void sema_unknown_name(struct sema *s, struct str name, const char *what, const struct ast *def, struct span span);
 void sema_unknown_type(struct sema *s, struct str name, struct span span);
 void sema_unknown_function(struct sema *s, struct str name, struct span span);
 void sema_unknown_keyword(struct sema *s, struct str function, struct str name, const struct str *known,
@@ -132,6 +134,12 @@ enum dtype value_dtype(const struct value *v);
 struct value apply_op(struct sema *s, enum op op, const struct value *args, unsigned n, struct span span);
 /* What was computed for values of a type that is storage only, rounded to it; other values, and tuples' other items, as they are. */
 struct value narrow(struct sema *s, struct value v, enum dtype t);
+
+/* loose.c: fast mode. The node or the library's function that an operation becomes there, 0 or false where it stays what it is. */
+bool is_loose(const struct sema *s, enum dtype t); /* the program's own text, in fast mode, in a float's type that computes */
+ir_id loose_node(struct sema *s, enum op op, const ir_id *args, unsigned n, enum dtype t, struct span span);
+bool loose_function(struct sema *s, enum op op, enum dtype t, char *name, size_t size);
+bool loose_power(struct sema *s, const struct value *x, double by, enum dtype t, struct span span, struct value *out);
 
 /* expr.c */
 struct value eval(struct sema *s, const struct ast *e);
@@ -180,6 +188,10 @@ struct value call_making(struct sema *s, enum op op, const struct value *args, s
 
 /* shaping.c: values as for call_axes */
 struct value call_shaping(struct sema *s, enum op op, const struct value *args, struct span span);
+void equal_dims(struct sema *s, uint32_t a, uint32_t b, const char *text, struct span span); /* else a call fails, and says `text` */
+
+/* product.c: values as for call_axes */
+struct value call_product(struct sema *s, enum op op, const struct value *args, struct span span);
 
 /* part.c: a part of an array replaced, outside kernels */
 void run_part(struct sema *s, const struct ast *st);

@@ -193,6 +193,12 @@ struct value convert(struct sema *s, const struct value *x, const struct value *
     return value_array(s, id, false, span);
 }
 
+/* The library's functions see to it that what a nan is made of does not show. */
+static bool in_library(const struct sema *s)
+{
+    return s->frame && s->frame->library;
+}
+
 static struct value call_bits(struct sema *s, const struct value *x, struct span span)
 {
     enum dtype t = value_dtype(x);
@@ -203,7 +209,8 @@ static struct value call_bits(struct sema *s, const struct value *x, struct span
         sema_error(s, AX_type_mismatch, span, "`bits` takes floats, not %s", value_words(s, x));
         return value_error();
     }
-    return value_array(s, ir_bitcast(s->ir, value_to_ir(s, x), type_bits(t), sema_span(s, span)), false, span);
+    ir_id id = value_to_ir(s, x);
+    return value_array(s, (in_library(s) ? ir_bitcast_of_number : ir_bitcast)(s->ir, id, type_bits(t), sema_span(s, span)), false, span);
 }
 
 static struct value call_frombits(struct sema *s, const struct value *i, const struct value *to,
@@ -352,6 +359,8 @@ static struct value call_special(struct sema *s, enum op op, const struct args *
         return bind_parameters(s, op, a, span, values) ? call_making(s, op, values, span) : value_error();
     case TAKER_SHAPING:
         return bind_parameters(s, op, a, span, values) ? call_shaping(s, op, values, span) : value_error();
+    case TAKER_PRODUCT:
+        return bind_parameters(s, op, a, span, values) ? call_product(s, op, values, span) : value_error();
     default:
         return call_conversion(s, op, a, span);
     }
@@ -428,7 +437,7 @@ static bool is_recursive(struct sema *s, struct str name)
 
 struct value eval_call(struct sema *s, const struct ast *e)
 {
-    bool library = s->frame && s->frame->library;
+    bool library = in_library(s);
     struct binding *f = library ? NULL : scope_find(s->scope, e->name, true);
     enum op op = op_by_name(e->name);
     enum dtype t = type_by_name(e->name);

@@ -40,16 +40,25 @@ void sema_error(struct sema *s, enum diag_id id, struct span span, const char *f
 
 struct guess {
     struct str best;
-    unsigned distance;
+    unsigned distance,
+        begins; /* begins: how many characters both begin with, which decides between equal distances */
 };
+
+static unsigned same_beginning(struct str a, struct str b)
+{
+    unsigned n = 0;
+    while (n < a.n && n < b.n && a.s[n] == b.s[n])
+        n++;
+    return n;
+}
 
 static void guess_try(struct guess *g, struct str name, struct str candidate)
 {
-    unsigned d = str_distance(name, candidate, 2);
+    unsigned d = str_distance(name, candidate, 2), begins = same_beginning(name, candidate);
 
-    if (d < g->distance &&
+    if ((d < g->distance || (d == g->distance && begins > g->begins)) &&
         d <= name.n / 3 + (name.n > 1 && name.n < 3)) /* a short name is close to everything */
-        *g = (struct guess){candidate, d};
+        *g = (struct guess){candidate, d, begins};
 }
 
 static void say_guess(struct sema *s, const struct guess *g, struct span span)
@@ -89,9 +98,36 @@ static void guess_types(struct guess *g, struct str name)
             guess_try(g, name, str_of(type_table[t].name));
 }
 
+/* What the program binds: functions, or names of values. */
+static void guess_scope(struct guess *g, const struct scope *scope, struct str name, bool functions)
+{
+    for (; scope; scope = scope->up)
+        for (uint32_t i = 0; i < scope->n_buckets; i++)
+            for (const struct binding *b = scope->bucket[i]; b; b = b->next)
+                if (!b->library && (b->def != NULL) == functions)
+                    guess_try(g, name, b->name);
+}
+
+void sema_unknown_name(struct sema *s, struct str name, const char *what, const struct ast *def,
+                       struct span span)
+{
+    static const char *const words[] = {"threadIdx", "blockIdx", "blockDim", "gridDim",
+                                        "newaxis",   "True",     "False",    "None"};
+    struct guess g = {{NULL, 0}, 3, 0};
+
+    for (uint32_t i = 0; def && i < def->n_params; i++)
+        guess_try(&g, name, def->params[i]->name);
+    guess_scope(&g, s->scope, name, false);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        guess_try(&g, name, str_of(words[i]));
+    guess_types(&g, name);
+    sema_error(s, AX_unknown_name, span, "`%.*s` %s", (int)name.n, name.s, what);
+    say_guess(s, &g, span);
+}
+
 void sema_unknown_type(struct sema *s, struct str name, struct span span)
 {
-    struct guess g = {{NULL, 0}, 3};
+    struct guess g = {{NULL, 0}, 3, 0};
 
     guess_types(&g, name);
     sema_error(s, AX_unknown_type, span, "`%.*s` is not a type", (int)name.n, name.s);
@@ -100,13 +136,9 @@ void sema_unknown_type(struct sema *s, struct str name, struct span span)
 
 void sema_unknown_function(struct sema *s, struct str name, struct span span)
 {
-    struct guess g = {{NULL, 0}, 3};
+    struct guess g = {{NULL, 0}, 3, 0};
 
-    for (struct scope *scope = s->scope; scope; scope = scope->up)
-        for (uint32_t i = 0; i < scope->n_buckets; i++)
-            for (struct binding *b = scope->bucket[i]; b; b = b->next)
-                if (b->def && !b->library)
-                    guess_try(&g, name, b->name);
+    guess_scope(&g, s->scope, name, true);
     guess_tables(&g, name);
     sema_error(s, AX_unknown_function, span, "no function is called `%.*s`", (int)name.n, name.s);
     say_guess(s, &g, span);
@@ -115,7 +147,7 @@ void sema_unknown_function(struct sema *s, struct str name, struct span span)
 void sema_unknown_keyword(struct sema *s, struct str function, struct str name, const struct str *known,
                           unsigned n, struct span span)
 {
-    struct guess g = {{NULL, 0}, 3};
+    struct guess g = {{NULL, 0}, 3, 0};
 
     for (unsigned i = 0; i < n; i++)
         guess_try(&g, name, known[i]);

@@ -25,7 +25,7 @@ static struct value eval_name(struct sema *s, const struct ast *e)
     } else if (t != DT_none) {
         v = (struct value){.kind = VALUE_DTYPE, .dtype = (uint8_t)t};
     } else {
-        sema_error(s, AX_unknown_name, e->span, "`%.*s` is not bound here", (int)e->name.n, e->name.s);
+        sema_unknown_name(s, e->name, "is not bound here", NULL, e->span);
         return value_error();
     }
     v.span = e->span;
@@ -64,6 +64,8 @@ static struct value eval_binary(struct sema *s, const struct ast *e)
 
     args[0] = eval(s, e->kid[0]);
     args[1] = eval(s, e->kid[1]);
+    if (e->op == OP_matmul)
+        return call_product(s, OP_matmul, args, e->span);
     return apply_op(s, (enum op)e->op, args, 2, e->span);
 }
 
@@ -113,8 +115,10 @@ static struct value eval_attribute(struct sema *s, const struct ast *e)
 
     if (x.kind == VALUE_ARRAY && str_is(e->name, "T"))
         return transpose(s, &x, NULL, e->span);
-    if (x.kind != VALUE_ERROR)
+    if (x.kind != VALUE_ERROR) {
         sema_error(s, AX_unknown_name, e->name_span, "%s has no attribute `%.*s`", value_words(s, &x), (int)e->name.n, e->name.s);
+        diag_note(s->diags, sema_span(s, e->name_span), str_is(e->name, "t") ? "did you mean `T`?" : "there is `.T`; `shape(x, 0)`, `size(x)`, `ndim(x)` and all else are functions");
+    }
     return value_error();
 }
 

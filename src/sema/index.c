@@ -306,6 +306,31 @@ static bool axis_of(struct sema *s, const struct value *v, unsigned rank, const 
     return false;
 }
 
+/* As axis_of, of one that is not in `seen` (bit i: axis i), which it joins. */
+static bool fresh_axis(struct sema *s, const struct value *v, unsigned rank, const char *function, unsigned *seen, unsigned *out)
+{
+    if (!axis_of(s, v, rank, function, out))
+        return false;
+    if (*seen >> *out & 1) {
+        sema_error(s, AX_duplicate_axis, v->span, "axis %u is given twice", *out);
+        return false;
+    }
+    *seen |= 1u << *out;
+    return true;
+}
+
+/* One axis or a tuple of them. */
+static bool mask_of(struct sema *s, const struct value *v, unsigned rank, const char *function, unsigned *mask)
+{
+    const struct value *items = v->kind == VALUE_TUPLE ? v->items : v;
+    unsigned n = v->kind == VALUE_TUPLE ? v->n_items : 1, axis;
+    *mask = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!fresh_axis(s, &items[i], rank, function, mask, &axis))
+            return false;
+    return true;
+}
+
 static struct value in_order(struct indexing *at, const uint8_t *order, unsigned rank)
 {
     struct ir_step step = {.kind = STEP_PERMUTE};
@@ -335,13 +360,8 @@ struct value transpose(struct sema *s, const struct value *x, const struct value
     }
     for (unsigned d = 0; d < rank; d++) {
         unsigned axis;
-        if (!axis_of(s, &axes->items[d], rank, "transpose", &axis))
+        if (!fresh_axis(s, &axes->items[d], rank, "transpose", &seen, &axis))
             return value_error();
-        if (seen >> axis & 1) {
-            sema_error(s, AX_duplicate_axis, axes->items[d].span, "axis %u is given twice", axis);
-            return value_error();
-        }
-        seen |= 1u << axis;
         order[d] = (uint8_t)axis;
     }
     return in_order(&at, order, rank);
@@ -367,11 +387,11 @@ static bool flip_axis(struct indexing *at, unsigned axis)
 static struct value flip(struct sema *s, const struct value *x, const struct value *axis, struct span span)
 {
     struct indexing at = {.s = s, .x = *x, .span = span};
-    unsigned rank = rank_of(s, x), one;
-    if (axis->kind != VALUE_NONE)
-        return axis_of(s, axis, rank, "flip", &one) && flip_axis(&at, one) ? at.x : value_error();
+    unsigned rank = rank_of(s, x), axes = (1u << rank) - 1;
+    if (axis->kind != VALUE_NONE && !mask_of(s, axis, rank, "flip", &axes))
+        return value_error();
     for (unsigned d = 0; d < rank; d++)
-        if (!flip_axis(&at, d))
+        if ((axes >> d & 1) && !flip_axis(&at, d))
             return value_error();
     return at.x;
 }
@@ -379,29 +399,56 @@ static struct value flip(struct sema *s, const struct value *x, const struct val
 static struct value expand_dims(struct sema *s, const struct value *x, const struct value *axis, struct span span)
 {
     struct indexing at = {.s = s, .x = *x, .span = span};
+    unsigned rank = rank_of(s, x) + (axis->kind == VALUE_TUPLE ? axis->n_items : 1), axes;
     if (!rank_of(s, x)) {
         sema_error(s, AX_bad_axis, span, "a scalar needs no more axes: it broadcasts as it is");
         return value_error();
     }
-    return axis_of(s, axis, rank_of(s, x) + 1, "expand_dims", &at.axis) && new_axis(&at, span) ? at.x : value_error();
+    if (rank > IR_MAX_RANK) {
+        sema_error(s, AX_rank_too_large, span, "arrays have at most %d axes", IR_MAX_RANK);
+        return value_error();
+    }
+    if (!mask_of(s, axis, rank, "expand_dims", &axes))
+        return value_error();
+    for (unsigned d = 0; d < rank; d++) {
+        at.axis = d;
+        if ((axes >> d & 1) && !new_axis(&at, span))
+            return value_error();
+    }
+    return at.x;
 }
 
 /* x[1:] - x[:-1] along the axis. */
-static struct value differences(struct sema *s, const struct value *x, const struct value *axis, struct span span)
+static struct value difference(struct sema *s, const struct value *x, unsigned axis, struct span span)
 {
     struct indexing later = {.s = s, .x = *x, .span = span}, sooner = later;
-    unsigned d;
-    if (!axis_of(s, axis, rank_of(s, x), "diff", &d) ||
-        !apply_step(&later, (struct ir_step){.kind = STEP_SLICE, .axis = (uint8_t)d, .slice = {.start = 1, .step = 1, .flags = SLICE_HAS_START}}, span) ||
-        !apply_step(&sooner, (struct ir_step){.kind = STEP_SLICE, .axis = (uint8_t)d, .slice = {.stop = -1, .step = 1, .flags = SLICE_HAS_STOP}}, span))
+    if (!apply_step(&later, (struct ir_step){.kind = STEP_SLICE, .axis = (uint8_t)axis, .slice = {.start = 1, .step = 1, .flags = SLICE_HAS_START}}, span) ||
+        !apply_step(&sooner, (struct ir_step){.kind = STEP_SLICE, .axis = (uint8_t)axis, .slice = {.stop = -1, .step = 1, .flags = SLICE_HAS_STOP}}, span))
         return value_error();
     struct value both[] = {later.x, sooner.x};
     return apply_op(s, ir_at(s->ir, x->id)->dtype == DT_bool ? OP_not_equal : OP_subtract, both, 2, span);
 }
 
+/* n times; programs are as long as n is large, so their limit is its own. */
+static struct value differences(struct sema *s, struct value x, const struct value *n, const struct value *axis, struct span span)
+{
+    const struct value last = value_int(-1, span);
+    unsigned d;
+    if (n->kind != VALUE_NONE && (n->kind != VALUE_INT || n->i < 0)) {
+        if (n->kind != VALUE_ERROR)
+            sema_error(s, n->kind == VALUE_ARRAY ? AX_not_constant : AX_type_mismatch, n->span, "`diff` is done a number of times that is known when compiling, not %s", value_words(s, n));
+        return value_error();
+    }
+    if (!axis_of(s, axis->kind == VALUE_NONE ? &last : axis, rank_of(s, &x), "diff", &d))
+        return value_error();
+    for (int64_t i = n->kind == VALUE_NONE ? 1 : n->i; i > 0 && x.kind == VALUE_ARRAY && x.id; i--)
+        x = difference(s, &x, d, span);
+    return x;
+}
+
 struct value call_axes(struct sema *s, enum op op, const struct value *args, struct span span)
 {
-    struct value x = args[0], last = value_int(-1, span);
+    struct value x = args[0];
     if (value_is_numeric(&x) && x.kind != VALUE_ARRAY)
         x = value_array(s, value_to_ir(s, &x), false, x.span);
     if (x.kind != VALUE_ARRAY) {
@@ -419,7 +466,7 @@ struct value call_axes(struct sema *s, enum op op, const struct value *args, str
     case OP_expand_dims:
         return expand_dims(s, &x, &args[1], span);
     case OP_diff:
-        return differences(s, &x, args[1].kind == VALUE_NONE ? &last : &args[1], span);
+        return differences(s, x, &args[1], &args[2], span);
     default:
         return value_int(rank_of(s, &x), span); /* ndim */
     }

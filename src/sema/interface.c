@@ -269,7 +269,7 @@ static void walk_kernel(struct walk *w, const struct ast *kernel)
     walk_block(w, kernel->body, kernel->n_body);
     w->defs = NULL;
     for (; n < w->out->inputs.n; n++)
-        sema_error(&w->s, AX_unknown_name, w->out->inputs.at[n].span, "`%.*s` is no parameter of the kernel", (int)w->out->inputs.at[n].name.n, w->out->inputs.at[n].name.s);
+        sema_unknown_name(&w->s, w->out->inputs.at[n].name, "is no parameter of the kernel", kernel, w->out->inputs.at[n].span);
     if (!w->out->outputs.n)
         sema_error(&w->s, AX_no_output, kernel->span, "the kernel changes none of its parameters");
     for (unsigned i = 0; i < LAUNCH_COUNT; i++)

@@ -24,7 +24,7 @@ static int atomic_of(struct str name)
 
 bool kernel_function(struct str name)
 {
-    return atomic_of(name) >= 0 || str_is(name, "grid") || str_is(name, "gridsize") || str_is(name, "syncthreads") || str_is(name, "shared");
+    return atomic_of(name) >= 0 || str_is(name, "grid") || str_is(name, "gridsize") || str_is(name, "syncthreads") || str_is(name, "shared") || str_is(name, "local");
 }
 
 bool kernel_attribute(const struct ast *e)
@@ -105,10 +105,11 @@ static struct value in_dimensions(struct sema *s, const struct ast *e, bool size
 
 /* ---- updates ---- */
 
+/* Complex memory is the pair of its parts. */
 bool is_kernel_memory(struct sema *s, const struct value *v)
 {
-    enum op op = v->kind == VALUE_ARRAY ? (enum op)ir_at(s->ir, v->id)->op : OP_none;
-    return op == OP_memory || op == OP_shared;
+    const struct ir_node *n = v->kind == VALUE_ARRAY ? ir_at(s->ir, v->id) : NULL;
+    return n && (ir_is_changed(s->ir, v->id) || (n->op == OP_pair && ir_is_changed(s->ir, n->args[0]) && ir_is_changed(s->ir, n->args[1])));
 }
 
 bool reads_kernel_memory(struct sema *s, const struct value *v)
@@ -147,7 +148,7 @@ static bool find_memory(struct sema *s, const struct ast *e, ir_id *out)
     *out = b && b->value.kind == VALUE_ARRAY ? b->value.id : 0;
     if (*out && is_kernel_memory(s, &b->value))
         return true;
-    sema_error(s, AX_type_mismatch, e->span, "a kernel changes elements of its parameters and of its shared arrays only");
+    sema_error(s, AX_type_mismatch, e->span, "a kernel changes elements of its parameters and of its shared and local arrays only");
     *out = 0;
     return false;
 }
@@ -172,17 +173,36 @@ static bool take_indices(struct sema *s, ir_id memory, struct ast *const *at, ui
     return true;
 }
 
+/* What every thread does to an element found by these indices, part by part where it is complex: what was there. */
+static struct value change(struct sema *s, struct ir_update u, ir_id memory, struct span span)
+{
+    const ir_id value = u.value;
+    ir_id parts[2], was[2];
+    uint32_t n = complex_split(s, memory, parts, 0, span);
+    for (uint32_t k = 0; k < n; k++) {
+        u.memory = parts[k];
+        u.value = n == 2 ? ir_part(s->ir, value, k, span) : value;
+        was[k] = ir_update(s->ir, &u, span, s->diags);
+    }
+    return complex_join(s, (enum dtype)ir_at(s->ir, memory)->dtype, was, false, span);
+}
+
+static bool is_atomic_type(struct sema *s, enum dtype t, struct span span)
+{
+    bool fits = type_table[t].size >= 4 && type_table[t].cls != CLASS_BOOL && !type_is_complex(t);
+    if (!fits)
+        sema_error(s, AX_type_mismatch, span, type_is_complex(t) ? "no atomic changes both parts of a %s: give it two real arrays" : "atomics work on types of 4 and 8 bytes, not %s",
+                   type_table[t].name);
+    return fits;
+}
+
 static struct value update(struct sema *s, enum update kind, ir_id memory, struct ast *const *at, uint32_t n, const struct value *values, struct span span)
 {
     ir_id indices[IR_MAX_RANK];
     enum dtype t = (enum dtype)ir_at(s->ir, memory)->dtype;
-    struct ir_update u = {.kind = kind, .memory = memory, .indices = indices, .mask = value_to_ir(s, &s->path)};
+    struct ir_update u = {.kind = kind, .indices = indices, .mask = value_to_ir(s, &s->path)};
     struct value to = {.kind = VALUE_DTYPE, .dtype = (uint8_t)t, .span = span}, v[2];
-    if (kind != UPDATE_STORE && (type_table[t].size < 4 || type_table[t].cls == CLASS_BOOL)) {
-        sema_error(s, AX_type_mismatch, span, "atomics work on types of 4 and 8 bytes, not %s", type_table[t].name);
-        return value_error();
-    }
-    if (!take_indices(s, memory, at, n, span, indices))
+    if ((kind != UPDATE_STORE && !is_atomic_type(s, t, span)) || !take_indices(s, memory, at, n, span, indices))
         return value_error();
     for (unsigned i = 0; i < (kind == UPDATE_CAS ? 2 : 1); i++) {
         if (!is_element(s, &values[i], span))
@@ -193,7 +213,7 @@ static struct value update(struct sema *s, enum update kind, ir_id memory, struc
     }
     u.value = value_to_ir(s, &v[kind == UPDATE_CAS]);
     u.compare = kind == UPDATE_CAS ? value_to_ir(s, &v[0]) : 0;
-    return value_array(s, ir_update(s->ir, &u, sema_span(s, span), s->diags), false, span);
+    return change(s, u, memory, sema_span(s, span));
 }
 
 void run_store(struct sema *s, const struct ast *st)
@@ -237,26 +257,30 @@ static struct value call_atomic(struct sema *s, const struct ast *e, int which)
 
 /* ---- what the threads of a block have together ---- */
 
-enum { SHARED_MOST = 48 * 1024 }; /* bytes: what every GPU gives a block without being asked (CUDA C++ Programming Guide, Compute Capabilities) */
+enum {
+    SHARED_MOST = 48 * 1024, /* bytes: what every GPU gives a block without being asked (CUDA C++ Programming Guide, Compute Capabilities) */
+    OWN_MOST = 4 * 1024,     /* of a thread; all that a GPU has at work have such arrays */
+};
 
-static bool take_extents(struct sema *s, const struct value *shape, const struct ast *e, int64_t *extents, unsigned *rank)
+static bool take_extents(struct sema *s, const struct value *shape, const struct ast *e, int64_t *extents, unsigned *rank, int64_t most)
 {
     const struct value *items = shape->kind == VALUE_TUPLE ? shape->items : shape;
+    const char *what = most == OWN_MOST ? "local" : "shared";
     *rank = shape->kind == VALUE_TUPLE ? shape->n_items : 1;
     if (*rank == 0 || *rank > IR_MAX_RANK) {
-        sema_error(s, AX_type_mismatch, e->span, "a shared array has 1 to %d axes", IR_MAX_RANK);
+        sema_error(s, AX_type_mismatch, e->span, "a %s array has 1 to %d axes", what, IR_MAX_RANK);
         return false;
     }
     for (unsigned d = 0; d < *rank; d++) {
         if (items[d].kind == VALUE_ERROR)
             return false;
         if (items[d].kind != VALUE_INT) {
-            sema_error(s, items[d].kind == VALUE_ARRAY ? AX_not_constant : AX_type_mismatch, e->span, "extents of a shared array are integers known when compiling, not %s",
+            sema_error(s, items[d].kind == VALUE_ARRAY ? AX_not_constant : AX_type_mismatch, e->span, "extents of a %s array are integers known when compiling, not %s", what,
                        value_words(s, &items[d]));
             return false;
         }
-        if (items[d].i < 1 || items[d].i > SHARED_MOST) {
-            sema_error(s, items[d].i < 1 ? AX_type_mismatch : AX_shared_too_large, e->span, "an extent of a shared array is 1 to %d, not %lld", SHARED_MOST, (long long)items[d].i);
+        if (items[d].i < 1 || items[d].i > most) {
+            sema_error(s, items[d].i < 1 ? AX_type_mismatch : AX_shared_too_large, e->span, "an extent of a %s array is 1 to %lld, not %lld", what, (long long)most, (long long)items[d].i);
             return false;
         }
         extents[d] = items[d].i;
@@ -264,35 +288,41 @@ static bool take_extents(struct sema *s, const struct value *shape, const struct
     return true;
 }
 
-static bool fits(int64_t size, const int64_t *extents, unsigned rank)
+static bool fits(int64_t size, const int64_t *extents, unsigned rank, int64_t most)
 {
-    for (unsigned d = 0; d < rank && size <= SHARED_MOST; d++)
+    for (unsigned d = 0; d < rank && size <= most; d++)
         size *= extents[d];
-    return size <= SHARED_MOST;
+    return size <= most;
 }
 
+/* shared(shape, dtype) of a block, local(shape, dtype) of each thread. */
 static struct value make_shared(struct sema *s, const struct ast *e)
 {
+    const bool own = str_is(e->name, "local");
+    const int64_t most = own ? OWN_MOST : SHARED_MOST;
     int64_t extents[IR_MAX_RANK];
     unsigned rank;
     if (e->n_kids != 2) {
-        sema_error(s, AX_wrong_argument_count, e->span, "`shared` takes 2 arguments: a shape and a type");
+        sema_error(s, AX_wrong_argument_count, e->span, "`%.*s` takes 2 arguments: a shape and a type", (int)e->name.n, e->name.s);
         return value_error();
     }
     if (s->n_loops) {
-        sema_error(s, AX_in_loop, e->span, "make the shared array before the loop: a block has one of it");
+        sema_error(s, AX_in_loop, e->span, "make the %s array before the loop: a %s has one of it", own ? "local" : "shared", own ? "thread" : "block");
         return value_error();
     }
     struct value shape = eval(s, e->kid[0]), dtype = eval(s, e->kid[1]);
     if (dtype.kind != VALUE_DTYPE && dtype.kind != VALUE_ERROR)
-        sema_error(s, AX_type_mismatch, e->kid[1]->span, "the type of a shared array is the name of one, as float32, not %s", value_words(s, &dtype));
-    if (dtype.kind != VALUE_DTYPE || !known_dtype(s, &dtype) || !take_extents(s, &shape, e->kid[0], extents, &rank))
+        sema_error(s, AX_type_mismatch, e->kid[1]->span, "the type of a %s array is the name of one, as float32, not %s", own ? "local" : "shared", value_words(s, &dtype));
+    if (dtype.kind != VALUE_DTYPE || !known_dtype(s, &dtype) || !take_extents(s, &shape, e->kid[0], extents, &rank, most))
         return value_error();
-    if (!fits(type_table[dtype.dtype].size, extents, rank)) {
-        sema_error(s, AX_shared_too_large, e->span, "the shared arrays of a block have %d bytes together, and this one alone more", SHARED_MOST);
+    if (!fits(type_table[dtype.dtype].size, extents, rank, most)) {
+        sema_error(s, AX_shared_too_large, e->span, "the %s arrays of a %s have %lld bytes together, and this one alone more", own ? "local" : "shared", own ? "thread" : "block", (long long)most);
         return value_error();
     }
-    return value_array(s, ir_shared(s->ir, (enum dtype)dtype.dtype, extents, rank, sema_span(s, e->span)), false, e->span);
+    ir_id parts[2];
+    for (unsigned k = 0; k < complex_parts((enum dtype)dtype.dtype); k++)
+        parts[k] = ir_shared(s->ir, type_part((enum dtype)dtype.dtype), extents, rank, own, sema_span(s, e->span));
+    return complex_join(s, (enum dtype)dtype.dtype, parts, false, e->span);
 }
 
 static struct value wait_for_block(struct sema *s, const struct ast *e)
@@ -312,7 +342,7 @@ struct value call_kernel_function(struct sema *s, const struct ast *e)
         return call_atomic(s, e, atomic);
     if (str_is(e->name, "grid") || str_is(e->name, "gridsize"))
         return in_dimensions(s, e, str_is(e->name, "gridsize"));
-    return str_is(e->name, "shared") ? make_shared(s, e) : wait_for_block(s, e);
+    return str_is(e->name, "syncthreads") ? wait_for_block(s, e) : make_shared(s, e);
 }
 
 /* ---- what the whole body must keep ---- */
@@ -344,14 +374,16 @@ static void check_shared(struct sema *s)
 {
     struct ir *ir = s->ir;
     uint8_t *live = arena_array(s->arena, uint8_t, ir->nodes.n);
-    int64_t total = 0;
+    int64_t total[2] = {0}; /* of a block, of a thread */
     ir_live(ir, live);
     for (ir_id id = 1; id < ir->nodes.n; id++) {
         if (!live[id] || ir_at(ir, id)->op != OP_shared)
             continue;
-        total += ir_shared_size(ir, id);
-        if (total > SHARED_MOST) {
-            diag_add(s->diags, AX_shared_too_large, ir_at(ir, id)->span, "with this the shared arrays of a block take %lld bytes, and there are %d", (long long)total, SHARED_MOST);
+        const bool own = ir_is_own(ir, id);
+        total[own] += ir_shared_size(ir, id);
+        if (total[own] > (own ? OWN_MOST : SHARED_MOST)) {
+            diag_add(s->diags, AX_shared_too_large, ir_at(ir, id)->span, "with this the %s arrays of a %s take %lld bytes, and there are %d", own ? "local" : "shared", own ? "thread" : "block",
+                     (long long)total[own], own ? OWN_MOST : SHARED_MOST);
             return;
         }
     }
@@ -382,7 +414,9 @@ void run_kernel(struct sema *s, const struct sema_interface *interface)
             return;
         }
         ir_id memory = ir_memory(s->ir, in->value.id, name->span);
-        scope_bind(s->arena, s->scope, name->name, name->span)->value = value_array(s, memory, false, name->span);
+        ir_id parts[2];
+        complex_split(s, memory, parts, 0, name->span);
+        scope_bind(s->arena, s->scope, name->name, name->span)->value = complex_join(s, (enum dtype)ir_at(s->ir, memory)->dtype, parts, false, name->span);
         vec_push(s->arena, &s->ir->outputs, ((struct ir_output){.name = name->name, .node = memory, .span = name->span}));
     }
     run_block(s, kernel->body, kernel->n_body);

@@ -55,7 +55,11 @@ static struct value choose(struct sema *s, struct value c, struct value a, struc
 
 static struct value as_dtype(struct sema *s, struct value v, const struct value *dtype, struct span span)
 {
-    return dtype->kind == VALUE_NONE || v.kind == VALUE_ERROR ? v : convert(s, &v, dtype, span);
+    if (dtype->kind == VALUE_NONE || v.kind == VALUE_ERROR)
+        return v;
+    if (v.kind == VALUE_INT && dtype->kind == VALUE_DTYPE)
+        return value_array(s, value_as(s, &v, (enum dtype)dtype->dtype), false, span); /* which must hold it */
+    return convert(s, &v, dtype, span);
 }
 
 static struct value everywhere(struct sema *s, const struct ir_shape *shape, struct value v, struct span span)
@@ -78,7 +82,7 @@ static struct value filled(struct sema *s, const struct value *shape, struct val
     return shape_of(s, shape, &sh) ? everywhere(s, &sh, as_dtype(s, v, dtype, span), span) : value_error();
 }
 
-static struct value like(struct sema *s, const struct value *x, struct value v, struct span span)
+static struct value like(struct sema *s, const struct value *x, struct value v, const struct value *type, struct span span)
 {
     struct value array = *x, dtype = {.kind = VALUE_DTYPE, .span = span};
     if (!value_is_numeric(x)) {
@@ -90,7 +94,7 @@ static struct value like(struct sema *s, const struct value *x, struct value v, 
         array = value_array(s, value_to_ir(s, x), false, x->span);
     dtype.dtype = ir_at(s->ir, array.id)->dtype;
     struct ir_shape shape = s->ir->shapes.at[ir_at(s->ir, array.id)->shape];
-    return everywhere(s, &shape, as_dtype(s, v, &dtype, span), span);
+    return everywhere(s, &shape, as_dtype(s, v, type->kind == VALUE_NONE ? &dtype : type, span), span);
 }
 
 static struct value eye(struct sema *s, const struct value *n, const struct value *m, const struct value *dtype, struct span span)
@@ -186,10 +190,10 @@ struct value call_making(struct sema *s, enum op op, const struct value *args, s
     case OP_eye:
         return eye(s, &args[0], &args[1], &args[2], span);
     case OP_full_like:
-        return like(s, &args[0], args[1], span);
+        return like(s, &args[0], args[1], &args[2], span);
     case OP_zeros_like:
-        return like(s, &args[0], value_int(0, span), span);
+        return like(s, &args[0], value_int(0, span), &args[1], span);
     default:
-        return like(s, &args[0], value_int(1, span), span);
+        return like(s, &args[0], value_int(1, span), &args[1], span);
     }
 }

@@ -99,8 +99,11 @@ static bool simple_power(struct sema *s, const struct value *args, enum dtype t,
 
     if (type_table[t].cls != CLASS_FLOAT || args[0].kind != VALUE_ARRAY)
         return false;
-    if (args[0].dtype != t && (n == 2 || n == 1 || n == -1))
+    bool literal = by->kind == VALUE_INT || by->kind == VALUE_FLOAT;
+    if (literal && args[0].dtype != t && (n == 2 || n == 1 || n == -1 || is_loose(s, t)))
         pair[0] = pair[1] = value_array(s, value_as(s, &args[0], t), args[0].weak, args[0].span);
+    if (literal && loose_power(s, &pair[0], n, t, span, out))
+        return true;
     if (n == 2)
         return *out = apply_op(s, OP_multiply, pair, 2, span), true;
     if (n == 1)
@@ -150,36 +153,6 @@ static bool has_own(struct sema *s, enum op op, enum dtype t)
     return library_find(s, str_of(name), DT_none);
 }
 
-/*
- * Fast mode: a*b + c with one rounding. In the program's own text only: the library's functions count on what each of their
- * operations rounds to. Made here, so all devices still agree.
- */
-static ir_id contracted(struct sema *s, enum op op, const ir_id *ids, enum dtype t, struct span span)
-{
-    bool own = !s->frame || !s->frame->library;
-    if (!s->fast || !own || type_table[t].cls != CLASS_FLOAT || (op != OP_add && op != OP_subtract))
-        return 0;
-    for (unsigned side = 0; side < 2; side++) {
-        const struct ir_node product = *ir_at(s->ir, ids[side]);
-        ir_id args[3] = {product.args[0], product.args[1], ids[!side]};
-        if (product.op != OP_multiply)
-            continue;
-        if (op == OP_subtract) /* a*b - c, or c - a*b */
-            args[side ? 0 : 2] = ir_elem(s->ir, OP_negative, t, &args[side ? 0 : 2], 1, 0, span, s->diags);
-        return ir_elem(s->ir, OP_fma, t, args, 3, 0, span, s->diags);
-    }
-    return 0;
-}
-
-/* Fast mode: the quicker one of a few operations, in the program's own text. */
-static enum op quickened(const struct sema *s, enum op op, enum dtype t)
-{
-    bool own = !s->frame || !s->frame->library;
-    if (!s->fast || !own || type_table[t].cls != CLASS_FLOAT)
-        return op;
-    return op == OP_divide && t == DT_float32 ? OP_quick_divide : op == OP_rsqrt ? OP_quick_rsqrt : op;
-}
-
 static struct value make_node(struct sema *s, enum op op, const struct value *args, unsigned n,
                               unsigned first, enum dtype t, bool weak, struct span span)
 {
@@ -197,14 +170,15 @@ static struct value make_node(struct sema *s, enum op op, const struct value *ar
     if (op_prim(op, t) == PRIM_none && !own) /* storage only: compute in the wider type, round the result */
         return narrow(s, make_node(s, op, cast, n, first, (enum dtype)type_table[t].compute, false, span), t);
     weak = weak && result != DT_bool;
-    op = own ? op : quickened(s, op, t);
-    ir_id fused = contracted(s, op, ids, t, sema_span(s, span));
-    if (fused)
-        return value_array(s, fused, weak, span);
+    ir_id loose = own ? 0 : loose_node(s, op, ids, n, t, sema_span(s, span));
+    if (loose)
+        return value_array(s, loose, weak, span);
     if (op_prim(op, t) != PRIM_math && !own)
         return value_array(s, ir_elem(s->ir, op, result, ids, n, 0, sema_span(s, span), s->diags), weak,
                            span);
-    struct value v = call_library(s, str_of(op_table[op].name), t, cast, NULL, n, span);
+    char quick[64];
+    const char *name = loose_function(s, op, t, quick, sizeof quick) ? quick : op_table[op].name;
+    struct value v = call_library(s, str_of(name), t, cast, NULL, n, span);
     if (v.kind != VALUE_ERROR &&
         (v = value_array(s, value_as(s, &v, result), weak, span)).kind == VALUE_ARRAY)
         v.weak = weak;

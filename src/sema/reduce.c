@@ -64,9 +64,15 @@ static bool add_axis(struct sema *s, const struct value *v, unsigned rank, unsig
     return true;
 }
 
+/* What may have been meant by min(a, 3): the axis is there, the other function elsewhere. */
+static const char *elementwise_of(enum op op)
+{
+    return op == OP_min ? "minimum" : op == OP_max ? "maximum" : NULL;
+}
+
 static bool refuse_axis(struct sema *s, enum op op, const struct value *v)
 {
-    const char *instead = op == OP_min ? "minimum" : op == OP_max ? "maximum" : NULL;
+    const char *instead = elementwise_of(op);
 
     if (v->kind == VALUE_ERROR)
         return false;
@@ -92,8 +98,12 @@ static bool find_axes(struct sema *s, enum op op, struct reduction *r, unsigned 
         r->axes = (1u << rank) - 1;
         return true;
     }
-    if (v->kind == VALUE_INT)
-        return add_axis(s, v, rank, &r->axes);
+    if (v->kind == VALUE_INT) {
+        bool found = add_axis(s, v, rank, &r->axes);
+        if (!found && elementwise_of(op))
+            diag_note(s->diags, sema_span(s, v->span), "the second argument of `%s` is an axis; for the elementwise one write `%s(a, b)`", op_table[op].name, elementwise_of(op));
+        return found;
+    }
     if (v->kind != VALUE_TUPLE)
         return refuse_axis(s, op, v);
     for (uint32_t i = 0; i < v->n_items; i++) {

@@ -26,7 +26,7 @@ static struct value choose(struct sema *s, struct value c, struct value a, struc
     return apply_op(s, OP_where, all, 3, span);
 }
 
-static void equal_dims(struct sema *s, uint32_t a, uint32_t b, const char *text, struct span span)
+void equal_dims(struct sema *s, uint32_t a, uint32_t b, const char *text, struct span span)
 {
     struct ir_check c = {
         .kind = CHECK_EQUAL, .span = sema_span(s, span), .dim_a = a, .dim_b = b, .text = str_of(text)};

@@ -40,8 +40,11 @@ uint64_t next_random(uint64_t *seed);
 /* Specials, edges of binades and values near the hard cases: fills at most n, returns how many. Values of float32 unless wide. */
 size_t points_fixed(const struct function *f, bool wide, double *x, double *y, size_t n);
 size_t points_random(const struct function *f, bool wide, uint64_t *seed, double *x, double *y, size_t n);
-/* Is the function measured there? logaddexp is only where nothing cancels; fast division by what has a normal reciprocal, fast rsqrt of what is normal. */
-bool point_counts(const struct function *f, enum mode mode, double x, double y);
+/*
+ * Is the function measured there? logaddexp is only where nothing cancels; fast division by what has a normal reciprocal, fast rsqrt and
+ * logarithms of what is normal, fast exponentials of float64 where the result is.
+ */
+bool point_counts(const struct function *f, bool wide, enum mode mode, double x, double y);
 /* Zeros of lgamma and digamma at negative arguments: in float64 small results count in ulps of 1. */
 bool point_is_of_one(const struct function *f, double x);
 

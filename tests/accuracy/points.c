@@ -112,10 +112,20 @@ bool point_is_of_one(const struct function *f, double x)
     return f->near == near_lgamma && x < 0;
 }
 
-bool point_counts(const struct function *f, enum mode mode, double x, double y)
+/* Where a result of fast mode's float64 exponentials is subnormal: 0 is given there. */
+static bool is_flushed(const struct function *f, double x)
 {
+    return (f->near == near_exp && x < -708.3964185322641) || (f->near == near_exp2 && x < -1022) || (f->near == near_exp10 && x < -307.6526555685888);
+}
+
+bool point_counts(const struct function *f, bool wide, enum mode mode, double x, double y)
+{
+    if (mode == FAST && wide && is_flushed(f, x))
+        return false;
+    if (f->near == near_one && mode == FAST)
+        return x == 0 || !(fabs(x) < (wide ? 0x1p-1022 : 0x1p-126));
     if (f->near == near_quotient && mode == FAST)
-        return y == 0 || !isfinite(y) || (fabs(y) >= 0x1p-126 && fabs(y) <= 0x1p126);
+        return y == 0 || !isfinite(y) || (fabs(y) >= 0x1p-126 && fabs(y) <= 0x1p125);
     if (f->near == near_zero && mode == FAST)
         return x == 0 || !isfinite(x) || fabs(x) >= 0x1p-126;
     bool cancels = f->near == near_logadd && isfinite(x) && isfinite(y);

@@ -216,6 +216,17 @@ static void test_conversions(void **state)
             }
 }
 
+/* The library's raw bits are a node of their own: what keeps a nan as it is must not stand in for what makes it canonical. */
+static void test_raw_bits(void **state)
+{
+    ir_id x = input("x", DT_float64, 1);
+    ir_id raw = ir_bitcast_of_number(&ir, x, DT_int64, NOWHERE), bits = ir_bitcast(&ir, x, DT_int64, NOWHERE);
+    (void)state;
+    assert_int_not_equal(raw, bits);
+    assert_int_equal(raw, ir_bitcast_of_number(&ir, x, DT_int64, NOWHERE));
+    assert_int_equal(bits, ir_bitcast(&ir, x, DT_int64, NOWHERE));
+}
+
 /* What conversion means where C leaves it open: the ends of the range, 0 for nan, never 0 for what is not. */
 static void test_conversion_values(void **state)
 {
@@ -301,7 +312,7 @@ static void test_rules(void **state)
             fail_msg("case %zu was rewritten", k);
 }
 
-enum rule_kind { KEEPS, SQUARES, TWICE_IS, ALIKES };
+enum rule_kind { KEEPS, SQUARES, TWICE_IS, ALIKES, INVERTS };
 enum { LEFT = 1, RIGHT = 2, EITHER = 3 };
 
 static const struct rule {
@@ -310,17 +321,20 @@ static const struct rule {
     const char *classes;
     int side;
     double value;
+    enum op with; /* INVERTS */
 } rules[] = {
-#define KEEP(op, classes, side, value, why) {KEEPS, OP_##op, classes, side, value},
-#define SQUARE(op, classes, value, why)     {SQUARES, OP_##op, classes, RIGHT, value},
-#define TWICE(op, classes, why)             {TWICE_IS, OP_##op, classes, 0, 0},
-#define ALIKE(op, classes, why)             {ALIKES, OP_##op, classes, 0, 0},
+#define KEEP(op, classes, side, value, why) {KEEPS, OP_##op, classes, side, value, OP_none},
+#define SQUARE(op, classes, value, why)     {SQUARES, OP_##op, classes, RIGHT, value, OP_none},
+#define TWICE(op, classes, why)             {TWICE_IS, OP_##op, classes, 0, 0, OP_none},
+#define ALIKE(op, classes, why)             {ALIKES, OP_##op, classes, 0, 0, OP_none},
+#define INVERT(op, classes, with, why)      {INVERTS, OP_##op, classes, RIGHT, 4, OP_##with},
 #define CHOICE(why)
 #include "rules.def"
 #undef KEEP
 #undef SQUARE
 #undef TWICE
 #undef ALIKE
+#undef INVERT
 #undef CHOICE
 };
 
@@ -341,10 +355,10 @@ static uint64_t left_side(const struct rule *r, enum dtype t, uint64_t bits, boo
 
 static uint64_t right_side(const struct rule *r, enum dtype t, uint64_t bits)
 {
-    uint64_t out = bits;
-    const void *args[] = {&bits, &bits, &bits};
-    if (r->kind == SQUARES)
-        eval_prim(op_prim(OP_multiply, t), t, &out, args, 1, NULL);
+    uint64_t out = bits, inverse = from_double(t, 1 / r->value);
+    const void *args[] = {&bits, r->kind == INVERTS ? &inverse : &bits, &bits};
+    if (r->kind == SQUARES || r->kind == INVERTS)
+        eval_prim(op_prim(r->kind == INVERTS ? r->with : OP_multiply, t), t, &out, args, 1, NULL);
     return out;
 }
 
@@ -379,6 +393,13 @@ static void rule_fires(const struct rule *r, enum dtype t)
         assert_int_equal(ir_elem(&ir, r->op, t, &once, 1, 0, NOWHERE, &diags), x);
     } else if (r->kind == ALIKES) {
         assert_int_equal(two(r->op, t, x, x), x);
+    } else if (r->kind == INVERTS) {
+        assert_int_equal(two(r->op, t, x, constant), two(r->with, t, x, ir_const(&ir, t, from_double(t, 1 / r->value), 0, NOWHERE)));
+        for (int k = 0; k < 4; k++) { /* no power of two, or without a normal reciprocal */
+            ir_id other = ir_const(&ir, t, from_double(t, ((const double[]){3, 0, INFINITY, t == DT_float32 ? 0x1p127 : 0x1p1023})[k]), 0, NOWHERE);
+            ir_id kept = two(r->op, t, x, other);
+            assert_int_equal(ir_at(&ir, kept)->op, r->op);
+        }
     } else if (r->kind == SQUARES) {
         assert_int_equal(two(r->op, t, x, constant), two(OP_multiply, t, x, x));
     } else {
@@ -711,6 +732,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_equal_nodes),
         TEST(test_many_nodes),
+        TEST(test_raw_bits),
         TEST(test_many_params),
         TEST(test_node_limit),
         TEST(test_folding),

@@ -107,13 +107,16 @@ static const struct {
 } parts[] = {
     {"x[0] = 1; x", 2, 0, 0, 0, 1},                                      /* the whole, then the part over it */
     {"x[0] = 1; x[-1] = 2; x[1:-1] = 3; x", 4, 0, 0, 0, 1},              /* one memory, that of the output */
-    {"x[0] = x[1]; x[-1] = x[0]; x", 4, 0, 0, 0, 2},                     /* the last may be the first, when there is but one */
+    {"x[0] = x[1]; x[-1] = x[0]; x", 3, 0, 0, 0, 1},                     /* the last may be the first, and then reads what it stores */
+    {"x[1:] = x[:-1]; x", 2, 0, 0, 0, 1},
     {"y = x*2; y[0] = 1; return x, y", 3, 0, 0, 0, 2},
     {"y = x*2; y[0] = 1; z = y; z[1] = 2; return y, z", 4, 0, 0, 0, 2}, /* the old one is seen */
     {"for k in range(9) { x = x*2 }\nreturn x", 3, 1, 0, 2, 3},
     {"for k in range(9) { x[1:-1] = x[1:-1]*2 }\nreturn x", 3, 1, 0, 0, 2},           /* in place */
     {"for k in range(9) { x[1:-1] = x[2:]*2 + x[:-2] }\nreturn x", 4, 2, 1, 2, 3},    /* two memories, equal outside the part */
-    {"for k in range(9) { x[1:-1] = x[2:]*2; x[0] = x[1] }\nreturn x", 5, 3, 0, 2, 3}, /* not equal there */
+    {"for k in range(9) { x[1:-1] = x[2:]*2; x[0] = x[1] }\nreturn x", 5, 3, 1, 2, 3}, /* equal outside both, where they lie apart */
+    {"for k in range(9) { x[0] = x[1]; x[1:-1] = x[2:]*2 }\nreturn x", 5, 3, 1, 2, 3}, /* the edge is stored in both memories */
+    {"for k in range(9) { x[1:-1] = x[2:]*2; x = x + 1 }\nreturn x", 5, 3, 0, 2, 4}, /* what it becomes is no part of it */
     {"for k in range(9) { x[0] = x[1]; x[-1] = x[-2] }\nreturn x", 4, 2, 0, 0, 2},     /* apart, whatever the extent */
     {"for k in range(9) { t = x*2; x = y*2; y = t }\nreturn x, y", 6, 2, 0, 4, 6}, /* their extents may differ */
     {"for k in range(9) { t = x; x = y; y = t }\nreturn x, y", 4, 0, 0, 2, 4},         /* nothing but hands */

@@ -172,5 +172,5 @@ def test_fast_mode_fuses_products_with_sums():
                 got, plain, want = (p(**{n: given[n] for n in p.inputs}) for p in (fast, strict, own))
                 assert np.asarray(got).tobytes() == np.asarray(want).tobytes()
                 assert got.ndim == 0 or not np.array_equal(got, plain)
-    assert arex.compile("sin(x)", fast=True)(a).tobytes() == arex.compile("sin(x)")(a).tobytes()
+    assert arex.compile("tanh(x)", fast=True)(a).tobytes() == arex.compile("tanh(x)")(a).tobytes()
     assert (arex.compile("x*x + 1", fast=True)(np.arange(5)) == np.arange(5)**2 + 1).all()

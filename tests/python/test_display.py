@@ -41,7 +41,7 @@ def test_a_preview_brings_few_elements(monkeypatch):
     monkeypatch.setattr(arex.Array, "get", lambda self, out=None: got.append(self.size) or plain(self, out))
     shown(np.zeros((3, 1000, 1000)))
     shown(np.zeros(1_000_000))
-    assert got == [36, 6]
+    assert got == [1, 1, 1, 36, 1, 1, 1, 6]  # min, max and mean, then the ends
     got.clear()
     repr(arex.asarray(np.zeros(1000)) + 1)
     assert got == []

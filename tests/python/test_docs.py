@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 
+import numpy as np
 import pytest
 
 import arex
@@ -13,9 +14,18 @@ DOCS = pathlib.Path(__file__).resolve().parent.parent.parent / "docs"
 
 
 def errors_page():
-    lines = ["# Errors and warnings", "", "Every diagnostic has a code that stays the same. This page is made from `grammar/diag.def`; `arex list errors` prints it too.", ""]
+    lines = ["# Errors and warnings", "",
+             "Every diagnostic has a code that stays the same; below it stand its cause and its cure, and a program that brings it about. This page is made from", "`grammar/diag.def`, which `arex list errors` prints too, and from `tests/conformance`.", ""]
+    cases = {}
+    for case in (test_conformance.Case(c.values[0]) for c in test_conformance.ALL):
+        if case.code and (case.code not in cases or len(case.program) < len(cases[case.code].program)):
+            cases[case.code] = case
     for e in arex.list("errors"):
         lines += [f"## {e['code']}: {e['title']}", "", f"{e['help']}" + (" (A warning.)" if e["severity"] == "warning" else ""), ""]
+        if e["code"] in cases:
+            case = cases[e["code"]]
+            given = "; ".join(f"`{n}` is {np.asarray(v).tolist()} of {np.asarray(v).dtype}" if isinstance(v, np.ndarray) else f"`{n}` is {v}" for n, v in case.inputs.items())
+            lines += [f"Example: `{case.program}`" + (f", where {given}" if given else "") + ".", ""]
     return "\n".join(lines[:-1]) + "\n"
 
 
@@ -28,8 +38,9 @@ not what is said here. CPU and GPU give the same bits, so the strict figures hol
 
 Errors are in ulps, units of the last place of the exact result; 0.5 is correct rounding. Where the inputs are "all", those are
 the 2^32 that float32 has; else their number is given. Wrong signs of zero, infinities and nans would count as
-failures everywhere. Fast mode differs only where it has a row: its figures are bounds for every processor, from the documented errors of
-their estimates; fast division is by divisors from 2^-126 to 2^126, fast `rsqrt` of normal numbers.
+failures everywhere. Fast mode differs only where it has a row. For `rsqrt` and `divide` its figures are bounds for every processor, from the documented errors of
+their estimates (divisors from 2^-126 to 2^125, `rsqrt` of normal numbers); its other functions are measured as the strict ones are, and give the same bits everywhere.
+There subnormal arguments of `log`, `log2` and `log10` count as zeros of their sign, and `exp`, `exp2` and `exp10` of float64 give 0 for subnormal results.
 
 `logaddexp` and `logaddexp2` are measured where both arguments are positive; elsewhere the terms may cancel, and the error is that of the larger
 one. In float64 `lgamma` and `digamma` of negative arguments, where zeros lie between two floats, count in ulps of 1 where results are smaller than 1.
@@ -42,6 +53,19 @@ for `cos` and `tan` are at the float64 nearest to a multiple of pi / 2. Measured
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
+COMPLEX_HEAD = """
+## Complex functions
+
+`ulp` is the largest |result - exact| in ulps of |exact|; `parts` the largest error of a part in ulps of that part, where parts keep their digits: elsewhere they
+may cancel, or underflow beside the other one, and only the whole counts. Both are against MPFR, by `tests/accuracy/complex.c`, on finite inputs: parts of all sizes, numbers near the unit circle,
+and nearly parallel ones. `multiply` is measured where no product of parts over- or underflows, `divide` wherever the quotient is finite, `exp` where e**x is normal, and
+`power` for bases from 1/16 to 16 in size and exponents up to 8: its error is that of the exponent's product with the logarithm, and goes with its size. `abs` and
+`angle` give real results.
+
+| function | dtype | ulp | parts | at | inputs |
+| --- | --- | --- | --- | --- | --- |
+"""
+
 
 def inputs_of(row):
     n = int(row["inputs"])
@@ -49,7 +73,10 @@ def inputs_of(row):
 
 
 def place_of(row):
-    digits = "%.17g" if row["dtype"] == "float64" else "%.9g"
+    digits = "%.17g" if row["dtype"] in ("float64", "complex128") else "%.9g"
+    if row["dtype"].startswith("complex"):
+        parts = [[digits % float.fromhex(part) for part in row[k].split()] for k in "xy"[:2 if row["name"] in ("multiply", "divide", "power") else 1]]
+        return ", ".join(re + ("" if im.startswith("-") else "+") + im + "i" for re, im in parts)
     return ", ".join(digits % float.fromhex(row[k]) for k in "xy"[:2 if row["name"] in ("divide", "power", "hypot", "atan2", "logaddexp", "logaddexp2") else 1])
 
 
@@ -59,10 +86,15 @@ def accuracy_page():
         name, dtype, libm, libmvec, cuda = line.split(maxsplit=4)
         peers[name, dtype] = ["" if float(libm) < 0 else libm, "" if float(libmvec) < 0 else libmvec, "" if cuda == "-" else cuda]
     lines = []
+    complex_lines = []
     for row in arex.list("accuracy"):
+        if row["dtype"].startswith("complex"):
+            parts = row["parts"] if float(row["parts"]) else "(cancel)"
+            complex_lines.append("| " + " | ".join([f"`{row['name']}`", row["dtype"], row["ulp"], parts, place_of(row), inputs_of(row)]) + " |")
+            continue
         beside = peers[row["name"], row["dtype"]] if row["mode"] == "strict" else ["", "", ""]
         lines.append("| " + " | ".join([f"`{row['name']}`", row["dtype"], row["mode"], row["ulp"], place_of(row), inputs_of(row), *beside]) + " |")
-    return ACCURACY_HEAD + "\n".join(lines) + "\n"
+    return ACCURACY_HEAD + "\n".join(lines) + "\n" + COMPLEX_HEAD + "\n".join(complex_lines) + "\n"
 
 
 def differences_page():
@@ -109,7 +141,9 @@ def reference_page():
         lines += described("arex." + name, thing)
     for name, thing in {"Program.emit": arex.Program.emit, "Program.launch": arex.Program.launch, "Program.result_type": arex.Program.result_type,
                         "Program.stats": arex.Program.stats, "Array.get": arex.Array.get, "cuda.jit": arex.cuda.jit, "cuda.is_available": arex.cuda.is_available,
-                        "cuda.synchronize": arex.cuda.synchronize}.items():
+                        "cuda.synchronize": arex.cuda.synchronize, "cuda.Stream": arex.cuda.Stream, "cuda.Stream.synchronize": arex.cuda.Stream.synchronize,
+                        "cuda.Stream.auto_synchronize": arex.cuda.Stream.auto_synchronize, "cuda.Stream.use": arex.cuda.Stream.use, "cuda.stream": arex.cuda.stream,
+                        "cuda.default_stream": arex.cuda.default_stream, "cuda.external_stream": arex.cuda.external_stream}.items():
         lines += described("arex." + name, thing)
     lines += ["## Errors", "", "| class | codes | |", "| --- | --- | --- |"]
     from arex.errors import class_of

@@ -81,3 +81,16 @@ def test_threads():
     assert ne.set_num_threads(before) == 2
     with pytest.raises(ne.ArexError):
         ne.set_num_threads(-1)
+
+
+def test_numexprs_other_arguments():
+    assert np.array_equal(ne.evaluate("a / 2", sanitize=True, truediv=True, optimization="none"), a / 2)
+    assert np.array_equal(ne.evaluate("a / 2", None, None, None, "K", "safe", False), a / 2) and ne.validate("a / 2", sanitize=True) is None
+    with pytest.raises(ne.ArexError, match="write //"):
+        ne.evaluate("a / 2", truediv=False)
+    before = ne.set_num_threads(1)
+    assert ne.get_num_threads() == 1 and ne.set_num_threads(before) == 1 and ne.detect_number_of_cores() >= 1
+    with pytest.raises(ne.ArexError, match="no texts in this language"):
+        ne.evaluate('a == "x"')
+    with pytest.raises(ne.ArexError, match="not supported"):
+        ne.evaluate("a == s", {"a": a, "s": np.array(["x"] * 10)})

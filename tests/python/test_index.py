@@ -13,7 +13,7 @@ CASES = """
 v[1:-1]  v[::2]  v[::-1]  v[5]  v[-1]  v[100:]  v[-3:]  v[3:1]  v[8:2:-2]  v[-100:100]  v[9223372036854775807:]  v[::9223372036854775807]  v[::-9223372036854775807]
 v[1:]-v[:-1]  v[2:]-2*v[1:-1]+v[:-2]  x[1:-1,2:]  x[0]  x[:,0]  x[-1,-1]  x[...,1]  x[1,...]  x[...]  x[None]  x[:,newaxis,:]  x[:,:,None]+r  x.T  (x+y)[2:4]
 (x*one+r)[1:,::-1]  x[0:1]+r  (x+one)[:,3]  (one+r)[2,4]  sum(x,1)[1:3]  sum(x,0)[::-1]  x-sum(x,1)[:,None]  (x/sum(x,0))[2:,1]  sum(x[1:-1],0)  mean(x[:,::2],1)
-t[1:3,:,-1]  t.T  transpose(t,(1,0,2))  swapaxes(t,0,-1)  flip(t,1)  flip(v)  expand_dims(x,1)  expand_dims(x,-1)  diff(v)  diff(x,axis=0)  diff(x)  sum(t.T,0)
+t[1:3,:,-1]  t.T  transpose(t,(1,0,2))  swapaxes(t,0,-1)  flip(t,1)  flip(v)  expand_dims(x,1)  expand_dims(x,-1)  diff(v)  diff(x,axis=0)  diff(x)  diff(x,2)  diff(x,2,0)  diff(v,0)  flip(t,(0,-1))  flip(t,())  expand_dims(x,(0,2))  expand_dims(x,(-1,1,0))  sum(t.T,0)
 sum(transpose(t,(1,2,0)),(0,1))  sin(v*1e6)[1:-1]  exp(x)[2]  where(x>0,x,y)[1:-1]  v[1:][2:][:-3]  v[::3][1:]  x[::-1,::-1][1:3]  sum(v[1:]*v[:-1])  (x+1)[1:3,None,2:4]
 x[2:2]  sum(x[2:2],0)  v[None,:]+v[:,None]  (v[None,:]*v[:,None])[3]  x[1:-1,1:-1]*-4+x[:-2,1:-1]+x[2:,1:-1]+x[1:-1,:-2]+x[1:-1,2:]  k[1:]//k[:-1]  k[1:]%k[:-1]
 x.T*2  len(v)  shape(x,1)  size(t)  ndim(t)  y[0]  y[:,2]  (y+r)[0,1]  isnan(x)[1]  x[5][3]  sum(x,axis=1,keepdims=True)[2:5]  sum(x,axis=1,keepdims=True)[:,0]
@@ -104,7 +104,7 @@ def test_same_code_for_other_extents():
 @pytest.mark.parametrize("text, code", [
     ("v[11]", "AX0312"), ("v[-12]", "AX0312"), ("(v+1)[20]", "AX0312"), ("sum(x,0)[9]", "AX0312"), ("(1,2)[2]", "AX0312"), ("x[0,0,0]", "AX0212"), ("x[0][0][0]", "AX0212"),
     ("v[::0]", "AX0203"), ("v[1.5]", "AX0203"), ("v[1.5:]", "AX0203"), ("v[..., ...]", "AX0101"), ("sum(x)[0]", "AX0212"), ("v[1:] + v", "AX0301"), ("v.S", "AX0201"),
-    ("transpose(x,(0,0))", "AX0213"), ("transpose(x,(0,))", "AX0203"), ("flip(x,5)", "AX0212"), ("flip(x,axes=0)", "AX0209"), ("diff(x,0,1)", "AX0208"), ("expand_dims(x)", "AX0208"),
+    ("transpose(x,(0,0))", "AX0213"), ("transpose(x,(0,))", "AX0203"), ("flip(x,5)", "AX0212"), ("flip(x,axes=0)", "AX0209"), ("diff(x,0,1,2)", "AX0208"), ("diff(x,-1)", "AX0203"), ("diff(x,n)", "AX0211"), ("diff(x,1,7)", "AX0212"), ("flip(x,(0,-2))", "AX0213"), ("expand_dims(x,(0,0))", "AX0213"), ("expand_dims(x,(0,1,2,3,4,5,6))", "AX0215"), ("expand_dims(x)", "AX0208"),
     ("flip(x,0,axis=1)", "AX0210"), ("t[None,None,None,None,None,None]", "AX0215"), ("v[n:]", "AX0211"), ("diff(3)", "AX0212")])
 def test_errors(text, code):
     with pytest.raises(arex.ArexError) as e:

@@ -313,7 +313,7 @@ KERNELS_REFUSED = {
     "a shape and a dtype": "s = cuda.shared.array(3)\n    x[0] = s[0]",
     "the type 'text'": "s = cuda.shared.array(3, 'text')\n    x[0] = s[0]",
     "the type x": "s = cuda.shared.array(3, x)\n    x[0] = s[0]",
-    "cuda.local.array": "s = cuda.local.array(3, 'int32')\n    x[0] = s[0]",
+    "cuda.local.array": "s = cuda.local.array(3)\n    x[0] = s[0]",
     "cuda.atomic.exch": "cuda.atomic.exch(x, 0, 1)",
     "arguments by name": "cuda.atomic.add(x, 0, val=1)",
 }
@@ -360,8 +360,8 @@ def test_cuda_misuse():
 REFUSED = {
     "with": "def f(x):\n    with open(x) as g:\n        pass\n    return 1\n",
     "list comprehension": "def f(x):\n    y = x\n    return [v for v in x]\n",
-    "operator @": "def f(x):\n    return x @ x\n",
-    "loop over x": "def f(x):\n    for v in x:\n        y = v\n    return y\n",
+    "loop over x.flat": "def f(x):\n    for v in x.flat:\n        y = v\n    return y\n",
+    "loop over enumerate": "def f(x):\n    for i, v in enumerate(x, 1):\n        y = v\n    return y\n",
     "value is not used": "def f(x):\n    print(x)\n    return x\n",
     "call of len2": "len2 = len\ndef len3(x): return 1\ndef f(x):\n    return len2x(x)\n".replace("len2x", "len2") + "def len2(x): pass\n",
     r"\*args": "def f(*args):\n    return 1\n",
@@ -394,3 +394,38 @@ def test_options():
         jit(nopython=False)
     with pytest.raises(TypeError):
         jit(target="cpu")(len)
+
+
+@pytest.mark.parametrize("options", [{"debug": True}, {"locals": {}}, {"forceobj": False}, {"no_cpython_wrapper": True}, {"boundscheck": False}, {"inline": "always"}, {"error_model": "numpy"}, {"fastmath": {"nnan"}}])
+def test_numbas_other_options(options):
+    assert jit(**options)(squares)(2.0) == 4.0
+
+
+def squares(x):
+    return x * x
+
+
+def test_numbas_signatures():
+    """Types are taken as Numba has them, and not needed."""
+    f8, i4 = arex.float64, arex.int32
+    for decorated in (jit(f8(f8)), jit([f8(f8), i4(i4)], nopython=True), arex.vectorize([f8(f8)], identity=0), jit(f8[:](f8[:])), jit("f8(f8)")):
+        assert decorated(squares)(3.0) == 9.0
+    assert repr(f8(f8, i4[:, :])) == "arex.float64(float64, int32[:, :])" and repr(arex.void(arex.boolean)) == "arex.void(bool)"
+    assert f8(3).dtype == np.float64 and np.zeros(2, dtype=f8).dtype == np.float64 and f8 == np.float64 and f8 != i4 and f8 == arex.float64 and len({f8, arex.float64}) == 1
+    import pickle
+    assert pickle.loads(pickle.dumps(f8)) == f8 and pickle.loads(pickle.dumps(f8[:])) == f8[:]
+    with pytest.raises(arex.ArexError, match="forceobj=True"):
+        jit(forceobj=True)
+    with pytest.raises(arex.ArexError, match="locals= is not taken"):
+        jit(locals={"x": f8})
+    with pytest.raises(AttributeError, match="write the neighbours as slices"):
+        arex.stencil
+
+
+@jit
+def converted(x):
+    return arex.float32(x) * 2 + arex.int64(x)
+
+
+def test_types_convert_in_functions():
+    assert converted(2.5) == 7.0 and converted(np.ones(2)).dtype == np.float64

@@ -1,11 +1,12 @@
-"""Complex values in translated functions, against Python itself: literals, parts, cmath, names from outside, Mandelbrot's escape count as
-Numba's users write it."""
+"""Complex values in translated functions, against Python itself: literals, parts, cmath, names from outside, loops that store into
+complex arrays and kernels over them, Mandelbrot's escape count as Numba's users write it."""
 import cmath
 
 import numpy as np
 import pytest
 
-from arex import jit, njit, vectorize
+import arex
+from arex import cuda, jit, njit, vectorize
 from arex.errors import ArexError
 
 C = np.linspace(-2, 0.6, 31)[None, :] + 1j * np.linspace(-1.2, 1.2, 23)[:, None]
@@ -123,6 +124,102 @@ def test_types():
     assert jit(lambda z: cmath.exp(z))(narrow).dtype == np.complex128  # as cmath makes them of all
 
 
+# ---- loops that store, and @cuda.jit ----
+
+def squares(z, c, out):
+    for i in range(len(z)):
+        out[i] = z[i] * z[i] + c
+    return out
+
+
+def taken_apart(z, re, im, con, size):
+    for i in range(z.shape[0]):
+        re[i], im[i] = z[i].real, z[i].imag
+        con[i] = z[i].conjugate() * 1j
+        size[i] = abs(z[i])
+
+
+def of_functions(z, out):
+    for i in range(len(z)):
+        out[i] = cmath.exp(z[i]) + np.conj(z[i]) - cmath.sqrt(z[i]) + np.exp(1j * cmath.phase(z[i]))
+
+
+def running(z, out):
+    total = 0j
+    for i in range(len(z)):
+        total += z[i]
+        out[i] *= total
+
+
+def stored_by(function, *args):
+    given = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+    function(*given)
+    return [a for a in given if isinstance(a, np.ndarray)]
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_storing_loops(dtype):
+    z = C[3].astype(dtype)
+    parts = np.zeros(len(z), z.real.dtype)
+    for function, args in [(squares, (z, 1 - 1j, z * 0)), (squares, (z, 2, z * 0)), (taken_apart, (z, parts, parts, z * 0, parts)), (of_functions, (z, z * 0)), (running, (z, z + 1))]:
+        for ours, pythons in zip(stored_by(jit(function), *args), stored_by(function, *args)):
+            assert ours.dtype == pythons.dtype
+            np.testing.assert_allclose(ours, pythons, rtol=2e-5 if z.real.dtype == np.float32 else 1e-13, atol=1e-5 if z.real.dtype == np.float32 else 1e-14)
+    assert jit(squares)(z, dtype(1j), z * 0).dtype == dtype
+
+
+def mandelbrot(c, image, most):
+    i, j = cuda.grid(2)
+    if i < c.shape[0] and j < c.shape[1]:
+        z = 0j
+        n = 0
+        while z.real * z.real + z.imag * z.imag <= 4 and n < most:
+            z = z * z + c[i, j]
+            n += 1
+        image[i, j] = n
+
+
+def julia(z, c, rounds):
+    start = cuda.grid(1)
+    for i in range(start, z.size, cuda.gridsize(1)):
+        w = z[i]
+        for _ in range(rounds):
+            w = w**2 + c
+        z[i] = w
+
+
+def reversed_in_blocks(z, out):
+    held = cuda.shared.array(32, dtype=np.complex64)
+    t = cuda.threadIdx.x
+    held[t] = z[t]
+    cuda.syncthreads()
+    out[t] = held[31 - t] * 1j
+
+
+@pytest.mark.filterwarnings("ignore:no NVIDIA GPU")
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_cuda_jit(dtype):
+    plane, image = C.astype(dtype), np.zeros(C.shape, np.int32)
+    cuda.jit(mandelbrot)[(2, 2), (16, 16)](plane, image, 40)
+    z, want = np.zeros_like(plane), np.zeros(C.shape, np.int32)
+    for _ in range(40):
+        on = z.real * z.real + z.imag * z.imag <= 4
+        z[on] = z[on] * z[on] + plane[on]
+        want += on
+    np.testing.assert_array_equal(image, want)
+    z = (0.5 * C[5]).astype(dtype)
+    want = z.copy()
+    for _ in range(3):
+        want = want * want + dtype(0.3 + 0.2j)
+    device = arex.asarray(z)
+    for kept in (z, device):
+        cuda.jit(julia)[2, 8](kept, 0.3 + 0.2j, 3)
+        np.testing.assert_allclose(np.asarray(kept), want, rtol=1e-5 if dtype == np.complex64 else 1e-13)
+    z, out = C.ravel()[:32].astype(np.complex64), np.zeros(32, np.complex64)
+    cuda.jit(reversed_in_blocks)[1, 32](z, out)
+    np.testing.assert_array_equal(out, z[::-1] * np.complex64(1j))
+
+
 turn = 1j
 
 
@@ -157,9 +254,9 @@ def test_refused():
     assert "cmath.polar" in str(caught.value) and f"{__file__}:" in str(caught.value)
     with pytest.raises(TypeError, match="no order"):
         jit(lambda z, w: z < w)(1j, 2j)
-    with pytest.raises(ArexError, match="a kernel takes real arrays"):
-        @jit
-        def store(z, out):
-            for i in range(len(z)):
-                out[i] = z[i].real
+    @jit
+    def store(z, out):
+        for i in range(len(z)):
+            out[i] = z[i]
+    with pytest.raises(TypeError, match="does not become float64 by itself"):
         store(np.array([1j]), np.zeros(1))

@@ -1,7 +1,9 @@
-"""What the documents show runs: each indented block of the pages on the language and on Python, and of the README."""
+"""What the documents show runs: each indented block of the pages on the language and on Python, and of the README; and the C programs."""
 import pathlib
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -32,11 +34,11 @@ def python(name):
 
 
 def test_there_are_some():
-    assert len(language()) == 6 and len(python("docs/python.md")) >= 4 and len(python("README.md")) >= 1
+    assert len(language()) == 7 and len(python("docs/python.md")) >= 4 and len(python("README.md")) >= 1
 
 
 def test_language(targets):
-    standard, part, loop, escape, saxpy, indices = language()
+    standard, part, loop, escape, own, saxpy, indices = language()
     x = np.linspace(0, 1, 32)
     for target in targets:
         z, peak = arex.compile(standard, target=target)(x)
@@ -50,6 +52,7 @@ def test_language(targets):
             exec(part, {"u": stepped})
         np.testing.assert_allclose(arex.compile(loop, target=target)(steps=3, u=u), stepped, rtol=1e-14)
         assert arex.evaluate(escape + "\nescape(re, im)", {"re": np.array([0.0, 2.0, -1.0, 0.5]), "im": np.array([0.0, 2.0, 0.0, 0.5])}, target=target).tolist() == [100, 1, 100, 5]
+        np.testing.assert_allclose(arex.evaluate(own + "\ncubic(x)", {"x": x}, target=target), np.sin(x), atol=3e-4)
         out = np.zeros(32)
         arex.compile(saxpy, target=target).launch(2, 16, 2.0, x, x + 1, out)
         assert np.array_equal(out, 2 * x + (x + 1))
@@ -94,7 +97,7 @@ def test_commands(command, tmp_path):
         if line in TESTS_OF_THEIR_OWN:
             continue
         assert line.startswith("./dev arex "), line
-        done = subprocess.run([command, *shlex.split(line)[2:]], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        done = subprocess.run([command, *shlex.split(line)[2:]], capture_output=True, text=True, timeout=300, cwd=tmp_path)  # the last runs a corpus
         if "--codegen nvvm" in line and "AX0506" in done.stderr:  # libNVVM is not here
             continue
         assert done.returncode == 0, (line, done.stderr)
@@ -102,3 +105,41 @@ def test_commands(command, tmp_path):
         if "'sum(x*x)' -i" in line:
             assert done.stdout.strip() == "55.0"
     assert ran >= 5 and np.load(tmp_path / "y.npy").shape == (2, 3)
+
+
+# ---- C ----
+
+C_BLOCK = re.compile(r"^```c\n(.*?)^```\n(?:\nprints\n\n```text\n(.*?)^```\n)?", re.M | re.S)
+
+
+def c_programs():
+    """(page, program, what it prints) of every page and header that shows one."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "include" / "arex").glob("*.h"))]
+    return [(p.name, *m) for p in pages for m in C_BLOCK.findall(p.read_text())]
+
+
+def test_there_are_c_programs():
+    assert len(c_programs()) >= 3 and all(printed for _, _, printed in c_programs())
+    assert sum(page == "c.md" for page, _, _ in c_programs()) == (ROOT / "docs/c.md").read_text().count("```c\n")
+
+
+@pytest.mark.skipif(not shutil.which("cc") or "AREX_LIBRARY" not in os.environ, reason="no C compiler, or no library of our own")
+@pytest.mark.parametrize("page, program, printed", c_programs(), ids=lambda v: v if len(v) < 20 else "")
+def test_c_program(page, program, printed, tmp_path):
+    """Compiled as strictly as the library, against the header and the library alone."""
+    library = pathlib.Path(os.environ["AREX_LIBRARY"])
+    (tmp_path / "it.c").write_text(program)
+    subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", ROOT / "include", tmp_path / "it.c", "-o", tmp_path / "it", library, f"-Wl,-rpath,{library.parent}"],
+                   check=True, capture_output=True, text=True)
+    done = subprocess.run([tmp_path / "it"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, printed, "")
+
+
+def test_a_row_of_the_table():
+    """What the page on new operators shows has as many columns as the table, and its function is one of the language."""
+    page = (ROOT / "docs/adding-an-operator.md").read_text()
+    row = re.search(r"ELEM\((.*)\)", page)[1]
+    real = next(line for line in (ROOT / "grammar/ops.def").read_text().splitlines() if line.startswith("ELEM(fma"))
+    assert len(re.findall(r'"[^"]*"|[^,]+', row.replace(", ", ","))) == len(re.findall(r'"[^"]*"|[^,]+', re.search(r"ELEM\((.*)\)", re.sub(r",\s+", ",", real))[1]))
+    function = re.search(r"^ +(def cube.*)$", page, re.M)[1]
+    assert arex.evaluate(function + "\ncube(x)", {"x": np.array([2, -3])}).tolist() == [8, -27]

@@ -15,8 +15,9 @@
 enum { MOST_SLOTS = 64, INVALID_VALUE = 1 };
 
 struct block {
-    _Alignas(64) size_t size;
+    _Alignas(256) size_t size;
     struct block *next;
+    void *stream; /* of the last work on it */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -25,29 +26,29 @@ static struct {
     int nth, code, seen;
 } failing;
 static bool told; /* the call under way has to fail */
-static int live_memory, live_modules, live_contexts, synchronised, launches;
+static int live_memory, live_modules, live_contexts, live_streams, live_pages, synchronised, waits, launches, allocations, copies;
+static _Thread_local CUcontext current;
 static struct block *blocks;
-static size_t memory_limit, memory_used;
+static size_t memory_limit, memory_used, zeroed; /* bytes */
 static struct fake_launch {
     unsigned grid[3], block[3], shared, n_slots;
     int entry;
     long long slots[MOST_SLOTS];
 } last;
-static void *last_stream; /* of the last work */
-static CUstream waited_for;
-static int out_of_order;  /* work given to another stream than the last, with nothing waited for in between */
+static CUstream waited_for, worked_on;
+static int out_of_order;  /* work on memory that another stream has worked on before, with nothing waited for in between */
 static char functions[2];
 static char anything;
+static void *page;
 static void *const any_stream = &anything; /* all work has been waited for */
 
 EXPORT void fake_reset(void)
 {
     memset(&failing, 0, sizeof failing);
-    live_memory = live_modules = live_contexts = synchronised = launches = 0;
-    memory_limit = memory_used = 0;
-    last_stream = any_stream;
+    live_memory = live_modules = live_contexts = live_streams = live_pages = synchronised = launches = allocations = waits = copies = 0;
+    memory_limit = memory_used = zeroed = 0;
     out_of_order = 0;
-    waited_for = NULL;
+    waited_for = worked_on = NULL;
     memset(&last, 0, sizeof last);
 }
 
@@ -66,7 +67,7 @@ EXPORT int fake_failed(void)
 
 EXPORT int fake_live(void)
 {
-    return live_memory + live_modules + live_contexts;
+    return live_memory + live_modules + live_contexts + live_streams + live_pages;
 }
 
 EXPORT void fake_memory_limit(size_t bytes)
@@ -79,9 +80,28 @@ EXPORT int fake_synchronised(void)
     return synchronised;
 }
 
+EXPORT size_t fake_zeroed(void)
+{
+    return zeroed;
+}
+
+/* How often a stream was waited for. */
+EXPORT int fake_waits(void)
+{
+    return waits;
+}
+
 EXPORT int fake_launches(void)
 {
     return launches;
+}
+
+/* How often memory was asked for, the host waited, and memory was copied or set. */
+EXPORT void fake_counts(int counts[3])
+{
+    counts[0] = allocations;
+    counts[1] = waits;
+    counts[2] = copies;
 }
 
 EXPORT const void *fake_last_launch(void)
@@ -100,10 +120,29 @@ EXPORT int fake_out_of_order(void)
     return out_of_order;
 }
 
-static void work_on(CUstream stream)
+/* The stream of the last work. */
+EXPORT void *fake_worked_on(void)
 {
-    out_of_order += last_stream != any_stream && (void *)stream != last_stream;
-    last_stream = stream;
+    return (void *)worked_on;
+}
+
+static struct block *block_around(CUdeviceptr p)
+{
+    for (struct block *b = blocks; b; b = b->next)
+        if (p >= (CUdeviceptr)(uintptr_t)(b + 1) && p < (CUdeviceptr)(uintptr_t)(b + 1) + b->size)
+            return b;
+    return NULL;
+}
+
+static void work_on(CUstream stream, CUdeviceptr p)
+{
+    struct block *b = block_around(p);
+    worked_on = stream;
+    if (!b)
+        return;
+    stream = stream == (CUstream)(void *)1 ? NULL : stream; /* another handle of the default one */
+    out_of_order += b->stream != any_stream && (void *)stream != b->stream;
+    b->stream = (void *)stream;
 }
 
 /* ---- what each function does when it is not failing ---- */
@@ -132,8 +171,9 @@ static CUresult does_cuDevicePrimaryCtxRelease(CUdevice device)
     }
     return 0;
 }
-static CUresult does_cuCtxPushCurrent(CUcontext context) { (void)context; return 0; }
-static CUresult does_cuCtxPopCurrent(CUcontext *context) { *context = (CUcontext)&live_contexts; return 0; }
+static CUresult does_cuCtxPushCurrent(CUcontext context) { current = context; return 0; }
+static CUresult does_cuCtxPopCurrent(CUcontext *context) { *context = current; current = NULL; return 0; }
+static CUresult does_cuCtxGetCurrent(CUcontext *context) { *context = current; return 0; }
 static CUresult does_cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned n, int *options, void **values)
 {
     (void)image;
@@ -158,7 +198,7 @@ static CUresult does_cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsi
 {
     (void)parameters;
     size_t size = *(size_t *)extra[3];
-    work_on(stream);
+    work_on(stream, 0);
     last = (struct fake_launch){{gx, gy, gz}, {bx, by, bz}, shared, (unsigned)(size / sizeof *last.slots), (int)((char *)f - functions), {0}};
     memcpy(last.slots, extra[1], size < sizeof last.slots ? size : sizeof last.slots);
     launches++;
@@ -168,14 +208,16 @@ static CUresult does_cuMemAlloc(CUdeviceptr *p, size_t size)
 {
     if (memory_limit && memory_used + size > memory_limit)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    struct block *b = aligned_alloc(64, sizeof *b + (size + 63) / 64 * 64);
+    struct block *b = aligned_alloc(256, sizeof *b + (size + 255) / 256 * 256);
     if (!b)
         return CUDA_ERROR_OUT_OF_MEMORY;
     b->size = size;
+    b->stream = any_stream;
     b->next = blocks;
     blocks = b;
     memory_used += size;
     live_memory++;
+    allocations++;
     *p = (CUdeviceptr)(uintptr_t)(b + 1);
     return 0;
 }
@@ -192,30 +234,56 @@ static CUresult does_cuMemFree(CUdeviceptr p)
         }
     return INVALID_VALUE;
 }
+/* What was allocated last that the host sees too. */
+EXPORT void *fake_page(void)
+{
+    return page;
+}
+
+static CUresult does_cuMemHostAlloc(void **p, size_t size, unsigned flags)
+{
+    (void)flags;
+    page = *p = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
+    live_pages += *p != NULL;
+    allocations++;
+    return *p ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+}
+static CUresult does_cuMemFreeHost(void *p) { free(p); live_pages--; return 0; }
 static CUresult does_cuMemGetInfo(size_t *free_bytes, size_t *total) { *total = memory_limit; *free_bytes = memory_limit - memory_used; return 0; }
-static CUresult does_cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t size, CUstream stream) { work_on(stream); memcpy((void *)(uintptr_t)to, from, size); return 0; }
-static CUresult does_cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream); memcpy(to, (void *)(uintptr_t)from, size); return 0; }
-static CUresult does_cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream); memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size); return 0; }
-static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { work_on(stream); memset((void *)(uintptr_t)p, value, size); return 0; }
+static CUresult does_cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t size, CUstream stream) { work_on(stream, to); copies++; memcpy((void *)(uintptr_t)to, from, size); return 0; }
+static CUresult does_cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream, from); copies++; memcpy(to, (void *)(uintptr_t)from, size); return 0; }
+static CUresult does_cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) { work_on(stream, to); work_on(stream, from); copies++; memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, size); return 0; }
+static CUresult does_cuMemsetD8Async(CUdeviceptr p, unsigned char value, size_t size, CUstream stream) { work_on(stream, p); zeroed += size; copies++; memset((void *)(uintptr_t)p, value, size); return 0; }
 /* All memory is that of device 0; what is in no block is no device's. */
 static CUresult does_cuPointerGetAttribute(void *value, int attribute, CUdeviceptr p)
 {
-    for (struct block *b = blocks; b && attribute == POINTER_DEVICE; b = b->next)
-        if (p >= (CUdeviceptr)(uintptr_t)(b + 1) && p < (CUdeviceptr)(uintptr_t)(b + 1) + b->size) {
-            *(int *)value = 0;
-            return 0;
-        }
-    return INVALID_VALUE;
+    if (attribute != POINTER_DEVICE || !block_around(p))
+        return INVALID_VALUE;
+    *(int *)value = 0;
+    return 0;
 }
+static CUresult does_cuStreamCreate(CUstream *stream, unsigned flags)
+{
+    (void)flags;
+    *stream = (CUstream)malloc(1);
+    live_streams++;
+    return 0;
+}
+static CUresult does_cuStreamDestroy(CUstream stream) { free(stream); live_streams--; return 0; }
 static CUresult does_cuStreamSynchronize(CUstream stream)
 {
     waited_for = stream;
+    waits++;
+    for (struct block *b = blocks; b; b = b->next)
+        b->stream = b->stream == (stream == (CUstream)(void *)1 ? NULL : (void *)stream) ? any_stream : b->stream;
     return 0;
 }
 static CUresult does_cuCtxSynchronize(void)
 {
     synchronised++;
-    last_stream = any_stream;
+    waits++;
+    for (struct block *b = blocks; b; b = b->next)
+        b->stream = any_stream;
     return 0;
 }
 static CUresult does_cuGetErrorName(CUresult error, const char **name) { *name = error == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR_FAKE"; return 0; }
@@ -229,7 +297,7 @@ static bool told_to_fail(const char *name)
 /* What gives something back does so even when it fails: it then reports an error of work given earlier. */
 static bool acts_anyway(const char *name)
 {
-    static const char *const those[] = {"cuMemFree_v2", "cuModuleUnload", "cuDevicePrimaryCtxRelease_v2", "cuCtxPopCurrent_v2", "cuModuleLoadDataEx"};
+    static const char *const those[] = {"cuMemFree_v2", "cuModuleUnload", "cuDevicePrimaryCtxRelease_v2", "cuCtxPopCurrent_v2", "cuModuleLoadDataEx", "cuMemFreeHost", "cuStreamDestroy_v2"};
     for (unsigned i = 0; i < sizeof those / sizeof *those; i++)
         if (strcmp(name, those[i]) == 0)
             return true;

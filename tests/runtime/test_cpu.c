@@ -314,6 +314,8 @@ static void test_launch(void **state)
     im.kind = IMAGE_PTX;
     assert_false(dev->ops->load(dev, &im, &m, &d));
     assert_int_equal(d.n_errors, 2);
+    assert_int_equal(d.at[0].id, AX_internal); /* no such entry */
+    assert_int_equal(d.at[1].id, AX_load_failed);
     dev->ops->close(dev);
     image_fini(&im);
     diags_fini(&d);
@@ -348,11 +350,11 @@ static void test_device(void **state)
     struct device *dev = cpu_device_open(2, &d);
     assert_int_equal(cpu_device_threads(dev), 2);
     for (size_t size = 0; size < 300; size += 77) {
-        assert_true(dev->ops->alloc(dev, size, &p, &d));
+        assert_true(dev->ops->alloc(dev, size, NULL, &p, &d));
         assert_int_equal((uintptr_t)p % 64, 0);
         dev->ops->free(dev, p);
     }
-    assert_false(dev->ops->alloc(dev, SIZE_MAX / 2, &p, &d));
+    assert_false(dev->ops->alloc(dev, SIZE_MAX / 2, NULL, &p, &d));
     assert_int_equal(d.at[0].id, AX_out_of_memory);
     dev->ops->close(dev);
     diags_fini(&d);

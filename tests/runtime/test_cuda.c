@@ -52,17 +52,22 @@ static bool scenario(struct diags *d)
 {
     int64_t slots[] = {42, 7};
     char data[100], back[100] = {0};
-    void *a = NULL, *b = NULL;
+    void *a = NULL, *b = NULL, *stream = NULL, *page = NULL;
     struct device_module *m = NULL;
     struct kernel_image im = image();
     struct device_launch l = {.slots = slots, .n_slots = 2, .grid = {3, 2, 1}, .block = {32, 4, 1}, .shared_bytes = 48};
     memset(data, 5, sizeof data);
     struct device *dev = cuda_device_open(fake_path, 0, d);
-    bool ok = dev && dev->ops->alloc(dev, 100, &a, d) && dev->ops->alloc(dev, 100, &b, d) && dev->ops->copy_in(dev, a, data, 100, NULL, d) &&
+    bool ok = dev && dev->ops->alloc(dev, 100, NULL, &a, d) && dev->ops->alloc(dev, 100, NULL, &b, d) && dev->ops->copy_in(dev, a, data, 100, NULL, d) &&
               dev->ops->zero(dev, b, 100, NULL, d) && dev->ops->copy(dev, b, a, 100, NULL, d) && dev->ops->load(dev, &im, &m, d) &&
-              dev->ops->launch(dev, m, 1, &l, NULL, d) && dev->ops->synchronize(dev, NULL, d) && dev->ops->copy_out(dev, back, b, 100, NULL, d);
+              dev->ops->launch(dev, m, 1, &l, NULL, d) && dev->ops->synchronize(dev, NULL, d) && dev->ops->copy_out(dev, back, b, 100, NULL, d) &&
+              cuda_stream_new(dev, &stream, d) && (page = cuda_shared_new(dev, d)) != NULL;
     if (ok)
         assert_memory_equal(data, back, 100);
+    if (page)
+        cuda_shared_free(dev, page);
+    if (stream)
+        cuda_stream_free(dev, stream);
     if (m)
         dev->ops->unload(dev, m);
     if (a)
@@ -95,7 +100,7 @@ static void test_works(void **state)
 /* Failures of these change nothing for the caller. */
 static bool is_quiet(const char *symbol)
 {
-    static const char *const quiet[] = {"cuMemFree_v2", "cuModuleUnload", "cuDevicePrimaryCtxRelease_v2", "cuCtxPopCurrent_v2", "cuCtxSynchronize",
+    static const char *const quiet[] = {"cuMemFree_v2", "cuModuleUnload", "cuDevicePrimaryCtxRelease_v2", "cuCtxPopCurrent_v2", "cuCtxSynchronize", "cuCtxGetCurrent", "cuStreamDestroy_v2", "cuMemFreeHost",
                                         "cuGetErrorName", "cuGetErrorString", "cuMemGetInfo_v2"};
     for (unsigned i = 0; i < sizeof quiet / sizeof *quiet; i++)
         if (strcmp(symbol, quiet[i]) == 0)
@@ -103,10 +108,10 @@ static bool is_quiet(const char *symbol)
     return false;
 }
 
-/* The scenario enters the context ten times for work, then to give back, when nobody is told any more. */
+/* The scenario enters the context eleven times for work, then to give back, when nobody is told any more. */
 static void fails_well(const char *symbol)
 {
-    int most = strcmp(symbol, "cuCtxPushCurrent_v2") == 0 ? 9 : 3;
+    int most = strcmp(symbol, "cuCtxPushCurrent_v2") == 0 ? 11 : 3;
     for (int nth = 1; nth <= most; nth++) {
         struct diags d;
         diags_init(&d);
@@ -139,7 +144,7 @@ static void test_close_without_context(void **state)
         fake.reset();
         struct device *dev = cuda_device_open(fake_path, 0, &d);
         fake.fail_at("cuCtxPushCurrent_v2", nth + 1, 999);
-        assert_true(dev->ops->alloc(dev, 100, &a, &d) && dev->ops->alloc(dev, 5000, &b, &d));
+        assert_true(dev->ops->alloc(dev, 100, NULL, &a, &d) && dev->ops->alloc(dev, 5000, NULL, &b, &d));
         dev->ops->free(dev, a);
         dev->ops->free(dev, b);
         dev->ops->close(dev);
@@ -148,22 +153,33 @@ static void test_close_without_context(void **state)
     }
 }
 
-/* Memory kept for reuse is in order only if the wait before another stream's work succeeded. */
+static void *const one = (void *)0x1000, *const two = (void *)0x2000; /* streams */
+
+/* What another stream has freed serves only once all work was waited for, and the wait succeeded. */
 static void test_failed_wait(void **state)
 {
+    enum { SIZE = 1 << 26 }; /* so much is rather waited for than left lying */
     struct diags d;
-    void *a;
+    void *a, *b;
     (void)state;
     fake.reset();
     diags_init(&d);
     struct device *dev = cuda_device_open(fake_path, 0, &d);
-    assert_true(dev->ops->alloc(dev, 64, &a, &d) && dev->ops->zero(dev, a, 64, NULL, &d));
-    fake.fail_at("cuCtxSynchronize", 1, 999);
-    assert_false(dev->ops->zero(dev, a, 64, (void *)1, &d));
-    assert_int_equal(d.at[0].id, AX_driver_error);
-    assert_true(dev->ops->zero(dev, a, 64, (void *)1, &d)); /* the stream is waited for */
-    assert_int_equal(fake.out_of_order(), 0);
+    assert_true(dev->ops->alloc(dev, SIZE, one, &a, &d) && dev->ops->zero(dev, a, 64, one, &d));
     dev->ops->free(dev, a);
+    fake.fail_at("cuCtxSynchronize", 1, 999);
+    assert_true(dev->ops->alloc(dev, SIZE, two, &b, &d));
+    assert_ptr_not_equal(a, b);
+    dev->ops->free(dev, b);
+    fake.fail_at("none", 1, 0);
+    assert_true(dev->ops->alloc(dev, SIZE, NULL, &b, &d) && dev->ops->zero(dev, b, 64, NULL, &d));
+    assert_int_equal(fake.synchronised(), 1);
+    assert_int_equal(fake.out_of_order(), 0);
+    assert_int_equal(fake.live(), 3); /* two pieces and the context */
+    fake.fail_at("cuCtxSynchronize", 1, 999);
+    assert_false(cuda_wait_all(dev, &d));
+    assert_int_equal(d.at[0].id, AX_driver_error);
+    dev->ops->free(dev, b);
     dev->ops->close(dev);
     assert_int_equal(fake.live(), 0);
     diags_fini(&d);
@@ -179,10 +195,10 @@ static void test_out_of_memory(void **state)
     fake.limit(4096);
     struct device *dev = cuda_device_open(fake_path, 1, &d);
     assert_non_null(dev);
-    assert_true(dev->ops->alloc(dev, 3000, &a, &d));
+    assert_true(dev->ops->alloc(dev, 3000, NULL, &a, &d));
     dev->ops->free(dev, a); /* kept for reuse, and given up when the driver has nothing left */
-    assert_true(dev->ops->alloc(dev, 2000, &b, &d));
-    assert_false(dev->ops->alloc(dev, 1 << 20, &a, &d));
+    assert_true(dev->ops->alloc(dev, 2000, NULL, &b, &d));
+    assert_false(dev->ops->alloc(dev, 1 << 20, NULL, &a, &d));
     assert_int_equal(d.at[0].id, AX_device_out_of_memory);
     assert_non_null(strstr(d.at[0].message, "4096"));
     assert_non_null(strstr(d.at[0].message, "2048")); /* what is free */
@@ -192,22 +208,97 @@ static void test_out_of_memory(void **state)
     diags_fini(&d);
 }
 
-static void test_streams_in_order(void **state)
+static void *place(struct device *dev, void *stream)
 {
     struct diags d;
-    void *a;
+    void *p = NULL;
+    diags_init(&d);
+    assert_true(dev->ops->alloc(dev, 64, stream, &p, &d) && dev->ops->zero(dev, p, 64, stream, &d));
+    diags_fini(&d);
+    return p;
+}
+
+/* On one stream memory is used again at once, on another not before a wait; nor what two have used, or somebody outside. */
+static void test_memory_by_stream(void **state)
+{
+    struct diags d;
+    void *a, *b, *kept[8];
     (void)state;
     fake.reset();
     diags_init(&d);
     struct device *dev = cuda_device_open(fake_path, 0, &d);
-    assert_true(dev->ops->alloc(dev, 64, &a, &d));
-    dev->ops->zero(dev, a, 64, NULL, &d);
-    int before = fake.synchronised();
-    dev->ops->zero(dev, a, 64, (void *)1, &d);
-    dev->ops->zero(dev, a, 64, (void *)1, &d);
-    assert_int_equal(fake.synchronised(), before + 1);
+    a = place(dev, NULL);
     dev->ops->free(dev, a);
+    assert_ptr_equal(place(dev, DEVICE_STREAM_DEFAULT), a); /* the same stream */
+    dev->ops->free(dev, a);
+    b = place(dev, one);
+    assert_ptr_not_equal(a, b);
+    dev->ops->uses(dev, (char *)b + 32, NULL); /* within it */
+    dev->ops->free(dev, b);
+    assert_ptr_not_equal(place(dev, one), b);
+    assert_ptr_equal(place(dev, NULL), a);
+    dev->ops->uses(dev, a, DEVICE_STREAMS_OF_OTHERS);
+    dev->ops->free(dev, a);
+    assert_ptr_not_equal(place(dev, NULL), a);
+    assert_int_equal(fake.synchronised(), 0);
+    assert_true(cuda_wait_all(dev, &d));
+    assert_true(place(dev, NULL) == b || place(dev, NULL) == b);
+    a = place(dev, DEVICE_STREAM_OF_THREAD); /* another one in each thread */
+    dev->ops->free(dev, a);
+    assert_ptr_not_equal(place(dev, DEVICE_STREAM_OF_THREAD), a);
+    for (int i = 0; i < 8; i++)
+        kept[i] = place(dev, one);
+    for (int i = 0; i < 8; i++)
+        dev->ops->free(dev, kept[i]);
+    int before = fake.synchronised();
+    place(dev, two); /* enough lies about to be worth a wait */
+    assert_int_equal(fake.synchronised(), before + 1);
+    assert_int_equal(fake.out_of_order(), 0);
     dev->ops->close(dev);
+    assert_int_equal(fake.live(), 0);
+    diags_fini(&d);
+}
+
+/* What the host reads by the default stream, other streams may still be writing. */
+static void test_copies_wait_for_other_streams(void **state)
+{
+    struct diags d;
+    char back[64];
+    (void)state;
+    fake.reset();
+    diags_init(&d);
+    struct device *dev = cuda_device_open(fake_path, 0, &d);
+    void *a = place(dev, one);
+    assert_true(dev->ops->copy_out(dev, back, a, 64, NULL, &d) && dev->ops->copy_out(dev, back, a, 64, NULL, &d));
+    assert_int_equal(fake.synchronised(), 1);
+    assert_int_equal(fake.out_of_order(), 0);
+    dev->ops->close(dev);
+    diags_fini(&d);
+}
+
+static void test_shared(void **state)
+{
+    enum { N = 100 };
+    struct diags d;
+    char *at[N];
+    (void)state;
+    fake.reset();
+    diags_init(&d);
+    struct device *dev = cuda_device_open(fake_path, 0, &d);
+    for (int i = 0; i < N; i++) {
+        at[i] = cuda_shared_new(dev, &d);
+        for (int k = 0; k < CUDA_SHARED; k++)
+            assert_int_equal(at[i][k], 0);
+        memset(at[i], i + 1, CUDA_SHARED);
+    }
+    for (int i = 0; i < N; i++)
+        assert_true(at[i][0] == (char)(i + 1) && at[i][CUDA_SHARED - 1] == (char)(i + 1));
+    assert_int_equal(fake.live(), 3); /* two pages and the context */
+    cuda_shared_free(dev, at[70]);
+    assert_ptr_equal(cuda_shared_new(dev, &d), at[70]);
+    assert_int_equal(at[70][5], 0);
+    dev->ops->close(dev);
+    assert_int_equal(fake.live(), 0);
     diags_fini(&d);
 }
 
@@ -290,7 +381,7 @@ static void *use_much(void *arg)
         void *p;
         int64_t slots[] = {i, i}, back[2] = {0};
         struct device_launch l = {.slots = slots, .n_slots = 2, .grid = {1, 1, 1}, .block = {32, 1, 1}};
-        if (!o->alloc(u->device, (size_t)(i % 7 + 1) * 100, &p, &d)) {
+        if (!o->alloc(u->device, (size_t)(i % 7 + 1) * 100, u->stream, &p, &d)) {
             u->wrong++;
             continue;
         }
@@ -304,7 +395,7 @@ static void *use_much(void *arg)
     return NULL;
 }
 
-/* Each thread with a stream of its own: no work may follow another stream's without a wait. */
+/* Each thread with a stream of its own: memory does not go from one to the other without a wait. */
 static void test_threads(void **state)
 {
     struct diags d;
@@ -318,7 +409,7 @@ static void test_threads(void **state)
     struct device *dev = cuda_device_open(fake_path, 0, &d);
     assert_true(dev->ops->load(dev, &im, &m, &d));
     for (int i = 0; i < 2; i++) {
-        u[i] = (struct user){dev, m, (void *)(uintptr_t)(i + 1), 0};
+        u[i] = (struct user){dev, m, i ? two : one, 0};
         pthread_create(&t[i], NULL, use_much, &u[i]);
     }
     for (int i = 0; i < 2; i++)
@@ -354,7 +445,7 @@ int main(int argc, char **argv)
     fake.out_of_order = (int (*)(void))look_up(lib, "fake_out_of_order");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_works), cmocka_unit_test(test_every_failure), cmocka_unit_test(test_close_without_context), cmocka_unit_test(test_failed_wait),
-        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_streams_in_order),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_memory_by_stream), cmocka_unit_test(test_copies_wait_for_other_streams), cmocka_unit_test(test_shared),
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_rejected), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
