@@ -36,6 +36,7 @@ struct arex_context {
     void *llvm_handle;
     const struct codegen_api *llvm;
     struct toolkit toolkit;
+    struct arex_program *copier; /* `x`: for results that go to memory of a device in pieces */
     _Atomic unsigned given; /* calls made again since somebody waited */
     struct lock late_lock; /* guards what follows */
     struct repeat *armed;
@@ -122,6 +123,7 @@ const struct codegen_place *context_nvvm(struct arex_context *c, unsigned *n); /
 /* ---- context.c ---- */
 struct device *context_cpu(struct arex_context *c, struct diags *diags);
 struct device *context_cuda(struct arex_context *c, int ordinal, struct diags *diags);
+struct arex_program *context_copier(struct arex_context *c, struct diags *diags); /* lives as long as the context; NULL with a diagnostic */
 /* The device a target means; *device NULL for the reference. False with a diagnostic. */
 bool context_target(struct arex_context *c, int target, int near, struct device **device, struct diags *diags);
 

@@ -44,6 +44,7 @@ PUBLIC void arex_context_free(arex_context *c)
 {
     if (!c)
         return;
+    arex_program_free(c->copier);
     for (int i = 0; i < MAX_DEVICES; i++)
         if (c->cuda[i])
             c->cuda[i]->ops->close(c->cuda[i]);
@@ -57,6 +58,27 @@ PUBLIC void arex_context_free(arex_context *c)
     free(c->llvm_library);
     toolkit_fini(&c->toolkit);
     free(c);
+}
+
+struct arex_program *context_copier(struct arex_context *c, struct diags *diags)
+{
+    struct arex_program *made = NULL, *spare = NULL;
+    lock_take(&c->lock);
+    made = c->copier;
+    lock_give(&c->lock);
+    if (made)
+        return made;
+    if (arex_program_new(c, "x", 1, "<copy>", NULL, &spare, NULL) != AREX_OK) {
+        diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory");
+        return NULL;
+    }
+    lock_take(&c->lock);
+    made = c->copier ? c->copier : spare;
+    spare = c->copier ? spare : NULL;
+    c->copier = made;
+    lock_give(&c->lock);
+    arex_program_free(spare);
+    return made;
 }
 
 struct device *context_cpu(struct arex_context *c, struct diags *diags)

@@ -94,8 +94,6 @@ void body_plan_levels(struct gen *g, struct body *b)
             b->level[id] = LEVEL_LANE;
         if (n->op == OP_loop)
             loop_raise_levels(g, b, id);
-        if (n->op == OP_rarely)
-            rarely_raise_levels(g, b, id);
     }
     for (uint32_t i = 0; i < b->source->order.n; i++)
         if (ir_at(g->ir, b->source->order.at[i])->op == OP_rarely)

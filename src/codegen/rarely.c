@@ -13,7 +13,7 @@ void rarely_raise_levels(struct gen *g, struct body *b, ir_id id)
 {
     for (uint32_t i = 0; i < b->source->order.n; i++) {
         ir_id in = b->source->order.at[i];
-        if (ir_at(g->ir, in)->op != OP_const && inside(g->ir, ir_at(g->ir, in)->region, (uint32_t)ir_at(g->ir, id)->attr))
+        if (ir_at(g->ir, in)->op != OP_const && b->level[in] < b->level[id] && inside(g->ir, ir_at(g->ir, in)->region, (uint32_t)ir_at(g->ir, id)->attr))
             b->level[in] = b->level[id];
     }
 }

@@ -68,7 +68,7 @@ val gen_in_memory(struct gen *g, val v)
 {
     type t = LLVMTypeOf(v);
     unsigned bits = ll_width(v) * (ll_scalar(t) == g->l.f64 ? 64 : 32);
-    if (g->gpu || g->target->vector_bits != 256 || bits != 256 || !LLVMIsConstant(v))
+    if (g->gpu || g->target->vector_bits != 256 || bits < 256 || !LLVMIsConstant(v))
         return v;
     val loaded = LLVMBuildLoad2(g->l.b, t, constant_in_memory(g, v), "");
     LLVMSetAlignment(loaded, 32);

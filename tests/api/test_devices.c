@@ -398,11 +398,11 @@ static void test_blocks_on_a_device(void **state)
     }
 }
 
-/* In place on a device: by way of memory of ours; an output that would have to be scattered is refused, and untouched. */
+/* In place on a device: by way of memory of ours, from where the driver copies what lies together, and a program of ours the rest. */
 static void test_overlap_on_a_device(void **state)
 {
-    double data[4] = {1, 2, 3, 4}, back[4] = {0};
-    arex_array here = vector(AREX_FLOAT64, data, 4), there = here, home = vector(AREX_FLOAT64, back, 4);
+    double data[4] = {1, 2, 3, 4};
+    arex_array here = vector(AREX_FLOAT64, data, 4), there = here;
     struct call c;
     (void)state;
     fake.reset();
@@ -412,16 +412,16 @@ static void test_overlap_on_a_device(void **state)
     assert_int_equal(arex_array_copy(context, &there, &here, NULL), AREX_OK);
     call_open(&c, "x*2");
     c.options.target = AREX_TARGET_AUTO;
-    arex_array each_second = there;
-    each_second.shape[0] = 2, each_second.strides[0] = 16;
-    c.out = each_second;
-    expect_told(call_run(&c, &each_second, 1), AREX_ERROR_PROGRAM, &c.diags, "AX0309");
-    assert_int_equal(arex_array_copy(context, &home, &there, NULL), AREX_OK);
-    assert_memory_equal(data, back, sizeof data);
-    assert_int_equal(fake.launches(), 0);
+    for (int times = 1; times <= 2; times++) {
+        arex_array each_second = there;
+        each_second.shape[0] = 2, each_second.strides[0] = 16;
+        c.out = each_second;
+        assert_int_equal(call_run(&c, &each_second, 1), AREX_OK);
+        assert_int_equal(fake.launches(), 2 * times);
+    }
     c.out = there;
     assert_int_equal(call_run(&c, &there, 1), AREX_OK);
-    assert_int_equal(fake.launches(), 1);
+    assert_int_equal(fake.launches(), 5);
     c.out = (arex_array){0};
     call_close(&c);
     arex_array_free(context, &there);
