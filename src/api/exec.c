@@ -548,19 +548,8 @@ static bool blocks_fit(const struct geometry *geo, struct diags *diags)
     return false;
 }
 
-/* Where blocks wait for each other, no more than can run at once: they go on until all is done. */
-static void shape_scan(const struct run *r, const struct geometry *geo, struct device_launch *l)
+static void shape_main(const struct ir *ir, const struct geometry *geo, struct device_launch *l)
 {
-    int64_t resident = LOOP_SCAN_RESIDENT * (int64_t)(r->device->multiprocessors > 0 ? r->device->multiprocessors : 1);
-    l->items = geo->length ? geo->kept * geo->blocks : 0;
-    l->grain = up(16384, geo->length < TREE_BLOCK ? geo->length + 1 : TREE_BLOCK);
-    l->block[0] = LOOP_SCAN_THREADS;
-    l->grid[0] = (unsigned)(geo->blocks > 1 && l->items > resident ? resident : l->items);
-}
-
-static void shape_main(const struct run *r, const struct geometry *geo, struct device_launch *l)
-{
-    const struct ir *ir = r->code->plan->ir;
     const struct loop_nest *n = geo->nest;
     unsigned width = loop_gpu_width(ir, n);
     int64_t inner = geo->extent[n->n_kept - 1], rows = inner ? geo->kept / inner : 0;
@@ -586,7 +575,10 @@ static void shape_main(const struct run *r, const struct geometry *geo, struct d
         grid_of_rows(l, inner, rows * geo->blocks, width);
         break;
     case NEST_SCAN:
-        shape_scan(r, geo, l);
+        l->items = geo->length ? geo->kept * geo->blocks : 0;
+        l->grain = up(16384, geo->length < TREE_BLOCK ? geo->length + 1 : TREE_BLOCK);
+        l->block[0] = LOOP_SCAN_THREADS;
+        l->grid[0] = (unsigned)l->items;
         break;
     }
 }
@@ -623,7 +615,7 @@ static bool launch(struct run *r, struct variant_code *v, unsigned entry, const 
     if (join)
         shape_join(geo, &l);
     else
-        shape_main(r, geo, &l);
+        shape_main(r->code->plan->ir, geo, &l);
     return launch_entry(r, v, entry, &l);
 }
 

@@ -16,7 +16,6 @@ struct scan {
     val elements, chunks, groups; /* of the block: what is in it; per chunk and group what is before it */
     val row, block;               /* the sequence, and the block in it */
     val start, n;                 /* first element of the block in the sequence, how many */
-    val items;                    /* GPU: blocks of all sequences */
     val totals;                   /* CPU: the block is one of totals, from this index on; or NULL */
 };
 
@@ -40,14 +39,14 @@ void scan_gpu(struct scan *s);
 enum { SCAN_LEVELS = 3 };
 struct one_pass {
     struct scan *s;
-    val number; /* shared: a ticket */
+    val number; /* shared: the ticket */
     val before; /* shared: what totals of each level come to, then what is before the block of totals */
     val many;   /* has a sequence several blocks? */
     val words, first_chunk; /* of all; the first of this sequence's chunks of totals */
 };
 void scan_find_words(struct one_pass *o);          /* of the sequence at hand */
 void scan_tell_total(struct one_pass *o, val all); /* what the block at hand comes to, to the others: by one thread */
-/* What is before the block at hand, which comes to `of_block`. By all threads, which have met at a barrier since they last read `before`. */
+/* What is before the block at hand, which comes to `of_block`. By all threads. */
 val scan_before_block(struct one_pass *o, val of_block);
 
 #endif

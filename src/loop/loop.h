@@ -196,7 +196,7 @@ struct loop_slots loop_slots(const struct loop_nest *nest);
  * What the blocks of a SCAN tell each other on a GPU, all 0 before the launch; nothing where sequences are of one block. A ticket, in room of its own;
  * words of 64 bits, loop_scan_words of them for a value of so many bytes: a value per block, [kept][blocks], then one per SCAN_WAYS blocks, [kept][blocks / SCAN_WAYS, rounded up].
  */
-enum { LOOP_SCAN_TICKET = 128 /* bytes */, LOOP_SCAN_THREADS = 128 /* of a block */, LOOP_SCAN_RESIDENT = 16 /* of these at once, on a multiprocessor: at most */ };
+enum { LOOP_SCAN_TICKET = 128 /* bytes */, LOOP_SCAN_THREADS = 128 /* of a block */ };
 unsigned loop_scan_words(unsigned size);
 int64_t loop_scan_bytes(int64_t kept, int64_t blocks, unsigned size);
 

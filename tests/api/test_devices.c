@@ -329,14 +329,14 @@ static void test_steps_on_a_device(void **state)
     }
 }
 
-/* One launch each, of no more blocks of threads than can wait for each other; words are cleared where there is waiting. */
+/* One launch each, a block of threads for each block of the sequences; words are cleared where there is waiting. */
 static void test_scans_on_a_device(void **state)
 {
     static const struct {
         int64_t rows, length;
         unsigned blocks;
         bool waits;
-    } cases[] = {{1, 4096, 1, false}, {1, 4097, 2, true}, {300, 4096, 300, false}, {3, 10000, 9, true}, {1, 4096 * 16 * 132, 16 * 132, true}, {1, 4096 * 16 * 132 + 1, 16 * 132, true}};
+    } cases[] = {{1, 4096, 1, false}, {1, 4097, 2, true}, {300, 4096, 300, false}, {3, 10000, 9, true}, {1, 4096 * 16 * 132 + 1, 16 * 132 + 1, true}};
     (void)state;
     double *data = calloc(4096 * 16 * 132 + 1, sizeof *data);
     for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {

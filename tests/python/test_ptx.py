@@ -15,6 +15,7 @@ PROGRAMS = {p.stem: p.read_text() for p in SAMPLES} | {
     "sums": "sum(x*x), prod(x), any(x > 0), max(x)",
     "columns": "sum(m, 0), min(m, 0, keepdims=True)",
     "broadcast": "sum((m - x)**2, 1)",
+    "scans": "cumsum(x), cummax(y), cumprod(m, 0)",
     "integers": "x // 3 + x % 5 + x ** 2",
     "shaping": "concatenate((x, roll(x, 1))), stack((x, y)), reshape(m, -1), tile(x, 2) + repeat(y, 2), squeeze(m[:1], 0)",
     "functions": "sin(x) + cos(x) + tanh(x) + exp(x) + log(x) + x ** y",
