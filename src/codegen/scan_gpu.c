@@ -12,15 +12,7 @@ enum {
     THREADS = LOOP_SCAN_THREADS,
     IN_FLIGHT = 4, /* loads a thread has under way */
     IN_A_ROW = 4,  /* elements of a chunk that are taken at once */
-    UNROLLED_COST = 24,
-    IN_REGISTERS = 0, /* 1: a thread keeps its share of a whole block instead of going through chunks in shared memory */
-    MOST_KEPT = TREE_BLOCK / (2 * THREADS)
-};
-
-/* A thread's share of a whole block, as it lies in memory: in the end, what its elements come to in their chunks. */
-struct kept {
-    unsigned n; /* 0: elements are in shared memory */
-    val v[MOST_KEPT];
+    UNROLLED_COST = 24
 };
 
 static val thread(struct scan *s)
@@ -58,49 +50,6 @@ static void fill_whole(struct scan *s)
     for (unsigned u = 0; u < n; u++)
         scan_put(s, s->elements, padded(s, i[u]), v[u]);
     gen_loop_end(g, &turn, ll_i64(l, n * THREADS * s->width));
-}
-
-static val share(struct scan *s, unsigned turn)
-{
-    struct ll *l = &s->g->l;
-    return ll_add(l, ll_mul(l, thread(s), ll_i64(l, s->width)), ll_i64(l, (int64_t)turn * THREADS * s->width));
-}
-
-/* What comes in is what is before the vector in its chunk; what comes to be is in `v`, and all of it returned. */
-static val in_vector(struct scan *s, val x, val all, val *v)
-{
-    for (unsigned i = 0; i < s->width; i++) {
-        all = scan_combine(s, all, ll_extract(&s->g->l, x, i));
-        *v = ll_insert(&s->g->l, *v, all, i);
-    }
-    return all;
-}
-
-/* Neighbours have a chunk: one after another knows what is before its vector, and all go through theirs as often. */
-static void chunks_kept(struct scan *s, struct kept *k, val *all)
-{
-    struct gen *g = s->g;
-    struct ll *l = &g->l;
-    unsigned lanes = CHUNK / s->width;
-    val x[MOST_KEPT], before[MOST_KEPT], lane = ll_rem(l, thread(s), ll_i64(l, lanes));
-    for (unsigned turn = 0; turn < lanes; turn++)
-        for (unsigned i = 0; i < k->n; i++) {
-            x[i] = turn ? x[i] : k->v[i];
-            before[i] = turn ? ll_select(l, ll_eq(l, lane, ll_i64(l, turn)), gpu_shuffle_xor(g, all[i], turn ^ (turn - 1), s->dtype), before[i]) : scan_identity(s);
-            all[i] = in_vector(s, x[i], before[i], &k->v[i]);
-        }
-    struct branch last = gen_if(g, ll_eq(l, lane, ll_i64(l, lanes - 1)));
-    for (unsigned i = 0; i < k->n; i++)
-        scan_put(s, s->elements, behind(s, ll_div(l, share(s, i), ll_i64(l, CHUNK))), all[i]);
-    gen_if_end(g, &last);
-}
-
-static void keep_whole(struct scan *s, struct kept *k)
-{
-    val all[MOST_KEPT];
-    for (unsigned i = 0; i < k->n; i++)
-        k->v[i] = scan_compute(s, share(s, i), s->width);
-    chunks_kept(s, k, all);
 }
 
 static void fill_part(struct scan *s)
@@ -149,15 +98,6 @@ static void fill(struct scan *s)
     ll_at(l, done);
 }
 
-static void store_kept(struct scan *s, const struct kept *k, val before)
-{
-    struct ll *l = &s->g->l;
-    for (unsigned i = 0; i < k->n; i++) {
-        val chunk = ll_div(l, share(s, i), ll_i64(l, CHUNK)), group = ll_div(l, chunk, ll_i64(l, SCAN_WAYS));
-        scan_store(s, share(s, i), scan_with_all_before(s, before, group, behind(s, chunk), k->v[i]));
-    }
-}
-
 static void store_whole(struct scan *s, val before)
 {
     struct gen *g = s->g;
@@ -178,15 +118,12 @@ static void store_part(struct scan *s, val before)
     gen_loop_end(g, &turn, ll_i64(l, THREADS));
 }
 
-static void store(struct scan *s, const struct kept *k, val before)
+static void store(struct scan *s, val before)
 {
     struct ll *l = &s->g->l;
     block part, done;
     whole_begin(s, &part, &done);
-    if (k->n)
-        store_kept(s, k, before);
-    else
-        store_whole(s, before);
+    store_whole(s, before);
     then_part(s, part, done);
     store_part(s, before);
     ll_br(l, done);
@@ -229,49 +166,17 @@ static void all_groups(struct one_pass *o)
     scan_tell_total(o, all);
 }
 
-/* A thread a chunk. */
-static void all_chunks(struct scan *s)
-{
-    struct gen *g = s->g;
-    struct ll *l = &g->l;
-    gpu_barrier(g);
-    struct loop chunk = gen_loop(g, thread(s), ll_i64(l, CHUNKS));
-    scan_put(s, s->elements, behind(s, chunk.i), in_order(s, s->elements, ll_mul(l, chunk.i, ll_i64(l, CHUNK_ROOM)), 1, true));
-    gen_loop_end(g, &chunk, ll_i64(l, THREADS));
-}
-
-static void fill_kept(struct scan *s, struct kept *k)
-{
-    struct ll *l = &s->g->l;
-    block part, done;
-    whole_begin(s, &part, &done);
-    keep_whole(s, k);
-    block from = ll_here(l);
-    then_part(s, part, done);
-    fill_part(s);
-    all_chunks(s);
-    part = ll_here(l);
-    ll_br(l, done);
-    ll_at(l, done);
-    for (unsigned i = 0; i < k->n; i++) {
-        val v = ll_phi(l, LLVMTypeOf(k->v[i]), LLVMConstNull(LLVMTypeOf(k->v[i])), part);
-        ll_phi_add(v, k->v[i], from);
-        k->v[i] = v;
-    }
-}
-
-/* Returns what the block comes to. */
-static val walk(struct one_pass *o, struct kept *k)
+/* Returns what the block comes to. A thread a chunk. */
+static val walk(struct one_pass *o)
 {
     struct scan *s = o->s;
     struct gen *g = s->g;
     struct ll *l = &g->l;
-    if (k->n) {
-        fill_kept(s, k);
-    } else {
-        fill(s);
-        all_chunks(s);
-    }
+    fill(s);
+    gpu_barrier(g);
+    struct loop chunk = gen_loop(g, thread(s), ll_i64(l, CHUNKS));
+    scan_put(s, s->elements, behind(s, chunk.i), in_order(s, s->elements, ll_mul(l, chunk.i, ll_i64(l, CHUNK_ROOM)), 1, true));
+    gen_loop_end(g, &chunk, ll_i64(l, THREADS));
     gpu_barrier(g);
     struct branch group = gen_if(g, ll_lt(l, thread(s), ll_i64(l, GROUPS)));
     scan_put(s, s->groups, thread(s), in_order(s, s->elements, behind(s, ll_mul(l, thread(s), ll_i64(l, SCAN_WAYS))), CHUNK_ROOM, false));
@@ -312,15 +217,9 @@ static val room(struct scan *s, unsigned n)
     return gpu_shared(s->g, gen_memory_type(s->g, s->dtype), n);
 }
 
-static bool keeps(struct scan *s)
-{
-    return IN_REGISTERS && s->width >= 2 && type_table[s->dtype].size >= 4 && body_cost(s->g, &s->body) <= UNROLLED_COST;
-}
-
 void scan_gpu(struct scan *s)
 {
     struct gen *g = s->g;
-    struct kept kept = {.n = keeps(s) ? TREE_BLOCK / (THREADS * s->width) : 0};
     struct one_pass o = {.s = s, .number = gpu_shared(g, g->l.i64, 1), .before = room(s, SCAN_LEVELS + 1)};
     s->elements = s->chunks = room(s, CHUNKS * CHUNK_ROOM);
     s->groups = room(s, GROUPS + 1);
@@ -328,6 +227,6 @@ void scan_gpu(struct scan *s)
     body_uniform(g, &s->body);
     scan_begin_item(s, take_number(&o));
     scan_find_words(&o);
-    val all = walk(&o, &kept);
-    store(s, &kept, scan_before_block(&o, all));
+    val all = walk(&o);
+    store(s, scan_before_block(&o, all));
 }
