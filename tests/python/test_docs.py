@@ -43,7 +43,8 @@ their estimates (divisors from 2^-126 to 2^125, `rsqrt` of normal numbers); its 
 There subnormal arguments of `log`, `log2` and `log10` count as zeros of their sign, and `exp`, `exp2` and `exp10` of float64 give 0 for subnormal results.
 
 `logaddexp` and `logaddexp2` are measured where both arguments are positive; elsewhere the terms may cancel, and the error is that of the larger
-one. In float64 `lgamma` and `digamma` of negative arguments, where zeros lie between two floats, count in ulps of 1 where results are smaller than 1.
+one. In float64 `lgamma` and `digamma` of negative arguments, where zeros lie between two floats, count in ulps of 1 where results are smaller than 1;
+those of float32 do not, and `digamma` reaches its 2 ulps next to one of them, at -66.8.
 
 Beside them, on the same inputs: glibc 2.36's libm and libmvec (4 lanes of float64, 8 of float32), and the bounds that the CUDA C++ Programming
 Guide publishes (11.x; differences from the correctly rounded result, so up to half an ulp less in this measure). glibc's large figures
