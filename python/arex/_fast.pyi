@@ -1,4 +1,4 @@
-"""The extension: calls of programs without an interpreted step (_fast.c), memory shared by DLPack (_dlpack.c)."""
+"""The extension: calls of programs without an interpreted step (_call.h), memory shared by DLPack (_dlpack.c)."""
 from typing import Any, Callable
 
 class Caller:
