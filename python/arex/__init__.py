@@ -11,6 +11,7 @@ from typing import Any as _Any
 from ._lib import ffi as _ffi, lib as _lib, library_path as _library_path
 from .errors import (ArexError, ArexWarning, CompilerError, DeviceError, Diagnostic, LimitError, MemoryError_, NameError_, ShapeError,
                      SyntaxError_, TypeError_, UsageError, ValueError_, check as _check, fail as _fail)
+from .devices import device_count
 from .evaluating import detect_number_of_cores, evaluate, get_num_threads, re_evaluate, set_num_threads, validate
 from .jit import jit, njit, prange, vectorize
 from .watching import progress
@@ -46,13 +47,6 @@ def get_array_module(*args: _Any) -> _Any:
     """This module when one of the arguments is an arex.Array, else NumPy: for code that takes both."""
     import numpy
     return _sys.modules[__name__] if any(isinstance(a, Array) for a in args) else numpy
-
-
-def device_count() -> int:
-    """Number of CUDA devices; 0 without a driver."""
-    count, slot = _ffi.new("int *"), _ffi.new("arex_diagnostics **")
-    _check(_lib.arex_device_count(_context(), count, slot), slot)
-    return count[0]
 
 
 def show_config() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import evaluating, exchange
-from .errors import ArexWarning, check, fail
+from . import devices, evaluating, exchange
+from .errors import check, fail
 from .evaluating import _cached
 from .locks import lock
 from .memory import Elements, Value, host_view
@@ -21,7 +21,6 @@ else:
     _Operators = object  # they are set below, from a table
 
 _MOST_PENDING = 64  # operations put off before they run: bounds the size of programs
-_told = threading.Event()
 _state = lock()  # what an array waits for, and whether it has run, changes under it; nothing runs under it
 
 
@@ -739,13 +738,7 @@ def _method(name):
 # ---- values in ----
 
 def _place():
-    from . import device_count
-    if device_count() > 0:
-        return 0
-    if not _told.is_set():
-        _told.set()
-        warnings.warn("no NVIDIA GPU is found: arrays stay in the memory of the host, and programs run on the CPU", ArexWarning, stacklevel=4)
-    return -1
+    return 0 if devices.available_or_told(devices.ARRAYS) else -1
 
 
 def _taken(t):

@@ -8,29 +8,12 @@ import numpy as np
 
 from . import streams as _streams
 from .array import Array, _Memory, _place, asarray as _asarray
-from .errors import ArexWarning, fail
+from .devices import KERNELS, available_or_told, is_available
+from .errors import fail
 from .jit import Compiled, Translated
 from .program import Program
 from .streams import Stream, default_stream, external_stream, stream
 from .translate import Translator
-
-_told = threading.Event()
-
-
-def is_available():
-    """Is there a GPU to run on?"""
-    from . import device_count
-    return device_count() > 0
-
-
-def _target():
-    if is_available():
-        return "cuda"
-    if not _told.is_set():
-        _told.set()
-        warnings.warn("no NVIDIA GPU is found: kernels run on the CPU", ArexWarning, stacklevel=5)
-    return "cpu"
-
 
 _MOST_LAUNCHES = 64  # with their blocks and threads, that a kernel remembers
 
@@ -87,7 +70,7 @@ class Kernel(Translated):
     def _ready(self):
         with self._lock:
             if self._program is None:
-                self._program = Program(self.source, target=_target(), **self._options)
+                self._program = Program(self.source, target="cuda" if available_or_told(KERNELS) else "cpu", **self._options)
         return self._program
 
     def _launch(self, blocks, threads, stream, *args, **named):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .devices import KERNELS, available_or_told
 from .errors import fail
 from .locks import lock
 from .made import Maker
@@ -111,11 +112,15 @@ class Compiled(Translated):
     def _ready(self):
         with self._lock:
             if self._program is None:
-                program = Program(self.source, **self._options)
+                program = Program(self.source, **{**self._options, "target": self._where()})
                 self._order = self._order_of(program)
                 self._in_order = self._order == tuple(range(len(self._form.parameters)))
                 self._program = program
         return self._program
+
+    def _where(self):
+        target = self._options["target"]
+        return "cpu" if target == "cuda" and not available_or_told(KERNELS) else target
 
     def _order_of(self, program):
         """The argument that each input is, when all are: inputs the body does not read are none of the program."""

@@ -77,7 +77,7 @@ class Stream:
     CUDA's default stream. Free it in no hurry: that waits for its work."""
 
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, *, ptr: int | None = None) -> None:
-        from . import device_count
+        from .devices import device_count
         self._free: Any = None
         if ptr is not None:
             self.ptr = int(ptr)

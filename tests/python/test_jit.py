@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import arex
-from arex import cuda, jit, njit, prange, vectorize
+from arex import cuda, devices, jit, njit, prange, vectorize
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=257)
@@ -138,6 +138,23 @@ def test_keywords_defaults_and_python_errors():
         several()
     with pytest.raises(TypeError):
         sum_of_squares(X, X)
+
+
+def test_without_a_gpu_the_host_does_it_and_says_so(monkeypatch):
+    monkeypatch.setattr(devices, "device_count", lambda: 0)
+    devices._told[devices.KERNELS].clear()
+    def add(a, b):
+        return a + b
+
+    added, again = (vectorize(["float64(float64, float64)"], target="cuda")(add) for _ in range(2))
+    with pytest.warns(arex.ArexWarning, match="no NVIDIA GPU is found: kernels run on the CPU") as told:
+        np.testing.assert_array_equal(added(X, X), X + X)
+        np.testing.assert_array_equal(again(X, X), X + X)
+    assert len(told) == 1 and told[0].filename == __file__
+    devices._told[devices.ARRAYS].clear()
+    with pytest.warns(arex.ArexWarning, match="arrays stay in the memory of the host") as told:
+        arex.asarray(X), arex.zeros(3)
+    assert len(told) == 1 and told[0].filename == __file__
 
 
 def test_vectorize():
