@@ -45,6 +45,7 @@ struct device_ops {
     void (*unload)(struct device *d, struct device_module *m); /* waits for work that uses it */
     bool (*launch)(struct device *d, struct device_module *m, unsigned entry, const struct device_launch *l, void *stream,
                    struct diags *diags);
+    unsigned (*at_once)(struct device *d, struct device_module *m, unsigned entry, const struct device_launch *l); /* blocks of such a launch that are under way at once; 0: not known. NULL on the CPU */
     bool (*synchronize)(struct device *d, void *stream, struct diags *diags);
     /* Work on this stream (DEVICE_STREAMS_OF_OTHERS: on any) uses memory that was perhaps allocated for another: said before it is freed. */
     void (*uses)(struct device *d, const void *p, void *stream);
@@ -62,6 +63,7 @@ struct device {
     int sm;             /* 90 for compute capability 9.0 */
     int driver_version; /* 13000 for CUDA 13.0 */
     int multiprocessors;
+    int shared_bytes; /* shared memory that a multiprocessor has for blocks */
     char title[96]; /* "NVIDIA H100 80GB HBM3" or the CPU's model name */
 };
 

@@ -142,7 +142,7 @@ static void cpu_close(struct device *d)
 }
 
 static const struct device_ops cpu_ops = {
-    DEVICE_CPU, "cpu", cpu_alloc, cpu_free, cpu_copy_in, cpu_copy_in, cpu_copy_in, cpu_zero, cpu_load, cpu_unload, cpu_launch, cpu_synchronize, cpu_uses, cpu_close,
+    DEVICE_CPU, "cpu", cpu_alloc, cpu_free, cpu_copy_in, cpu_copy_in, cpu_copy_in, cpu_zero, cpu_load, cpu_unload, cpu_launch, NULL, cpu_synchronize, cpu_uses, cpu_close,
 };
 
 static void read_title(char *title, size_t size)

@@ -48,7 +48,10 @@ struct cuda_device {
 struct device_module {
     CUmodule module;
     unsigned n;
-    CUfunction entries[];
+    struct entry_of_module {
+        CUfunction function;
+        _Atomic unsigned shared; /* bytes of it that launches may ask for, beyond what all may */
+    } entries[];
 };
 
 static struct cuda_device *cuda_of(struct device *d)
@@ -512,7 +515,7 @@ static bool load_module(struct cuda_device *c, const struct kernel_image *image,
 static bool find_entries(struct cuda_device *c, struct device_module *m, const struct kernel_image *image, struct diags *diags)
 {
     for (; m->n < image->n_entries; m->n++)
-        if (!driver_ok(&c->driver, c->driver.cuModuleGetFunction(&m->entries[m->n], m->module, image->entries[m->n].name), "cuModuleGetFunction", diags))
+        if (!driver_ok(&c->driver, c->driver.cuModuleGetFunction(&m->entries[m->n].function, m->module, image->entries[m->n].name), "cuModuleGetFunction", diags))
             return false;
     return true;
 }
@@ -555,6 +558,35 @@ static void cuda_unload(struct device *d, struct device_module *m)
     free(m);
 }
 
+/* What a launch takes beyond the least that all GPUs have must be said before. */
+static CUresult allow_shared(struct cuda_device *c, struct device_module *m, unsigned entry, unsigned bytes)
+{
+    enum { ALL_MAY = 40 << 10 };
+    if (bytes <= ALL_MAY || bytes <= atomic_load(&m->entries[entry].shared))
+        return CUDA_SUCCESS;
+    CUresult r = c->driver.cuFuncSetAttribute(m->entries[entry].function, FUNCTION_MOST_SHARED, (int)bytes);
+    if (r == CUDA_SUCCESS)
+        atomic_store(&m->entries[entry].shared, bytes);
+    return r;
+}
+
+static unsigned cuda_at_once(struct device *d, struct device_module *m, unsigned entry, const struct device_launch *l)
+{
+    struct cuda_device *c = cuda_of(d);
+    struct diags quiet;
+    int blocks = 0;
+    diags_init(&quiet);
+    enum entry how = enter(c, &quiet);
+    if (how != OUTSIDE) {
+        if (allow_shared(c, m, entry, l->shared_bytes) != CUDA_SUCCESS ||
+            c->driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, m->entries[entry].function, (int)(l->block[0] * l->block[1] * l->block[2]), l->shared_bytes) != CUDA_SUCCESS)
+            blocks = 0;
+        leave(c, how);
+    }
+    diags_fini(&quiet);
+    return blocks > 0 ? (unsigned)(blocks * d->multiprocessors) : 0;
+}
+
 static bool cuda_launch(struct device *d, struct device_module *m, unsigned entry, const struct device_launch *l, void *stream,
                         struct diags *diags)
 {
@@ -569,7 +601,9 @@ static bool cuda_launch(struct device *d, struct device_module *m, unsigned entr
     if (how == OUTSIDE)
         return false;
     on_stream(c, stream);
-    CUresult r = c->driver.cuLaunchKernel(m->entries[entry], l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->shared_bytes, stream, NULL, extra);
+    CUresult r = allow_shared(c, m, entry, l->shared_bytes);
+    if (r == CUDA_SUCCESS)
+        r = c->driver.cuLaunchKernel(m->entries[entry].function, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->shared_bytes, stream, NULL, extra);
     leave(c, how);
     return driver_ok(&c->driver, r, "cuLaunchKernel", diags);
 }
@@ -645,7 +679,7 @@ static void cuda_close(struct device *d)
 }
 
 static const struct device_ops cuda_ops = {
-    DEVICE_CUDA, "cuda", cuda_alloc, cuda_free, cuda_copy_in, cuda_copy_out, cuda_copy, cuda_zero, cuda_load, cuda_unload, cuda_launch, cuda_synchronize, cuda_uses, cuda_close,
+    DEVICE_CUDA, "cuda", cuda_alloc, cuda_free, cuda_copy_in, cuda_copy_out, cuda_copy, cuda_zero, cuda_load, cuda_unload, cuda_launch, cuda_at_once, cuda_synchronize, cuda_uses, cuda_close,
 };
 
 static bool attribute(struct cuda_device *c, int which, int *out, struct diags *diags)
@@ -666,7 +700,7 @@ static bool find_device(struct cuda_device *c, int ordinal, struct diags *diags)
         !driver_ok(&c->driver, c->driver.cuDriverGetVersion(&c->device.driver_version), "cuDriverGetVersion", diags) ||
         !driver_ok(&c->driver, c->driver.cuDeviceGetName(c->device.title, (int)sizeof c->device.title, c->handle), "cuDeviceGetName", diags) ||
         !attribute(c, ATTRIBUTE_MAJOR, &major, diags) || !attribute(c, ATTRIBUTE_MINOR, &minor, diags) ||
-        !attribute(c, ATTRIBUTE_MULTIPROCESSORS, &c->device.multiprocessors, diags))
+        !attribute(c, ATTRIBUTE_MULTIPROCESSORS, &c->device.multiprocessors, diags) || !attribute(c, ATTRIBUTE_SHARED_OF_MULTIPROCESSOR, &c->device.shared_bytes, diags))
         return false;
     c->device.title[sizeof c->device.title - 1] = 0;
     c->device.ordinal = ordinal;

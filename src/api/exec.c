@@ -301,9 +301,9 @@ static void choose_rows(struct run *r)
     unsigned workers = is_gpu(r) ? 0 : r->max_threads ? r->max_threads : cpu_device_threads(r->device);
     for (uint32_t i = 0; i < p->rows.n; i++) {
         const struct loop_rows *rows = &p->rows.at[i];
-        r->rows[i] = geometry_rows_of(rows, r->geometry, (unsigned)r->device->multiprocessors, workers);
+        r->rows[i] = geometry_rows_of(rows, r->geometry, is_gpu(r) ? r->device : NULL, workers);
         for (uint32_t k = rows->first; is_gpu(r) && r->rows[i].chosen && k < rows->first + rows->n; k++)
-            r->geometry[k].flags |= VARIANT_ROWS;
+            r->geometry[k].flags |= VARIANT_ROWS | (r->rows[i].kept_bytes ? VARIANT_KEEP : 0);
     }
 }
 
@@ -731,13 +731,22 @@ static bool run_nest(struct run *r, struct variant_code *v, unsigned i)
            (geo->nest->kind == NEST_MAP || launch(r, v, v->join_entry[i], geo, slots, true));
 }
 
+/* As many as are under way at once: each takes one row after another. */
+static unsigned blocks_of_rows(struct run *r, const struct variant_code *v, unsigned i, const struct device_launch *l)
+{
+    unsigned at_once = r->device->ops->at_once(r->device, v->module, v->rows_entry[i], l);
+    return at_once && at_once < r->rows[i].blocks ? at_once : r->rows[i].blocks;
+}
+
 static bool run_rows(struct run *r, struct variant_code *v, unsigned i)
 {
     const struct loop_rows *rows = &r->code->plan->rows.at[i];
     int64_t here[LOOP_MAX_SLOTS], *slots = slots_of(r, rows->first, rows->n, here);
-    struct device_launch l = {.slots = slots, .grid = {r->rows[i].blocks, 1, 1}, .block = {32, r->rows[i].warps, 1}, .grain = r->rows[i].grain};
+    struct device_launch l = {.slots = slots, .grid = {1, 1, 1}, .block = {32, r->rows[i].warps, 1}, .grain = r->rows[i].grain, .shared_bytes = r->rows[i].kept_bytes};
     if (!slots)
         return false;
+    if (is_gpu(r))
+        l.grid[0] = blocks_of_rows(r, v, i, &l);
     for (uint32_t k = rows->first; k < rows->first + rows->n; k++)
         l.n_slots += loop_slots(r->geometry[k].nest).count;
     l.items = r->geometry[rows->first].kept;

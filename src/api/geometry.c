@@ -317,7 +317,7 @@ enum {
     CPU_ROW_BYTES = 512 << 10,      /* what a row of all arrays may take of the second cache */
     GPU_ROW_BYTES = 256 << 10,      /* of the first cache of a multiprocessor */
     GPU_BYTES_UNDER_WAY = 64 << 20, /* of the cache that all share: rows of all blocks together */
-    GPU_RESIDENT = 2048,            /* threads that a multiprocessor has under way */
+    ROW_SCRATCH = 5 << 10,          /* shared memory of a block beside what it keeps */
     SMALL = 32768, /* elements that one CPU worker takes anyway */
 };
 
@@ -357,22 +357,45 @@ static unsigned warps_for(const struct geometry *first)
     return warps;
 }
 
-struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, unsigned multiprocessors, unsigned workers)
+/* As src/codegen/keep.c lays it down. */
+static int64_t bytes_to_keep(const struct loop_rows *rows, int64_t length)
+{
+    int64_t bytes = 0;
+    for (uint32_t i = 0; i < rows->n_kept; i++)
+        if (!rows->kept[i].instead)
+            bytes += (length * type_table[rows->kept[i].dtype].size + LOOP_KEPT_ALIGNMENT - 1) & -(int64_t)LOOP_KEPT_ALIGNMENT;
+    return bytes;
+}
+
+/* Where it fits, and whoever reads it has the same row. One block of threads that keeps its row is faster than several that read it again. */
+static unsigned kept_bytes(const struct loop_rows *rows, const struct geometry *geo, const struct device *gpu)
+{
+    const struct geometry *first = &geo[rows->first];
+    int64_t bytes = bytes_to_keep(rows, first->length);
+    if (bytes + ROW_SCRATCH > gpu->shared_bytes)
+        return 0;
+    for (unsigned i = rows->first; i < rows->first + rows->n; i++)
+        if (geo[i].nest->kind == NEST_MAP && geo[i].extent[geo[i].nest->rank - 1] != first->length)
+            return 0;
+    return (unsigned)bytes;
+}
+
+struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, const struct device *gpu, unsigned workers)
 {
     const struct geometry *first = &geo[rows->first];
     struct geometry_rows out = {0};
     if (first->kept <= 1 || first->length <= 0 || !rows_agree(rows, geo))
         return out;
     int64_t bytes = bytes_of_row(rows, geo), tile = LOOP_ROW_TILE / first->length + 1;
-    if (!multiprocessors) {
+    if (!gpu) {
         out.chosen = bytes <= CPU_ROW_BYTES && (first->kept >= 2 * (int64_t)workers || first->kept * first->length <= SMALL);
         out.grain = 4 * tile;
         return out;
     }
-    out.chosen = bytes <= GPU_ROW_BYTES && first->blocks <= LOOP_ROW_BLOCKS && 4 * first->kept >= multiprocessors;
+    out.chosen = bytes <= GPU_ROW_BYTES && first->blocks <= LOOP_ROW_BLOCKS && 4 * first->kept >= gpu->multiprocessors;
     out.warps = warps_for(first);
-    int64_t fit = GPU_BYTES_UNDER_WAY / (bytes + 1), resident = (int64_t)multiprocessors * (GPU_RESIDENT / (32 * out.warps));
-    int64_t blocks = least(least(resident, first->kept), fit > multiprocessors ? fit : multiprocessors);
-    out.blocks = (unsigned)blocks;
+    out.kept_bytes = kept_bytes(rows, geo, gpu);
+    int64_t fit = GPU_BYTES_UNDER_WAY / (bytes + 1), all = gpu->multiprocessors;
+    out.blocks = (unsigned)least(first->kept, fit > all ? fit : all);
     return out;
 }

@@ -4,6 +4,7 @@
  */
 #ifndef AREX_API_GEOMETRY_H
 #define AREX_API_GEOMETRY_H
+#include "device.h"
 #include "exec.h"
 
 struct geometry_access {
@@ -43,11 +44,12 @@ void geometry_classes(const struct geometry *geo, bool gpu, uint8_t *classes);
 /* How nests are done row by row: blocks of threads on a GPU, or work for the CPU's threads. */
 struct geometry_rows {
     bool chosen; /* else they are done one after another */
-    unsigned blocks, warps; /* GPU */
+    unsigned blocks, warps; /* GPU: at most so many blocks */
+    unsigned kept_bytes;    /* GPU: shared memory for what a row keeps, or 0 */
     int64_t grain;          /* CPU */
 };
-/* multiprocessors: 0 on the CPU. workers: threads of the CPU. geo: of every nest of the plan. */
-struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, unsigned multiprocessors, unsigned workers);
+/* device: a GPU, or NULL. workers: threads of the CPU. geo: of every nest of the plan. */
+struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, const struct device *gpu, unsigned workers);
 uint64_t geometry_value(const void *host, enum dtype dtype); /* as code reads an element: a bool is true when its byte is not 0. NULL: 0 */
 void geometry_slots(const struct geometry *geo, int64_t *slots); /* all but partials and faults */
 

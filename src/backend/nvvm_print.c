@@ -402,12 +402,13 @@ static void globals(struct nvvm_printer *p)
 {
     unsigned count = 0;
     for (LLVMValueRef g = LLVMGetFirstGlobal(p->mod); g; g = LLVMGetNextGlobal(g)) {
-        if (!LLVMGetInitializer(g) || !LLVMIsUndef(LLVMGetInitializer(g)))
+        bool outside = !LLVMGetInitializer(g); /* its size is the launch's */
+        if (!outside && !LLVMIsUndef(LLVMGetInitializer(g)))
             nvvm_unknown(p, "a global", g);
         rename_one(g, 's', count);
-        strbuf_printf(&p->out, "@s%u = internal addrspace(%u) global ", count++, LLVMGetPointerAddressSpace(LLVMTypeOf(g)));
+        strbuf_printf(&p->out, "@s%u = %s addrspace(%u) global ", count++, outside ? "external" : "internal", LLVMGetPointerAddressSpace(LLVMTypeOf(g)));
         nvvm_type(p, LLVMGlobalGetValueType(g));
-        strbuf_puts(&p->out, " undef");
+        strbuf_puts(&p->out, outside ? "" : " undef");
         alignment(p, g);
         strbuf_puts(&p->out, "\n");
     }

@@ -98,6 +98,8 @@ void body_plan_levels(struct gen *g, struct body *b)
     for (uint32_t i = 0; i < b->source->order.n; i++)
         if (ir_at(g->ir, b->source->order.at[i])->op == OP_rarely)
             rarely_raise_levels(g, b, b->source->order.at[i]);
+    if (g->row && b->source == &g->nest->main)
+        keep_plan(g, b);
 }
 
 static unsigned size_of_node(struct gen *g, ir_id id)
@@ -461,7 +463,7 @@ void body_region(struct gen *g, struct body *b, uint32_t region, enum level leve
 {
     for (uint32_t i = 0; i < b->source->order.n; i++) {
         ir_id id = b->source->order.at[i];
-        if (b->level[id] == level && ir_at(g->ir, id)->region == region)
+        if (b->level[id] == level && ir_at(g->ir, id)->region == region && !keep_has(b, id))
             body_node(g, b, id, level);
     }
 }
@@ -563,10 +565,15 @@ static void forget_lanes(struct gen *g, struct body *b, unsigned w)
     memset(b->lane_fault, 0, g->ir->nodes.n * sizeof *b->lane_fault);
 }
 
+static bool is_loaded(const struct body *b, const struct view *v)
+{
+    return b->level[v->access->value] == LEVEL_LANE && !keep_has(b, v->access->value);
+}
+
 static void load_lanes(struct gen *g, struct body *b, const struct where *at, unsigned w)
 {
     for (uint32_t i = 0; i < b->n_loads; i++)
-        if (b->level[b->loads[i].access->value] == LEVEL_LANE)
+        if (is_loaded(b, &b->loads[i]))
             b->lane[b->loads[i].access->value] = is_index(g, &b->loads[i]) ? thread_index(g, b, &b->loads[i]) : load_vector(g, b, &b->loads[i], at, w);
 }
 
@@ -584,12 +591,16 @@ void body_lanes(struct gen *g, struct body *b, const struct where *at, unsigned 
             load_sequence(g, b, at);
         else
             for (uint32_t i = 0; i < b->n_loads; i++)
-                if (b->level[b->loads[i].access->value] == LEVEL_LANE)
+                if (is_loaded(b, &b->loads[i]))
                     b->lane[b->loads[i].access->value] = gather(g, &b->loads[i], at->sequence, 1);
     } else {
         load_lanes(g, b, at, w);
     }
+    if (b->taken)
+        keep_take(g, b, at, w);
     body_region(g, b, 0, LEVEL_LANE);
+    if (at->position)
+        keep_put(g, b, at);
 }
 
 void body_stores(struct gen *g, struct body *b, const struct where *at)

@@ -10,7 +10,7 @@
 #include "emit.h"
 #include "ll.h"
 
-enum level { LEVEL_UNIFORM, LEVEL_ROW, LEVEL_LANE };
+enum level { LEVEL_UNIFORM, LEVEL_ROW, LEVEL_LANE, LEVEL_NONE /* not computed: see keep.c */ };
 
 /* One array as the code sees it. */
 struct view {
@@ -32,6 +32,7 @@ struct body {
     val *low_fault;
     val *lane;        /* values at the current width */
     val *lane_fault;
+    uint8_t *taken;   /* per node: from what the row keeps, so it is not loaded or computed; or NULL (keep.c) */
     unsigned w;       /* the current width */
     val *shared;      /* per OP_shared node: where the block's array is, or the thread's own (blocks.c) */
     const val *turn;  /* of a block on the CPU: which of its threads is at hand; or NULL */
@@ -55,6 +56,12 @@ struct gen {
     val row, n_rows;           /* in a kernel that does several nests row by row (rows.c): the one at hand, how many; else NULL */
     uint32_t first_slot;       /* where the arguments of its current nest start */
     val scratch;               /* memory that its block shares: 8 bytes a thread */
+    struct kept {
+        const struct loop_kept *of;
+        val place;
+        bool is_there; /* the writer has an element for each of the row */
+    } kept[LOOP_MOST_KEPT]; /* of its row, from nest to nest */
+    uint32_t n_kept;
     bool gpu;
     bool refused; /* with a diagnostic: what is emitted is thrown away */
 };
@@ -64,6 +71,7 @@ struct where {
     val inner;     /* index along the innermost dim ... */
     unsigned plus; /* ... to which this is added, of the first element: a constant goes into the instruction */
     val sequence;  /* LANES over several rows: index into the reduced sequence instead; else NULL */
+    val position;  /* in a kernel of rows: of the first element in the row; else NULL */
 };
 
 /* ---- module.c ---- */
@@ -212,6 +220,14 @@ void scan_emit(struct gen *g, unsigned index);
 
 /* ---- rows.c ---- */
 void rows_emit(struct gen *g, const struct loop_rows *rows);
+
+/* ---- keep.c: what a kernel of rows keeps of its row ---- */
+void keep_begin(struct gen *g, const struct loop_rows *rows);
+void keep_end(struct gen *g);
+void keep_plan(struct gen *g, struct body *b); /* after the body's levels are known */
+bool keep_has(const struct body *b, ir_id id); /* is it taken? */
+void keep_take(struct gen *g, struct body *b, const struct where *at, unsigned w);
+void keep_put(struct gen *g, struct body *b, const struct where *at); /* what this nest is the first to have */
 
 /* ---- blocks.c: kernels whose threads share memory or wait for each other ---- */
 bool blocks_kept(const struct gen *g); /* are the nest's threads in blocks? */

@@ -62,6 +62,8 @@ static void compute(struct lanes *s, val at, unsigned plus, unsigned w)
     struct where where = {.inner = ll_add(&g->l, s->start, at), .plus = plus};
     if (!(g->variant->flags & VARIANT_FLAT))
         where.sequence = ll_add(&g->l, where.inner, ll_i64(&g->l, plus));
+    if (g->row)
+        where.position = ll_add(&g->l, where.inner, ll_i64(&g->l, plus));
     step(s, &where, w);
 }
 

@@ -17,7 +17,7 @@ struct map {
 
 static void step(struct map *m, val at, unsigned w)
 {
-    struct where where = {.inner = at};
+    struct where where = {.inner = at, .position = m->g->row ? at : NULL}; /* who keeps has one row of this nest for each of the others: see geometry.c */
     if (m->g->nest->updates)
         blocks_clear_own(m->g, &m->body);
     body_lanes(m->g, &m->body, &where, w);

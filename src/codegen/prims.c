@@ -210,8 +210,19 @@ static val limited(struct prim_args *p, LLVMRealPredicate first, val limit, val 
     return pick(p, fcmp(p, first, limit, v), limit, v);
 }
 
+/* One instruction of newer GPUs: PTX ISA 7.0, max.NaN.f32. */
+static bool has_extremes(const struct prim_args *p)
+{
+    return p->g->gpu && p->g->target->generator == GENERATOR_NVPTX && p->g->target->sm >= 80 && bits_of(p) == 32;
+}
+
 static val extreme_of(struct prim_args *p, LLVMRealPredicate first, LLVMOpcode zeros)
 {
+    if (has_extremes(p)) {
+        val args[] = {p->a, p->b};
+        type over = type_of(p);
+        return ll_intrinsic(&p->g->l, first == LLVMRealOLT ? "llvm.minimum" : "llvm.maximum", &over, 1, args, 2);
+    }
     if (is_plain(p->b))
         return limited(p, first, p->b, p->a);
     return is_plain(p->a) ? limited(p, first, p->a, p->b) : extreme(p, first, zeros);

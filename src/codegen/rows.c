@@ -58,12 +58,16 @@ static void rows_gpu(struct gen *g, const struct loop_rows *rows)
     gen_function(g, rows->first, "rows", count);
     g->n_rows = gen_slot(g, g->slots.kept);
     g->scratch = gpu_shared(g, g->l.i64, LOOP_ROW_THREADS);
+    keep_begin(g, rows);
     struct loop loop = gen_loop(g, gpu_block(g, AXIS_X), g->n_rows);
     g->row = loop.i;
     for (unsigned i = rows->first; i < rows->first + rows->n; i++) {
         gen_nest(g, i);
         g->first_slot += g->slots.count;
     }
+    if (g->n_kept)
+        gpu_barrier(g); /* before the next row takes the place of this one */
+    keep_end(g);
     g->row = NULL;
     g->first_slot = 0;
     gen_loop_end(g, &loop, gpu_grid_size(g, AXIS_X));

@@ -101,9 +101,18 @@ struct loop_steps {
     VEC(struct loop_move) moves;
 };
 
+enum { LOOP_MOST_KEPT = 2, LOOP_KEPT_ALIGNMENT = 16 };
+
 /* Nests one after another that can be done row by row: what a row of one needs of the others is that row. */
 struct loop_rows {
     uint32_t first, n; /* n is 2 or more; the first is a LANES nest */
+    struct loop_kept {
+        ir_id value;
+        uint32_t writer; /* the nest that has it first; later ones need not load or compute it */
+        uint8_t dtype;
+        bool instead;    /* in the place of the one before, which nobody needs then */
+    } kept[LOOP_MOST_KEPT]; /* what is worth keeping of a row from nest to nest, where there is memory close by (src/loop/keep.c) */
+    uint32_t n_kept;
 };
 
 struct loop_plan {
@@ -131,6 +140,11 @@ uint32_t loop_steps_of(const struct loop_plan *plan, uint32_t nest); /* the inne
 uint32_t loop_memory_of(const struct loop_plan *plan, uint32_t buffer);
 uint32_t loop_temporaries(const struct loop_plan *plan); /* arrays that it needs memory for beside its outputs */
 void loop_find_rows(struct arena *arena, struct loop_plan *plan);
+void loop_find_kept(struct arena *arena, const struct loop_plan *plan, struct loop_rows *rows);
+/* Does a nest after the one that has `kept` need `id`, though it is given that? */
+bool loop_needed_after(struct arena *arena, const struct loop_plan *plan, const struct loop_rows *rows, const struct loop_kept *kept, ir_id id);
+/* needed[id]: what a nest loads or computes where it is given some values. All false before. */
+void loop_needed(const struct ir *ir, const struct loop_nest *nest, const ir_id *given, unsigned n, uint8_t *needed);
 bool loop_same_space(const struct loop_plan *plan, const struct loop_nest *lanes, const struct loop_nest *nest); /* the first reduces its last axes */
 bool loop_same_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest); /* may it be done with the LANES nest `first`? */
 const char *loop_verify(struct arena *arena, const struct loop_plan *plan);
@@ -152,6 +166,7 @@ enum loop_variant_flags {
     VARIANT_FLAT = 1,   /* LANES: the reduced dims merged into one */
     VARIANT_STREAM = 2, /* results are larger than the caches: stores that bypass them */
     VARIANT_ROWS = 4,   /* GPU: one of loop_rows that is one kernel */
+    VARIANT_KEEP = 16,  /* GPU: one of loop_rows, and what it keeps is in shared memory */
     VARIANT_BLOCKS = 8, /* GPU: a kernel's threads in the blocks that were asked for, though nothing but speed needs that */
 };
 

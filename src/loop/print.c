@@ -78,6 +78,13 @@ void loop_print(const struct loop_plan *plan, struct strbuf *out)
 
 static const char *const role_names[] = {[BUFFER_OUTPUT] = "output", [BUFFER_TEMPORARY] = "temporary", [BUFFER_LENT] = "in an output's memory,"};
 
+static void print_rows(const struct loop_rows *rows, struct strbuf *out)
+{
+    strbuf_printf(out, "rows: steps %u to %u are one kernel where rows are short enough\n", rows->first, rows->first + rows->n - 1);
+    for (uint32_t i = 0; i < rows->n_kept; i++)
+        strbuf_printf(out, "  a GPU keeps %s of step %u%s\n", type_table[rows->kept[i].dtype].name, rows->kept[i].writer, rows->kept[i].instead ? " in its place" : " from there on");
+}
+
 void loop_print_plan(const struct loop_plan *plan, struct strbuf *out)
 {
     strbuf_printf(out, "kernels=%u temporaries=%u\n", plan->nests.n, loop_temporaries(plan));
@@ -98,7 +105,7 @@ void loop_print_plan(const struct loop_plan *plan, struct strbuf *out)
         if (plan->nests.at[i].once)
             strbuf_printf(out, "once: step %u, in the first round\n", i);
     for (uint32_t i = 0; i < plan->rows.n; i++)
-        strbuf_printf(out, "rows: steps %u to %u are one kernel where rows are short enough\n", plan->rows.at[i].first, plan->rows.at[i].first + plan->rows.at[i].n - 1);
+        print_rows(&plan->rows.at[i], out);
     for (uint32_t b = 0; b < plan->buffers.n; b++) {
         const struct loop_buffer *f = &plan->buffers.at[b];
         const struct ir_shape *s = &plan->ir->shapes.at[f->shape];

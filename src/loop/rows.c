@@ -73,13 +73,15 @@ bool loop_same_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest)
 void loop_find_rows(struct arena *arena, struct loop_plan *plan)
 {
     for (uint32_t i = 0; i < plan->nests.n;) {
-        struct loop_rows rows = {i, 0};
+        struct loop_rows rows = {.first = i};
         uint32_t slots = 0;
         while (i < plan->nests.n && loop_same_rows(plan, rows.first, i) && slots + loop_slots(&plan->nests.at[i]).count <= LOOP_MAX_SLOTS)
             slots += loop_slots(&plan->nests.at[i++]).count;
         rows.n = i - rows.first;
-        if (rows.n > 1)
+        if (rows.n > 1) {
+            loop_find_kept(arena, plan, &rows);
             vec_push(arena, &plan->rows, rows);
+        }
         i += rows.n == 0;
     }
 }

@@ -112,6 +112,6 @@ struct loop_variant *loop_default_variants(struct arena *arena, const struct loo
     }
     for (uint32_t i = 0; i < plan->rows.n; i++)
         for (uint32_t k = 0; k < plan->rows.at[i].n; k++)
-            v[plan->rows.at[i].first + k].flags |= VARIANT_ROWS;
+            v[plan->rows.at[i].first + k].flags |= VARIANT_ROWS | (plan->rows.at[i].n_kept ? VARIANT_KEEP : 0);
     return v;
 }

@@ -283,6 +283,18 @@ static const char *check_buffers(struct verify *v)
     return fault;
 }
 
+/* Of values of their own nests; and what gives its place away is of no use to those that follow. */
+static bool is_kept_well(struct verify *v, const struct loop_rows *r)
+{
+    bool well = r->n_kept <= LOOP_MOST_KEPT;
+    for (uint32_t i = 0; well && i < r->n_kept; i++) {
+        const struct loop_kept *k = &r->kept[i];
+        well = k->writer >= r->first && k->writer < r->first + r->n && k->value < v->plan->ir->nodes.n && k->dtype == ir_at(v->plan->ir, k->value)->dtype;
+        well = well && (!k->instead || (i && k->dtype == r->kept[i - 1].dtype && !loop_needed_after(v->arena, v->plan, r, k, r->kept[i - 1].value)));
+    }
+    return well;
+}
+
 static const char *check_rows(struct verify *v)
 {
     uint32_t free = 0, slots;
@@ -297,6 +309,8 @@ static const char *check_rows(struct verify *v)
                 return arena_printf(v->arena, "nest %u cannot be done row by row with nest %u", k, r->first);
         if (slots > LOOP_MAX_SLOTS)
             return arena_printf(v->arena, "rows %u take too many arguments", i);
+        if (!is_kept_well(v, r))
+            return arena_printf(v->arena, "rows %u keep what is not theirs, or lose what they need", i);
     }
     return NULL;
 }

@@ -341,6 +341,36 @@ static void test_recomputes(void **state)
     plan_fini(&p);
 }
 
+/* What a GPU's rows keep: the nest that has it first, a stroke where it takes the place of the one before. */
+static const struct {
+    const char *text, *kept;
+} kept_of[] = {
+    {"e = exp(m - max(m, 1, keepdims=True)); e/sum(e, 1, keepdims=True)", "0 1'"}, /* softmax: elements, then exponentials */
+    {"c = m - mean(m, 1, keepdims=True); c/sqrt(mean(c*c, 1, keepdims=True) + 1e-5)", "0"},
+    {"e = exp(m); e/sum(e, 1, keepdims=True)*m", "0"},                            /* both are needed at the end: the costly one */
+    {"u = mean(m, 1, keepdims=True); return u, sum(m - u, 1)", "0"},
+};
+
+static void test_kept(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof kept_of / sizeof *kept_of; i++) {
+        struct test_plan p;
+        char found[64] = "", *at = found;
+        if (!plan_make(&p, kept_of[i].text, DT_float64))
+            fail_msg("%s: %s", kept_of[i].text, p.diags.n ? p.diags.at[0].message : "?");
+        struct loop_plan *gpu = loop_build(&p.arena, p.plan->ir, &(struct loop_limits){.recompute = true}, &p.diags);
+        assert_non_null(gpu);
+        for (uint32_t r = 0; r < gpu->rows.n; r++)
+            for (uint32_t k = 0; k < gpu->rows.at[r].n_kept; k++)
+                at += sprintf(at, "%s%u%s", at == found ? "" : " ", gpu->rows.at[r].kept[k].writer, gpu->rows.at[r].kept[k].instead ? "'" : "");
+        if (strcmp(found, kept_of[i].kept))
+            fail_msg("%s: keeps %s", kept_of[i].text, found);
+        assert_null(loop_verify(&p.arena, gpu));
+        plan_fini(&p);
+    }
+}
+
 /* ---- slots ---- */
 
 static void mark(uint8_t *slots, uint32_t from, uint32_t n, uint32_t count)
@@ -545,6 +575,11 @@ static void test_verifier(void **state)
     BREAK(set->n, 1, "that are not there");
     BREAK(set->n, 3, "that are not there");
     BREAK(set->first, 1, "that are not there");
+    assert_int_equal(set->n_kept, 1);
+    BREAK(set->kept[0].writer, 7, "keep what is not theirs");
+    BREAK(set->kept[0].dtype, DT_int8, "keep what is not theirs");
+    BREAK(set->kept[0].instead, true, "keep what is not theirs");
+    BREAK(set->n_kept, 3, "keep what is not theirs");
     BREAK(set->first, 1u << 30, "that are not there");
     BREAK(last->updates, true, "cannot be done row by row");
     plan_fini(&p);
@@ -607,7 +642,7 @@ static void test_lifetimes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structure),      cmocka_unit_test(test_parts), cmocka_unit_test(test_rows),    cmocka_unit_test(test_spaces),  cmocka_unit_test(test_limits), cmocka_unit_test(test_recomputes),
+        cmocka_unit_test(test_structure),      cmocka_unit_test(test_parts), cmocka_unit_test(test_rows),    cmocka_unit_test(test_spaces),  cmocka_unit_test(test_limits), cmocka_unit_test(test_recomputes), cmocka_unit_test(test_kept),
         cmocka_unit_test(test_default_limits), cmocka_unit_test(test_deep),    cmocka_unit_test(test_made_up),
         cmocka_unit_test(test_lifetimes),      cmocka_unit_test(test_verifier)};
     return cmocka_run_group_tests(tests, NULL, NULL);
