@@ -116,6 +116,8 @@ val round_emit(struct gen *g, enum prim prim, val v);
 
 /* ---- quick.c: of fast mode ---- */
 val quick_divide(struct gen *g, val a, val b);
+val tame_divide(struct gen *g, val a, val b);
+val tame_sqrt(struct gen *g, val v);
 val quick_rsqrt(struct gen *g, val v);
 
 /* ---- prims.c ---- */
