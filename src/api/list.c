@@ -54,7 +54,7 @@ static void list_ops(struct strbuf *out, bool json)
     bool first = true;
     for (enum op op = OP_none + 1; op < OP_COUNT; op++) {
         const struct op_info *o = &op_table[op];
-        if (o->kind == OPK_INTERNAL || o->flags & OPF_FAST)
+        if (o->kind == OPK_INTERNAL || o->flags & (OPF_FAST | OPF_LIBRARY))
             continue;
         if (json)
             op_json(out, op, first);

@@ -79,6 +79,7 @@ void gen_function(struct gen *g, unsigned nest, const char *step, uint32_t n_slo
 void gen_return(struct gen *g);                                                      /* from it */
 /* A step of the current nest: a function of its own, or the next part of a kernel of rows. */
 void gen_begin(struct gen *g, unsigned nest, const char *step);
+void gen_resident(struct gen *g, unsigned blocks); /* on a GPU: registers are given out so that so many blocks fit a multiprocessor */
 void gen_end(struct gen *g);
 void gen_set_nest(struct gen *g, unsigned i);
 void gen_nest(struct gen *g, unsigned i); /* all its steps */
@@ -123,6 +124,8 @@ val round_emit(struct gen *g, enum prim prim, val v);
 
 /* ---- quick.c: of fast mode ---- */
 val quick_divide(struct gen *g, val a, val b);
+val tame_divide(struct gen *g, val a, val b);
+val tame_sqrt(struct gen *g, val v);
 val quick_rsqrt(struct gen *g, val v);
 
 /* ---- prims.c ---- */

@@ -7,6 +7,7 @@
 #include "gen.h"
 
 enum { ONCE_COST = 12 };                    /* bodies of more operations are not emitted twice */
+enum { LONG_COST = 300, RESIDENT = 6, RESIDENT_LONG = 4 }; /* blocks that a multiprocessor is to hold: of bodies up to this many operations, of longer ones */
 enum { TWICE_COST = 400, MOST_TWICE = 16 }; /* bodies of more operations, or wider vectors, are done one vector at a time */
 
 struct map {
@@ -200,6 +201,15 @@ static unsigned map_width(struct gen *g, const struct body *b)
     return cost > ONCE_COST && cost <= TWICE_COST && width <= MOST_TWICE && !body_has_places(b) && !body_has_loop(g, b) ? 2 * width : width;
 }
 
+/* What a thread waits for, memory and results, other threads hide: the more of them, the fewer registers each takes. 40 hold
+ * what most bodies compute; short ones take fewer by themselves. */
+static void share_registers(struct map *m)
+{
+    unsigned cost = body_cost(m->g, &m->body);
+    if (m->g->gpu && !m->g->row && cost > ONCE_COST)
+        gen_resident(m->g, cost > LONG_COST ? RESIDENT_LONG : RESIDENT);
+}
+
 void map_emit(struct gen *g, unsigned index)
 {
     if (blocks_kept(g)) {
@@ -211,6 +221,7 @@ void map_emit(struct gen *g, unsigned index)
     body_plan_levels(g, &m.body);
     m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : map_width(g, &m.body);
     gen_begin(g, index, "main");
+    share_registers(&m);
     if (g->nest->updates)
         blocks_make_shared(g, &m.body);
     body_uniform(g, &m.body);

@@ -174,6 +174,16 @@ static val emit_fquickrsqrt(struct prim_args *p)
     return quick_rsqrt(p->g, p->a);
 }
 
+static val emit_ftamediv(struct prim_args *p)
+{
+    return tame_divide(p->g, p->a, p->b);
+}
+
+static val emit_ftamesqrt(struct prim_args *p)
+{
+    return tame_sqrt(p->g, p->a);
+}
+
 /* A nan has no sign: x86 makes negative ones, NVIDIA's GPUs positive ones. */
 static val emit_fcopysign(struct prim_args *p)
 {

@@ -47,7 +47,7 @@ static uint32_t lay_down_outer(struct gen *g, struct body *b, uint32_t region, s
 }
 
 /*
- * The slow side for the elements of a vector that need it, one after another: half the code of doing all of them at
+ * A longer slow side for the elements of a vector that need it, one after another: half the code of doing all of them at
  * once, and the time goes with their number. Results start as the fast ones.
  */
 static void slow_elements(struct gen *g, struct body *b, const struct ir_node *n, val cond, val *v, val *fault)
@@ -88,6 +88,18 @@ static void slow_at_once(struct gen *g, struct body *b, const struct ir_node *n,
     *fault = body_choose_fault(g, cond, body_fault_of(g, b, n->args[1]), *fault);
 }
 
+/* Is it so short that doing all elements costs less than laying them down? */
+static bool is_short(const struct gen *g, const struct body *b, uint32_t region)
+{
+    enum { SHORT = 64 };
+    unsigned n = 0;
+    for (uint32_t i = 0; i < b->source->order.n; i++) {
+        const struct ir_node *node = ir_at(g->ir, b->source->order.at[i]);
+        n += node->op != OP_const && inside(g->ir, node->region, region);
+    }
+    return n <= SHORT;
+}
+
 /* The slow side runs when any element needs it; its nodes are emitted on that path only. */
 void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level)
 {
@@ -99,7 +111,7 @@ void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level)
     block slow = ll_block(l, "slow"), join = ll_block(l, "join"), here = ll_here(l);
     ll_cond(l, prim_any(g, cond), slow, join);
     ll_at(l, slow);
-    if (level == LEVEL_LANE && b->w > 1)
+    if (level == LEVEL_LANE && b->w > 1 && !is_short(g, b, (uint32_t)n->attr))
         slow_elements(g, b, n, cond, &chosen, &chosen_fault);
     else
         slow_at_once(g, b, n, cond, &chosen, &chosen_fault, level);

@@ -99,10 +99,11 @@ enum dtype type_bits(enum dtype t)
     return DT_none;
 }
 
-enum op op_by_name(struct str name)
+enum op op_by_name(struct str name, bool library)
 {
+    unsigned hidden = library ? OPF_FAST : OPF_FAST | OPF_LIBRARY;
     for (enum op op = OP_none + 1; op < OP_COUNT; op++)
-        if (op_table[op].kind != OPK_INTERNAL && !(op_table[op].flags & OPF_FAST) && str_is(name, op_table[op].name))
+        if (op_table[op].kind != OPK_INTERNAL && !(op_table[op].flags & hidden) && str_is(name, op_table[op].name))
             return op;
     for (unsigned i = 0; i < sizeof aliases / sizeof *aliases; i++)
         if (str_is(name, aliases[i].name))

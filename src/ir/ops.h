@@ -128,7 +128,7 @@ enum op {
     OP_COUNT
 };
 
-enum { OPF_0 = 0, OPF_COMM = 1, OPF_FAST = 2 };
+enum { OPF_0 = 0, OPF_COMM = 1, OPF_FAST = 2, OPF_LIBRARY = 4 };
 
 struct op_info {
     const char *name, *symbol, *doc, *signature;
@@ -155,7 +155,7 @@ static inline bool op_is_kept(enum op op)
     return op_collects(op) || op == OP_replace || op == OP_state || op == OP_stepped;
 }
 /* A function of the language by name or alias; OP_none when unknown. Symbols are not names. */
-enum op op_by_name(struct str name);
+enum op op_by_name(struct str name, bool library);
 /* The primitive that computes an ELEM on arguments of a dtype (after its rule has promoted them). Types that are storage only
  * have those that move values, no others: their operations are made of conversions and the ones of their `compute`. */
 enum prim op_prim(enum op op, enum dtype arg);

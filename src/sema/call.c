@@ -439,7 +439,7 @@ struct value eval_call(struct sema *s, const struct ast *e)
 {
     bool library = in_library(s);
     struct binding *f = library ? NULL : scope_find(s->scope, e->name, true);
-    enum op op = op_by_name(e->name);
+    enum op op = op_by_name(e->name, library);
     enum dtype t = type_by_name(e->name);
     struct args a;
 

@@ -55,7 +55,7 @@ static void walk_call(struct walk *w, const struct ast *e)
                        e->name.s);
             return;
         }
-    if (!scope_find(w->s.scope, e->name, true) && op_by_name(e->name) == OP_none &&
+    if (!scope_find(w->s.scope, e->name, true) && op_by_name(e->name, false) == OP_none &&
         type_by_name(e->name) == DT_none)
         sema_unknown_function(&w->s, e->name, e->name_span);
 }
