@@ -56,6 +56,8 @@ struct gen {
     uint32_t first_slot;       /* where the arguments of its current nest start */
     val scratch;               /* memory that its block shares: 8 bytes a thread */
     bool gpu;
+    uint64_t work;    /* see codegen_work, of the functions up to `counted` */
+    LLVMValueRef counted;
     bool refused; /* with a diagnostic: what is emitted is thrown away */
 };
 
