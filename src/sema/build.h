@@ -186,6 +186,8 @@ struct value call_axes(struct sema *s, enum op op, const struct value *args, str
 
 /* making.c: values as for call_axes */
 struct value call_making(struct sema *s, enum op op, const struct value *args, struct span span);
+/* optional.c: values as for call_axes */
+struct value call_optional(struct sema *s, enum op op, const struct value *args, struct span span);
 
 /* shaping.c: values as for call_axes */
 struct value call_shaping(struct sema *s, enum op op, const struct value *args, struct span span);
