@@ -128,6 +128,8 @@ typedef struct arex_compile_options {
     int32_t codegen;         /* arex_codegen, of code for a GPU; default AUTO */
     const char *arch;        /* of code for the CPU: "x86-64", "x86-64-v2", "-v3", "-v4", or "native", this machine (the default, NULL). Copied.
                                 Results have the same bits for all; one that this machine cannot run is an error of the call */
+    uint32_t max_work;       /* of one compilation, about the vector instructions of its code before it is optimised, each of which takes 10 to 60
+                                microseconds to become machine code; default 200000. Counted, not timed: a program is refused on every machine or on none */
 } arex_compile_options;
 
 void arex_compile_options_init(arex_compile_options *options);

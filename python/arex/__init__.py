@@ -26,12 +26,13 @@ __all__ = ["Array", "ArexError", "ArexWarning", "CompilerError", "DeviceError", 
            "cuda", "get_array_module", "get_num_threads", "jit", "linalg", "list", "njit", "prange", "progress", "random", "re_evaluate", "set_num_threads", "show_config", "validate", "vectorize"]
 
 
-def compile(expr: str, *, target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native", max_rounds: int = 0,
+def compile(expr: str, *, target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native", max_rounds: int = 0, max_work: int = 0,
             name: str = "<string>") -> Program:
     """A callable for a program; code is made for each new combination of dtypes and ranks, once. codegen: who makes a GPU's
     code, "nvptx" (LLVM's, always there), "nvvm" (NVIDIA's libNVVM) or "auto" (nvptx). arch: what a CPU's code is made for, "native" or a level from "x86-64" to "x86-64-v4". max_rounds: after which a loop of a
-    function is given up with an error; 0 for 2**30."""
-    return Program(expr, target=target, threads=threads, device=device, fast=fast, codegen=codegen, arch=arch, max_rounds=max_rounds, name=name)
+    function is given up with an error; 0 for 2**30. max_work: how much work one compilation may take, about vector instructions of its code before it is
+    optimised; beyond it there is an error; 0 for 200000, some seconds."""
+    return Program(expr, target=target, threads=threads, device=device, fast=fast, codegen=codegen, arch=arch, max_rounds=max_rounds, max_work=max_work, name=name)
 
 
 def list(what: str = "ops") -> _Any:

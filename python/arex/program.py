@@ -232,14 +232,14 @@ class Program(_Caller):
     outputs: tuple[str, ...]
 
     def __init__(self, expr: str, *, target: str = "auto", threads: int = 0, device: int = 0, fast: bool = False, codegen: str = "auto", arch: str = "native",
-                 max_rounds: int = 0, name: str = "<string>") -> None:
+                 max_rounds: int = 0, max_work: int = 0, name: str = "<string>") -> None:
         if not isinstance(expr, str):
             raise TypeError(f"a program is text, not {type(expr).__name__}")
         self._target, self._threads = _target(target), threads
         self._context = context(0, device)
         options, slot, out = ffi.new("arex_compile_options *"), ffi.new("arex_diagnostics **"), ffi.new("arex_program **")
         lib.arex_compile_options_init(options)
-        options.fast, options.max_rounds, options.codegen = bool(fast), max_rounds, _codegen(codegen)
+        options.fast, options.max_rounds, options.max_work, options.codegen = bool(fast), max_rounds, max_work, _codegen(codegen)
         level = ffi.new("char[]", arch.encode())  # copied by the library
         options.arch = level
         source = expr.encode("utf-8", "surrogatepass")
@@ -252,7 +252,7 @@ class Program(_Caller):
         self.inputs = self._names(lib.arex_program_inputs, lib.arex_program_input)
         self.outputs = self._names(lib.arex_program_outputs, lib.arex_program_output)
         self._tuple: Any = None
-        self._made = dict(target=target, threads=threads, device=device, fast=fast, codegen=codegen, arch=arch, max_rounds=max_rounds, name=name)
+        self._made = dict(target=target, threads=threads, device=device, fast=fast, codegen=codegen, arch=arch, max_rounds=max_rounds, max_work=max_work, name=name)
         if len(self.outputs) > 1 and all(self.outputs) and len(set(self.outputs)) == len(self.outputs):
             self._tuple = _tuple_of(self.outputs)
         if _Caller is not _Interpreted:

@@ -99,6 +99,7 @@ void late_free(struct arex_context *c);
 
 /* ---- program.c ---- */
 size_t memory_limit(const struct arex_program *p); /* of one compilation, in bytes */
+uint32_t work_limit(const struct arex_program *p);
 /* What its options say of code, for the CPU until a device says otherwise. */
 struct codegen_options program_codegen(const struct arex_program *p);
 

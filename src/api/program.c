@@ -13,10 +13,15 @@ size_t memory_limit(const struct arex_program *p)
     return p->options.max_memory ? (size_t)p->options.max_memory : (size_t)512 << 20;
 }
 
+uint32_t work_limit(const struct arex_program *p)
+{
+    return p->options.max_work ? p->options.max_work : 200000;
+}
+
 /* AUTO is NVPTX: it is always there. */
 struct codegen_options program_codegen(const struct arex_program *p)
 {
-    struct codegen_options o = {.target = TARGET_CPU, .arch = p->arch};
+    struct codegen_options o = {.target = TARGET_CPU, .arch = p->arch, .max_work = work_limit(p)};
     if (p->options.codegen == AREX_CODEGEN_NVVM) {
         o.generator = GENERATOR_NVVM;
         o.nvvm = context_nvvm(p->context, &o.n_nvvm);

@@ -6,8 +6,13 @@
 static enum diag_id arena_trouble(const struct arena *a)
 {
     static const enum diag_id of[] = {[ARENA_FINE] = AX_internal, [ARENA_NO_MEMORY] = AX_out_of_memory, [ARENA_OVER_LIMIT] = AX_compile_memory,
-                                      [ARENA_TOO_MANY] = AX_too_many_nodes};
+                                      [ARENA_TOO_MANY] = AX_too_many_nodes, [ARENA_TOO_LONG] = AX_compile_work};
     return of[a->failure];
+}
+
+static const char *what_was_short(const struct arena *a)
+{
+    return a->failure == ARENA_TOO_MANY ? "nodes" : a->failure == ARENA_TOO_LONG ? "work" : "memory";
 }
 
 static bool sound(const char *fault, struct diags *diags)
@@ -32,8 +37,8 @@ static bool stages(struct arex_program *p, struct arena *arena, const struct sem
 {
     /* where fma is emulated, fusing would be no gain */
     bool fuse = p->options.fast && arch_fuses(p->arch);
-    struct sema_limits names = {.max_nodes = p->options.max_nodes, .max_rounds = p->options.max_rounds, .fast = fuse};
-    struct loop_limits nests = {.max_nests = p->options.max_kernels, .recompute = gpu};
+    struct sema_limits names = {.max_nodes = p->options.max_nodes, .max_rounds = p->options.max_rounds, .max_work = work_limit(p), .fast = fuse};
+    struct loop_limits nests = {.max_nests = p->options.max_kernels, .max_work = work_limit(p), .recompute = gpu};
     uint64_t start = now_ns();
     *ir = sema_build(arena, p->tree, &p->interface, args, &names, diags);
     if (!*ir || !sound(ir_verify(*ir), diags))
@@ -52,7 +57,7 @@ bool program_build(struct arex_program *p, struct arena *arena, const struct sem
     arena->on_fail = &failed;
     if (setjmp(failed) == 0)
         return stages(p, arena, args, gpu, ir, plan, diags);
-    diag_add(diags, arena_trouble(arena), NO_SPAN, "compiling the program takes more %s than is allowed", arena->failure == ARENA_TOO_MANY ? "nodes" : "memory");
+    diag_add(diags, arena_trouble(arena), NO_SPAN, "compiling the program takes more %s than is allowed", what_was_short(arena));
     return false;
 }
 

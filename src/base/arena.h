@@ -14,7 +14,7 @@
 
 struct arena_block;
 
-enum arena_failure { ARENA_FINE, ARENA_NO_MEMORY, ARENA_OVER_LIMIT, ARENA_TOO_MANY /* of what its owner counts */ };
+enum arena_failure { ARENA_FINE, ARENA_NO_MEMORY, ARENA_OVER_LIMIT, ARENA_TOO_MANY /* of what its owner counts */, ARENA_TOO_LONG /* at work, as its owner counts it */ };
 
 struct arena {
     struct arena_block *head;

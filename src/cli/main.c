@@ -54,12 +54,17 @@ static int codegen_of(const char *name)
     return name ? -1 : AREX_CODEGEN_AUTO;
 }
 
-static bool number_of(const char *text, int *out)
+static bool number_upto(const char *text, long most, int *out)
 {
     char *end;
     long n = text ? strtol(text, &end, 10) : 0;
     *out = (int)n;
-    return !text || (*text && !*end && n >= 0 && n <= 65536);
+    return !text || (*text && !*end && n >= 0 && n <= most);
+}
+
+static bool number_of(const char *text, int *out)
+{
+    return number_upto(text, 65536, out);
 }
 
 static char *read_file(const char *path, size_t *n)
@@ -129,6 +134,10 @@ static int compile_options(const struct session *s, arex_compile_options *o)
     o->fast = s->options.value[OPT_fast] != NULL;
     o->codegen = codegen_of(s->options.value[OPT_codegen]);
     o->arch = s->options.value[OPT_arch];
+    int32_t work = 0;
+    if (!number_upto(s->options.value[OPT_max_work], INT32_MAX, &work))
+        return bad_use("--max-work needs a number", s->options.value[OPT_max_work]);
+    o->max_work = (uint32_t)work;
     return o->codegen < 0 ? bad_use("unknown code generator", s->options.value[OPT_codegen]) : EXIT_OK;
 }
 

@@ -27,6 +27,7 @@ struct codegen_options {
     enum codegen_generator generator; /* of a GPU's code */
     const struct codegen_place *nvvm; /* where libNVVM may be, in the order of looking */
     unsigned n_nvvm;
+    uint32_t max_work; /* see arex_compile_options; 0: no limit */
 };
 
 struct codegen_times {

@@ -24,4 +24,10 @@ struct emit_target {
 LLVMModuleRef codegen_emit(LLVMContextRef ctx, const struct codegen_job *job, const struct emit_target *target,
                            struct diags *diags);
 
+/*
+ * How much work it is to make machine code of the functions after `last` (NULL: of all), in units of about one legal vector
+ * instruction. Known before LLVM's passes run, which nothing can stop.
+ */
+uint64_t codegen_work(LLVMModuleRef mod, LLVMValueRef last, const struct emit_target *target);
+
 #endif

@@ -63,6 +63,8 @@ struct gen {
     } kept[LOOP_MOST_KEPT]; /* of its row, from nest to nest */
     uint32_t n_kept;
     bool gpu;
+    uint64_t work;    /* see codegen_work, of the functions up to `counted` */
+    LLVMValueRef counted;
     bool refused; /* with a diagnostic: what is emitted is thrown away */
 };
 

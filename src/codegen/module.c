@@ -153,15 +153,30 @@ void gen_nest(struct gen *g, unsigned i)
     shapes[g->nest->kind](g, i);
 }
 
+/* Of the functions made since it was asked last. What is too much is told, and then nothing more is made. */
+static bool within_limit(struct gen *g)
+{
+    uint32_t most = g->job->options.max_work;
+    g->work += codegen_work(g->l.mod, g->counted, g->target);
+    g->counted = LLVMGetLastFunction(g->l.mod);
+    if (!most || g->work <= most || g->refused)
+        return !g->refused;
+    g->refused = true;
+    diag_add(g->diags, AX_compile_work, (struct span){0, 0}, "the code of the program takes more work to compile than is allowed: at least %llu units, and the limit is %u",
+             (unsigned long long)g->work, most);
+    return false;
+}
+
 /* On the CPU rows call the functions of their nests; a kernel of a GPU holds all it needs. */
 static void emit_all(struct gen *g)
 {
-    for (unsigned i = 0; i < g->plan->nests.n; i++)
+    for (unsigned i = 0; i < g->plan->nests.n && within_limit(g); i++)
         if (!g->gpu || !(g->job->variants[i].flags & VARIANT_ROWS))
             gen_nest(g, i);
-    for (unsigned i = 0; i < g->plan->rows.n; i++)
+    for (unsigned i = 0; i < g->plan->rows.n && within_limit(g); i++)
         if (!g->gpu || g->job->variants[g->plan->rows.at[i].first].flags & VARIANT_ROWS)
             rows_emit(g, &g->plan->rows.at[i]);
+    within_limit(g);
 }
 
 static void gen_init(struct gen *g, LLVMContextRef ctx)

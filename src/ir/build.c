@@ -36,6 +36,28 @@ bool ir_region_around(const struct ir *ir, uint32_t outer, uint32_t inner)
     return true;
 }
 
+/* A unit is what a machine instruction takes to be made, a step what a node takes: some dozens of them. */
+void ir_set_max_work(struct ir *ir, uint32_t units)
+{
+    enum { STEPS_OF_A_UNIT = 32 };
+    ir->max_work = (uint64_t)units * STEPS_OF_A_UNIT;
+}
+
+static void worked(struct ir *ir, uint32_t steps)
+{
+    ir->work += steps;
+    if (ir->max_work && ir->work > ir->max_work) { /* told as running out of the arena is */
+        ir->arena->failure = ARENA_TOO_LONG;
+        longjmp(*ir->arena->on_fail, 1);
+    }
+}
+
+void ir_looked_through(struct ir *ir, uint32_t entries)
+{
+    enum { ENTRIES_OF_A_STEP = 128 };
+    worked(ir, entries / ENTRIES_OF_A_STEP);
+}
+
 static void insert(struct ir_builder *b, uint64_t hash, ir_id id)
 {
     uint32_t i = (uint32_t)hash & (b->n_slots - 1);
@@ -60,6 +82,7 @@ static void grow(struct ir *ir)
 ir_id ir_intern(struct ir *ir, struct ir_node n)
 {
     struct ir_builder *b = ir->builder;
+    worked(ir, 1);
     grow(ir);
     uint64_t hash = node_hash(&n);
     for (uint32_t i = (uint32_t)hash & (b->n_slots - 1); b->slots[i]; i = (i + 1) & (b->n_slots - 1))
@@ -111,6 +134,7 @@ uint32_t ir_dim(struct ir *ir, struct ir_dim d)
 {
     if (d.kind == DIM_CONST && d.extent == 1)
         return 0;
+    ir_looked_through(ir, ir->dims.n);
     for (uint32_t i = 0; i < ir->dims.n; i++)
         if (dim_equal(&ir->dims.at[i], &d))
             return i;
@@ -120,6 +144,7 @@ uint32_t ir_dim(struct ir *ir, struct ir_dim d)
 
 uint32_t ir_shape(struct ir *ir, const struct ir_shape *s)
 {
+    ir_looked_through(ir, ir->shapes.n);
     for (uint32_t i = 0; i < ir->shapes.n; i++)
         if (ir->shapes.at[i].rank == s->rank && memcmp(ir->shapes.at[i].dim, s->dim, s->rank * sizeof *s->dim) == 0)
             return i;

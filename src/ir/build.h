@@ -16,4 +16,7 @@ ir_id ir_intern(struct ir *ir, struct ir_node n); /* the node, or the one before
 /* The node an exact rule gives instead of n, or 0. n is complete but for its id. */
 ir_id rules_apply(struct ir *ir, const struct ir_node *n);
 
+/* So many entries of a table were looked at. */
+void ir_looked_through(struct ir *ir, uint32_t entries);
+
 #endif

@@ -175,6 +175,7 @@ struct ir {
     uint32_t stepping;          /* the steps whose round is being built, or NO_STEPS */
     uint32_t max_nodes;
     uint32_t max_rounds; /* of one loop, after which it is given up with FAULT_ENDLESS */
+    uint64_t work, max_work; /* steps of building so far, and how many there may be; 0: no limit */
 };
 
 #define ir_at(ir, id) (&(ir)->nodes.at[id])
@@ -182,6 +183,8 @@ struct ir {
 /* ---- building: every function returns an existing or new id, or 0 with a diagnostic when types do not fit ---- */
 
 void ir_init(struct ir *ir, struct arena *arena, uint32_t max_nodes);
+/* Units of max_work, see arex_compile_options: beyond it building ends as it does when the arena is full. */
+void ir_set_max_work(struct ir *ir, uint32_t units);
 ir_id ir_const(struct ir *ir, enum dtype dtype, uint64_t bits, unsigned flags, struct span span);
 ir_id ir_input_new(struct ir *ir, struct str name, enum dtype dtype, unsigned rank, bool weak, struct span span);
 /* Raw nodes: arguments already have the dtypes the operation wants; shapes are broadcast, faults of shape recorded as checks. */

@@ -14,48 +14,73 @@ static void print_slice(const struct ir_slice *s, struct strbuf *out)
         strbuf_printf(out, ":%" PRId64, s->step);
 }
 
-static void print_slice_dim(const struct ir *ir, const struct ir_dim *d, struct strbuf *out)
+/* Dims are made of dims, the same ones many times over: written out they grow without bound. */
+enum { LONGEST_DIM = 200, DEEPEST_DIM = 40 };
+
+struct dim_text {
+    struct strbuf *out;
+    size_t end; /* nothing is written past it */
+    unsigned depth;
+};
+
+static void print_dim(const struct ir *ir, uint32_t dim, struct dim_text *t);
+
+static void print_slice_dim(const struct ir *ir, const struct ir_dim *d, struct dim_text *t)
 {
-    ir_print_dim(ir, d->base, out);
-    strbuf_puts(out, "[");
-    print_slice(&d->slice, out);
-    strbuf_puts(out, d->own == d->base ? "]" : "]?");
+    print_dim(ir, d->base, t);
+    strbuf_puts(t->out, "[");
+    print_slice(&d->slice, t->out);
+    strbuf_puts(t->out, d->own == d->base ? "]" : "]?");
 }
 
-static void print_combined_dim(const struct ir *ir, const struct ir_dim *d, struct strbuf *out)
+static void print_combined_dim(const struct ir *ir, const struct ir_dim *d, struct dim_text *t)
 {
-    strbuf_puts(out, "(");
-    for (uint32_t i = 0; i < d->n_of; i++) {
-        strbuf_puts(out, i ? d->kind == DIM_SUM ? "+" : "*" : "");
-        ir_print_dim(ir, d->of[i], out);
+    strbuf_puts(t->out, "(");
+    for (uint32_t i = 0; i < d->n_of && t->out->n < t->end; i++) {
+        strbuf_puts(t->out, i ? d->kind == DIM_SUM ? "+" : "*" : "");
+        print_dim(ir, d->of[i], t);
     }
     if (d->kind == DIM_PRODUCT && (d->extent != 1 || d->n_of == 0))
-        strbuf_printf(out, "%s%" PRId64, d->n_of ? "*" : "", d->extent);
+        strbuf_printf(t->out, "%s%" PRId64, d->n_of ? "*" : "", d->extent);
     if (d->kind == DIM_PRODUCT && d->base) {
-        strbuf_puts(out, "/");
-        ir_print_dim(ir, d->base, out);
+        strbuf_puts(t->out, "/");
+        print_dim(ir, d->base, t);
     }
-    strbuf_puts(out, ")");
+    strbuf_puts(t->out, ")");
 }
 
-void ir_print_dim(const struct ir *ir, uint32_t dim, struct strbuf *out)
+static void print_dim(const struct ir *ir, uint32_t dim, struct dim_text *t)
 {
     const struct ir_dim *d = &ir->dims.at[dim];
+    if (t->depth == DEEPEST_DIM)
+        t->end = t->out->n;
+    if (t->out->n >= t->end)
+        return;
+    t->depth++;
     if (d->kind == DIM_ONE)
-        strbuf_puts(out, "1");
+        strbuf_puts(t->out, "1");
     else if (d->kind == DIM_CONST)
-        strbuf_printf(out, "%" PRId64, d->extent);
+        strbuf_printf(t->out, "%" PRId64, d->extent);
     else if (d->kind == DIM_INPUT)
-        strbuf_printf(out, "%.*s.%u", (int)ir->inputs.at[d->input].name.n, ir->inputs.at[d->input].name.s, d->axis);
+        strbuf_printf(t->out, "%.*s.%u", (int)ir->inputs.at[d->input].name.n, ir->inputs.at[d->input].name.s, d->axis);
     else if (d->kind == DIM_SLICE)
-        print_slice_dim(ir, d, out);
+        print_slice_dim(ir, d, t);
     else if (d->kind == DIM_SUM || d->kind == DIM_PRODUCT)
-        print_combined_dim(ir, d, out);
+        print_combined_dim(ir, d, t);
     else
-        for (uint32_t i = 0; i < d->n_of; i++) {
-            strbuf_puts(out, i ? "|" : "");
-            ir_print_dim(ir, d->of[i], out);
+        for (uint32_t i = 0; i < d->n_of && t->out->n < t->end; i++) {
+            strbuf_puts(t->out, i ? "|" : "");
+            print_dim(ir, d->of[i], t);
         }
+    t->depth--;
+}
+
+/* What is left out shows as ~. */
+void ir_print_dim(const struct ir *ir, uint32_t dim, struct strbuf *out)
+{
+    struct dim_text t = {.out = out, .end = out->n + LONGEST_DIM};
+    print_dim(ir, dim, &t);
+    strbuf_puts(out, out->n >= t.end ? "~" : "");
 }
 
 static void print_step(const struct ir_step *s, struct strbuf *out)

@@ -212,6 +212,7 @@ static bool same_steps(const struct ir_view *a, const struct ir_view *b)
 
 static uint32_t view_number(struct ir *ir, const struct ir_view *v)
 {
+    ir_looked_through(ir, ir->views.n);
     for (uint32_t i = 0; i < ir->views.n; i++)
         if (same_steps(&ir->views.at[i], v))
             return i;

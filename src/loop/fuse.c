@@ -413,6 +413,19 @@ static bool is_straight(const struct fuse *f)
     return straight;
 }
 
+/* A nest computes again what it needs, so there may be far more operations than nodes. */
+static bool is_little_work(struct fuse *f, uint32_t most)
+{
+    uint64_t operations = 0;
+    for (uint32_t i = 0; i < f->plan->nests.n; i++)
+        operations += f->plan->nests.at[i].main.order.n + f->plan->nests.at[i].epilogue.order.n;
+    if (!most || operations <= most)
+        return true;
+    diag_add(f->diags, AX_compile_work, (struct span){0, 0}, "the program comes to %llu operations in %u kernels: more work to compile than is allowed",
+             (unsigned long long)operations, f->plan->nests.n);
+    return false;
+}
+
 struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const struct loop_limits *limits,
                              struct diags *diags)
 {
@@ -429,6 +442,8 @@ struct loop_plan *loop_build(struct arena *arena, const struct ir *ir, const str
     if ((!limits || !limits->recompute) && is_straight(&f))
         find_lent(&f, f.placed.at);
     build_bodies(&f);
+    if (!is_little_work(&f, limits ? limits->max_work : 0))
+        return NULL;
     store_temporaries(&f);
     loop_place_parts(arena, f.plan);
     find_lifetimes(f.plan);

@@ -127,6 +127,7 @@ struct loop_plan {
 
 struct loop_limits {
     uint32_t max_nests; /* 0: 256 */
+    uint32_t max_work;  /* operations in all nests; 0: no limit */
     bool recompute;     /* lay down nothing that can be computed again: on a GPU that is quicker than its memory */
 };
 

@@ -217,6 +217,7 @@ struct ir *sema_build(struct arena *arena, const struct ast *program, const stru
     s.path = value_bool(true, program->span);
     s.max_inlines = limits && limits->max_inlines ? limits->max_inlines : 10000;
     ir_init(s.ir, arena, limits && limits->max_nodes ? limits->max_nodes : 100000);
+    ir_set_max_work(s.ir, limits ? limits->max_work : 0);
     s.fast = limits && limits->fast;
     if (limits && limits->max_rounds)
         s.ir->max_rounds = limits->max_rounds;

@@ -56,6 +56,7 @@ struct binding {
     bool library;
     const struct value *defaults; /* of a function, one a formal; VALUE_ERROR where it has none */
     struct value value;
+    unsigned n_results; /* of a function, while the interface is found */
     bool partial; /* only some of the ways to here give it a value */
 };
 
@@ -185,6 +186,8 @@ struct value call_axes(struct sema *s, enum op op, const struct value *args, str
 
 /* making.c: values as for call_axes */
 struct value call_making(struct sema *s, enum op op, const struct value *args, struct span span);
+/* optional.c: values as for call_axes */
+struct value call_optional(struct sema *s, enum op op, const struct value *args, struct span span);
 
 /* shaping.c: values as for call_axes */
 struct value call_shaping(struct sema *s, enum op op, const struct value *args, struct span span);
@@ -237,6 +240,5 @@ struct value call_kernel_function(struct sema *s, const struct ast *e);
 struct value eval_kernel_attribute(struct sema *s, const struct ast *e);
 
 /* How many values an output expression gives: several for a tuple or a call of a function that returns several. */
-unsigned result_count(struct scope *scope, const struct ast *e);
 
 #endif

@@ -296,6 +296,20 @@ static struct signature signature_of(enum op op)
     return sig;
 }
 
+/* NumPy's further names of parameters. */
+static struct str own_name(enum op op, struct str keyword)
+{
+    static const struct {
+        enum op op;
+        const char *theirs, *ours;
+    } names[] = {{OP_clip, "a_min", "lo"}, {OP_clip, "a_max", "hi"}, {OP_clip, "min", "lo"}, {OP_clip, "max", "hi"}};
+
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].op == op && str_is(keyword, names[i].theirs))
+            return str_of(names[i].ours);
+    return keyword;
+}
+
 /* Each parameter's value by position or name, None where an optional one is not given; false with a diagnostic. */
 static bool bind_parameters(struct sema *s, enum op op, const struct args *a, struct span span, struct value *values)
 {
@@ -304,7 +318,7 @@ static bool bind_parameters(struct sema *s, enum op op, const struct args *a, st
 
     for (unsigned i = 0; i < a->n; i++) {
         unsigned k = i;
-        for (k = a->keyword[i].n ? 0 : i; a->keyword[i].n && k < sig.n && !str_eq(sig.name[k], a->keyword[i]);)
+        for (k = a->keyword[i].n ? 0 : i; a->keyword[i].n && k < sig.n && !str_eq(sig.name[k], own_name(op, a->keyword[i]));)
             k++;
         if (k >= sig.n && a->keyword[i].n) {
             sema_unknown_keyword(s, str_of(op_table[op].name), a->keyword[i], sig.name, sig.n, a->value[i].span);
@@ -359,6 +373,8 @@ static struct value call_special(struct sema *s, enum op op, const struct args *
         return bind_parameters(s, op, a, span, values) ? call_making(s, op, values, span) : value_error();
     case TAKER_SHAPING:
         return bind_parameters(s, op, a, span, values) ? call_shaping(s, op, values, span) : value_error();
+    case TAKER_OPTIONAL:
+        return bind_parameters(s, op, a, span, values) ? call_optional(s, op, values, span) : value_error();
     case TAKER_PRODUCT:
         return bind_parameters(s, op, a, span, values) ? call_product(s, op, values, span) : value_error();
     default:

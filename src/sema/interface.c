@@ -76,6 +76,33 @@ static void walk_expr(struct walk *w, const struct ast *e)
 
 static void walk_block(struct walk *w, struct ast *const *st, uint32_t n);
 
+static unsigned results_of(struct walk *w, struct ast *const *body, uint32_t n);
+
+/* How many values an expression gives: a call those of its function, which may be one of the library's. */
+static unsigned result_count(struct walk *w, const struct ast *e)
+{
+    if (e->kind == AST_TUPLE)
+        return e->n_kids;
+    struct binding *f = e->kind == AST_CALL ? scope_find(w->s.scope, e->name, true) : NULL;
+    if (f)
+        return f->n_results;
+    enum op op = e->kind == AST_CALL ? op_by_name(e->name) : OP_none;
+    f = op != OP_none && op_table[op].kind == OPK_COMPOSE ? library_find(&w->s, e->name, DT_none) : NULL;
+    return f ? results_of(w, f->def->body, f->def->n_body) : 1;
+}
+
+/* What the last statement of a body returns, with the names of the body in scope. */
+static unsigned results_of(struct walk *w, struct ast *const *body, uint32_t n)
+{
+    const struct ast *last = n ? body[n - 1] : NULL;
+
+    if (last && last->kind == AST_IF)
+        return results_of(w, last->body, last->n_body);
+    if (!last || (last->kind != AST_RETURN && last->kind != AST_EXPR))
+        return 1;
+    return last->n_kids == 1 ? result_count(w, last->kid[0]) : last->n_kids;
+}
+
 static bool same_name_twice(const struct ast *def, uint32_t k)
 {
     for (uint32_t i = 0; i < k; i++)
@@ -105,10 +132,12 @@ static void walk_def(struct walk *w, const struct ast *def)
     walk_block(w, def->body, def->n_body);
     w->n_loops = n_loops;
     w->defs = frame.up;
+    unsigned n_results = results_of(w, def->body, def->n_body);
     w->s.scope = saved;
     struct binding *b = scope_bind(w->s.arena, saved, def->name, def->name_span);
     b->def = def;
     b->home = saved;
+    b->n_results = n_results;
 }
 
 static void walk_range(struct walk *w, const struct ast *range)
@@ -211,7 +240,7 @@ static void add_output(struct walk *w, struct str name, struct span span)
 
 static void output_expr(struct walk *w, const struct ast *e)
 {
-    unsigned n = result_count(w->s.scope, e);
+    unsigned n = result_count(w, e);
 
     if (e->kind == AST_NAME) {
         add_output(w, e->name, e->span);

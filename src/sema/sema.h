@@ -37,6 +37,7 @@ struct sema_limits {
     uint32_t max_nodes;   /* IR nodes; 0: 100000 */
     uint32_t max_inlines; /* calls inlined; 0: 10000 */
     uint32_t max_rounds;  /* of a loop; 0: 2^30 */
+    uint32_t max_work;    /* see arex_compile_options; 0: no limit */
     bool fast;            /* products are fused with the sums that they go into */
 };
 

@@ -78,17 +78,3 @@ struct value run_body(struct sema *s, struct ast **body, unsigned n, struct span
     sema_error(s, AX_no_output, span, "the function gives no value: end it with a return");
     return value_error();
 }
-
-unsigned result_count(struct scope *scope, const struct ast *e)
-{
-    struct binding *f;
-    const struct ast *last;
-
-    if (e->kind == AST_TUPLE)
-        return e->n_kids;
-    f = e->kind == AST_CALL ? scope_find(scope, e->name, true) : NULL;
-    if (!f || !f->def->n_body)
-        return 1;
-    last = f->def->body[f->def->n_body - 1];
-    return last->kind == AST_RETURN && last->n_kids > 1 ? last->n_kids : 1;
-}

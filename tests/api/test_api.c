@@ -127,6 +127,29 @@ static void test_limits(void **state)
     }
 }
 
+/* Each stage that may be long counts what it does. */
+static void test_work(void **state)
+{
+    static const struct {
+        const char *source, *says;
+        uint32_t work;
+    } cases[] = {{"sin(x)", "takes more work than", 3}, {"a = sin(x) / cumsum(x)\nb = a / cumsum(a)\nb / cumsum(b)", "operations in", 250}, {"x % 3 // 5", "units, and the limit", 100}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        arex_diagnostics *d = NULL;
+        arex_compile_options o;
+        arex_compile_options_init(&o);
+        o.max_work = cases[i].work;
+        arex_status s = run_program(cases[i].source, &o, &d);
+        if (s == AREX_OK || !has(d, "AX0411") || !strstr(all_text(d), cases[i].says))
+            fail_msg("%s: status %d: %s", cases[i].source, s, all_text(d));
+        arex_diagnostics_free(d);
+        o.max_work = 5000;
+        assert_int_equal(run_program(cases[i].source, &o, &d), AREX_OK);
+        arex_diagnostics_free(d);
+    }
+}
+
 /* All stages but code generation, for inputs float64[2]. */
 static arex_status type_program(const char *source, const arex_compile_options *options, arex_diagnostics **d)
 {
@@ -903,7 +926,7 @@ static void test_memory(void **state)
 int run_program_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_programs), cmocka_unit_test(test_limits), cmocka_unit_test(test_tight_limits), cmocka_unit_test(test_raised_limits), cmocka_unit_test(test_many_arrays),
+        cmocka_unit_test(test_bad_programs), cmocka_unit_test(test_limits), cmocka_unit_test(test_work), cmocka_unit_test(test_tight_limits), cmocka_unit_test(test_raised_limits), cmocka_unit_test(test_many_arrays),
         cmocka_unit_test(test_bad_calls), cmocka_unit_test(test_bad_outputs), cmocka_unit_test(test_stages), cmocka_unit_test(test_types_of_stages),
         cmocka_unit_test(test_no_llvm), cmocka_unit_test(test_warning), cmocka_unit_test(test_views), cmocka_unit_test(test_bools), cmocka_unit_test(test_overlap), cmocka_unit_test(test_steps),
         cmocka_unit_test(test_overlap_of_axes), cmocka_unit_test(test_outputs), cmocka_unit_test(test_weak_scalars), cmocka_unit_test(test_faults),

@@ -364,3 +364,11 @@ def test_picture_of_mandelbrot(cli, tmp_path):
         z, n = np.where(on, z * z + c, z), n + on
     image = png_pixels(tmp_path / "m.png")
     assert image.shape == (192, 240) and ((image == 0) == (n == 60)).mean() > 0.999
+
+
+def test_work_of_a_compilation_is_limited(cli):
+    """Counted before LLVM is at it: what would take a minute is refused at once, and a raised limit lets it pass."""
+    run = lambda *more: cli("eval", "x % 3 // 5", "-i", "x=7.5", *more)
+    assert "AX0411" in run("--max-work", "60").stderr and run("--max-work=60").returncode == 1
+    assert run("--max-work", "3000").stdout == run().stdout
+    assert run("--max-work", "many").returncode == 2

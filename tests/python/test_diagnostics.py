@@ -45,6 +45,7 @@ TRIGGERS = {
     "AX0403": lambda: call("\n".join(["y = x"] + ["y = y * x + y"] * 60000) + "\ny", V),
     "AX0404": lambda: call("def a(v) = v+v\n" + "\n".join(f"def {q}(v) = {p}({p}({p}({p}({p}({p}({p}({p}({p}({p}(v))))))))))" for p, q in zip("abcdef", "bcdefg")) + "\ng(x)", V),
     "AX0405": lambda: call("return " + ", ".join(f"sum(x[{i}:]) / max(x[{i}:])" for i in range(300)), np.ones(400)),
+    "AX0411": lambda: call("x = sin(x)\nx = x / cumsum(x)\n" * 60 + "x", V),
     "AX0410": lambda: launch("kernel f(x) {\n" + "\n".join(f"v{k} = x[threadIdx.x] * {k}" for k in range(200)) + "\nsyncthreads()\nx[0] = " + " + ".join(f"v{k}" for k in range(200)) + " }", V),
     "AX0502": lambda: emit("x", "asm", types="x=float64", arch="pdp11"),
     "AX0701": lambda: arex.compile("x", target="gpu"),
