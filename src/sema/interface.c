@@ -86,7 +86,7 @@ static unsigned result_count(struct walk *w, const struct ast *e)
     struct binding *f = e->kind == AST_CALL ? scope_find(w->s.scope, e->name, true) : NULL;
     if (f)
         return f->n_results;
-    enum op op = e->kind == AST_CALL ? op_by_name(e->name) : OP_none;
+    enum op op = e->kind == AST_CALL ? op_by_name(e->name, false) : OP_none;
     f = op != OP_none && op_table[op].kind == OPK_COMPOSE ? library_find(&w->s, e->name, DT_none) : NULL;
     return f ? results_of(w, f->def->body, f->def->n_body) : 1;
 }
