@@ -301,7 +301,7 @@ static void choose_rows(struct run *r)
     unsigned workers = is_gpu(r) ? 0 : r->max_threads ? r->max_threads : cpu_device_threads(r->device);
     for (uint32_t i = 0; i < p->rows.n; i++) {
         const struct loop_rows *rows = &p->rows.at[i];
-        r->rows[i] = geometry_rows_of(rows, r->geometry, is_gpu(r) ? r->device : NULL, workers);
+        r->rows[i] = geometry_rows_of(rows, r->geometry, r->dims, is_gpu(r) ? r->device : NULL, workers);
         for (uint32_t k = rows->first; is_gpu(r) && r->rows[i].chosen && k < rows->first + rows->n; k++)
             r->geometry[k].flags |= VARIANT_ROWS | (r->rows[i].kept_bytes ? VARIANT_KEEP : 0);
     }

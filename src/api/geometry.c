@@ -337,13 +337,16 @@ static int64_t bytes_of_row(const struct loop_rows *rows, const struct geometry 
 }
 
 /* Do all nests see the same rows, whole rows of the innermost dim each? */
-static bool rows_agree(const struct loop_rows *rows, const struct geometry *geo)
+static bool rows_agree(const struct loop_rows *rows, const struct geometry *geo, const int64_t *dim_values)
 {
     const struct geometry *first = &geo[rows->first];
     for (unsigned i = rows->first; i < rows->first + rows->n; i++) {
         int64_t inner = geo[i].extent[geo[i].nest->rank - 1];
         if (geo[i].reordered || inner <= 0 || first->length % inner != 0)
             return false;
+        for (unsigned d = 0; d < first->nest->rank; d++)
+            if (dim_values[geo[i].nest->dim[d]] != dim_values[first->nest->dim[d]])
+                return false;
     }
     return true;
 }
@@ -380,11 +383,11 @@ static unsigned kept_bytes(const struct loop_rows *rows, const struct geometry *
     return (unsigned)bytes;
 }
 
-struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, const struct device *gpu, unsigned workers)
+struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, const int64_t *dim_values, const struct device *gpu, unsigned workers)
 {
     const struct geometry *first = &geo[rows->first];
     struct geometry_rows out = {0};
-    if (first->kept <= 1 || first->length <= 0 || !rows_agree(rows, geo))
+    if (first->kept <= 1 || first->length <= 0 || !rows_agree(rows, geo, dim_values))
         return out;
     int64_t bytes = bytes_of_row(rows, geo), tile = LOOP_ROW_TILE / first->length + 1;
     if (!gpu) {

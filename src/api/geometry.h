@@ -49,7 +49,7 @@ struct geometry_rows {
     int64_t grain;          /* CPU */
 };
 /* device: a GPU, or NULL. workers: threads of the CPU. geo: of every nest of the plan. */
-struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, const struct device *gpu, unsigned workers);
+struct geometry_rows geometry_rows_of(const struct loop_rows *rows, const struct geometry *geo, const int64_t *dim_values, const struct device *gpu, unsigned workers);
 uint64_t geometry_value(const void *host, enum dtype dtype); /* as code reads an element: a bool is true when its byte is not 0. NULL: 0 */
 void geometry_slots(const struct geometry *geo, int64_t *slots); /* all but partials and faults */
 

@@ -74,6 +74,7 @@ enum type_rule {
     RULE_LOGIC,    /* bool only, give bool */
     RULE_BITWISE,  /* the promoted dtype; floats are an error */
     RULE_SHIFT,    /* as BITWISE; bool becomes int8 */
+    RULE_COUNTING, /* as ARITH; bool becomes int8 */
     RULE_SELECT,   /* first bool, the others promoted */
     RULE_SAME,     /* the promoted dtype, bool included */
     RULE_TEST,     /* any dtype, give bool */

@@ -26,6 +26,39 @@ bool loop_same_space(const struct loop_plan *plan, const struct loop_nest *a, co
            (b->kind == NEST_MAP || a->n_kept == b->n_kept);
 }
 
+static bool is_member(const struct ir_dim *d, uint32_t dim)
+{
+    for (uint32_t i = 0; d->kind == DIM_BROADCAST && i < d->n_of; i++)
+        if (d->of[i] == dim)
+            return true;
+    return false;
+}
+
+/* Does one stretch over the other? Then they have one extent, but where the other is stretched. */
+static bool usually_equal(const struct ir *ir, uint32_t a, uint32_t b)
+{
+    const struct ir_dim *p = &ir->dims.at[a], *q = &ir->dims.at[b];
+    bool a_in_b = true, b_in_a = true;
+    if (a == b || is_member(p, b) || is_member(q, a))
+        return true;
+    if (p->kind != DIM_BROADCAST || q->kind != DIM_BROADCAST)
+        return false;
+    for (uint32_t i = 0; i < p->n_of; i++)
+        a_in_b &= is_member(q, p->of[i]);
+    for (uint32_t i = 0; i < q->n_of; i++)
+        b_in_a &= is_member(p, q->of[i]);
+    return a_in_b || b_in_a;
+}
+
+/* The same space for all that is known: extents are compared at the call. */
+static bool may_be_same_space(const struct loop_plan *plan, const struct loop_nest *a, const struct loop_nest *b)
+{
+    bool same = a->kind == NEST_LANES && reduces_last(plan, a) && a->rank == b->rank && (b->kind == NEST_MAP || a->n_kept == b->n_kept);
+    for (unsigned d = 0; same && d < a->rank; d++)
+        same = usually_equal(plan->ir, a->dim[d], b->dim[d]);
+    return same;
+}
+
 /* Results of a reduction, and what its nest lays down of the elements themselves. */
 static const struct loop_access *store_of(const struct loop_nest *n, uint32_t buffer, bool *whole)
 {
@@ -63,7 +96,7 @@ static bool reads_own_rows(const struct loop_plan *plan, uint32_t first, uint32_
 bool loop_same_rows(const struct loop_plan *plan, uint32_t first, uint32_t nest)
 {
     const struct loop_nest *a = &plan->nests.at[first], *b = &plan->nests.at[nest];
-    if ((b->kind != NEST_LANES && b->kind != NEST_MAP) || b->updates || b->replaces || loop_steps_of(plan, first) != loop_steps_of(plan, nest) || !loop_same_space(plan, a, b))
+    if ((b->kind != NEST_LANES && b->kind != NEST_MAP) || b->updates || b->replaces || loop_steps_of(plan, first) != loop_steps_of(plan, nest) || !may_be_same_space(plan, a, b))
         return false;
     if (b->kind == NEST_LANES && !reduces_last(plan, b))
         return false;

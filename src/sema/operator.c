@@ -74,6 +74,8 @@ static enum dtype rule_dtype(enum type_rule rule, enum dtype t)
         return cls >= CLASS_FLOAT ? DT_none : t;
     case RULE_SHIFT:
         return cls >= CLASS_FLOAT ? DT_none : t == DT_bool ? DT_int8 : t;
+    case RULE_COUNTING:
+        return t == DT_bool ? DT_int8 : t;
     default:
         return t;
     }

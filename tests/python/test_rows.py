@@ -43,6 +43,19 @@ def test_same_bits(name, layout, dtype, targets):
                 assert got.dtype == w.dtype and got.tobytes() == w.tobytes(), (shape, target)
 
 
+@pytest.mark.parametrize("x, g", [((50, 40), (40,)), ((50, 40), (1,)), ((50, 1), (40,)), ((1, 40), (50, 1)), ((50, 40), (50, 1)), ((3, 1, 40), (1, 50, 1)), ((3, 50, 1), (1, 1, 40)),
+                                  ((3, 50, 40), (1, 1, 40)), ((1, 50, 40), (6, 1, 1)), ((3, 50, 1), (3, 50, 300))])
+def test_vectors_that_stretch_and_rows_that_do(x, g, targets):
+    """Extents that no declaration ties are compared at the call: rows go together where they are those of the result."""
+    rng = np.random.default_rng(5)
+    x, g = rng.normal(size=x), rng.normal(size=g)
+    program = "c = x - mean(x, -1, keepdims=True); return c / sqrt(var(x, -1, keepdims=True) + 1e-5) * g + b, sum(c * c, -1) > 1, x * g"
+    want = run(program, x, "reference", g=g, b=g)
+    for target in targets[1:]:
+        for got, w in zip(run(program, x, target, g=g, b=g), want):
+            assert got.shape == w.shape and got.tobytes() == w.tobytes(), target
+
+
 def test_threads(targets):
     """Whether rows go together hangs on the number of threads; bits do not."""
     x = np.random.default_rng(2).normal(size=(6, 30000)).astype(np.float32)

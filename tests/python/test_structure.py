@@ -29,6 +29,8 @@ ROWS = {
     "softmax": "e = exp(x - max(x, 1, keepdims=True)); return e / sum(e, 1, keepdims=True)",
     "layer norm": "c = x - mean(x, 1, keepdims=True); return c / sqrt(mean(c * c, 1, keepdims=True) + 1e-5)",
     "layer norm by var": "param x: float32[n, m]; param g: float32[m]; param b: float32[m]; return (x - mean(x, -1, keepdims=True)) / sqrt(var(x, -1, keepdims=True) + 1e-5) * g + b",
+    "layer norm of any vectors": "return (x - mean(x, -1, keepdims=True)) / sqrt(var(x, -1, keepdims=True) + 1e-5) * g + b",
+    "softmax of a mask": "v = x * 0.125; e = exp(v - max(v, 1, keepdims=True)); return e / sum(e, 1, keepdims=True) * g",
     "log softmax": "return x - max(x, 1, keepdims=True) - log(sum(exp(x - max(x, 1, keepdims=True)), 1, keepdims=True))",
 }
 
@@ -38,7 +40,8 @@ ROWS = {
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_are_one_kernel(name, dtype, device):
     """All nests of them, where a row fits: there is code that takes a row through all, and on a GPU no other."""
-    types, text = f"x={dtype}[:,:]", ROWS[name].replace("float32", dtype)
+    text = ROWS[name].replace("float32", dtype)
+    types = ", ".join(f"{v}={dtype}[{':,:' if v == 'x' else ':'}]" for v in "xgb" if re.search(rf"\b{v}\b", text))
     kernels, _, said = plan(text, device, types)
     assert kernels == 3 and re.search(r"rows: steps 0 to 2 are one kernel", said), said
     if device == "cuda":
