@@ -1,6 +1,7 @@
 """NumPy's and CuPy's forms of what the language has: their arguments, in their order, as methods of Array, as arex.NAME and behind NumPy's
 own functions. What the language cannot do is an error that says so, and never another answer."""
 import math
+import operator
 from typing import Any, Callable
 
 import numpy as np
@@ -286,14 +287,10 @@ def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
 
 
 def _rounded(a, decimals=0, out=None):
-    a, whole = _own(a), _plain("round")
-    if decimals == 0 or (decimals > 0 and a.dtype.kind in "biu"):
-        result = whole(a)
-    elif a.dtype.kind in "biu":
-        fail("AX0208", "round of integers takes no negative decimals")
-    else:
-        scale = 10.0 ** abs(decimals)
-        result = whole(a * scale) / scale if decimals > 0 else whole(a / scale) * scale
+    a = _own(a)
+    if a.dtype.kind == "b":
+        decimals = min(decimals, 0)
+    result = _plain("round")(a, decimals=operator.index(decimals))
     return _out(result, (out,) if out is not None else None)
 
 

@@ -38,7 +38,8 @@ enum { OF_A_CAST = 4 };
 
 static unsigned of_instruction(LLVMValueRef i, const struct emit_target *target)
 {
-    LLVMTypeRef result = LLVMTypeOf(i), first = LLVMGetNumOperands(i) ? LLVMTypeOf(LLVMGetOperand(i, 0)) : result;
+    LLVMTypeRef result = LLVMTypeOf(i),
+                first = LLVMGetNumOperands(i) ? LLVMTypeOf(LLVMGetOperand(i, 0)) : result;
     unsigned a = pieces(result, target), b = pieces(first, target);
     switch (LLVMGetInstructionOpcode(i)) {
     case LLVMUDiv:
@@ -74,7 +75,8 @@ static uint64_t of_function(LLVMValueRef fn, const struct emit_target *target)
 uint64_t codegen_work(LLVMModuleRef mod, LLVMValueRef last, const struct emit_target *target)
 {
     uint64_t work = 0;
-    for (LLVMValueRef fn = last ? LLVMGetNextFunction(last) : LLVMGetFirstFunction(mod); fn; fn = LLVMGetNextFunction(fn))
+    for (LLVMValueRef fn = last ? LLVMGetNextFunction(last) : LLVMGetFirstFunction(mod); fn;
+         fn = LLVMGetNextFunction(fn))
         work += of_function(fn, target);
     return work;
 }

@@ -174,3 +174,10 @@ def test_fast_mode_fuses_products_with_sums():
                 assert got.ndim == 0 or not np.array_equal(got, plain)
     assert arex.compile("tanh(x)", fast=True)(a).tobytes() == arex.compile("tanh(x)")(a).tobytes()
     assert (arex.compile("x*x + 1", fast=True)(np.arange(5)) == np.arange(5)**2 + 1).all()
+
+
+def test_work_of_a_compilation_is_limited():
+    program = arex.compile("x % 3 // 5", target="cpu", max_work=60)
+    with pytest.raises(arex.ArexError, match="AX0411"):
+        program(7.5)
+    assert arex.compile("x % 3 // 5", target="cpu", max_work=3000)(7.5) == 0

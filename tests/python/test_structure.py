@@ -122,3 +122,11 @@ def test_stencils_are_one_nest(name, device):
 @pytest.mark.parametrize("text", ["sqrt(x) * 2 + exp(x) / (x + 1)", "where(x > 0, x, -x)[::2]", "(x + 1).T", "x[:, None] * x", "reshape(x, (-1,)) + 1", "concatenate((x, x)) * 2", "astype(x, int32) % 7"])
 def test_elementwise_is_one_nest(text, device):
     assert plan(text, device, "x=float32[:,:]")[:2] == (1, 0)
+
+
+def test_dims_made_of_dims_are_cut_short():
+    """Slices of slices: written out, the extent of the last is longer than any memory."""
+    text = "a = x\n" + "\n".join(f"a = a[::2] + x[{i}:][::3]" for i in range(40)) + "\na"
+    for stage in ("ir", "loop", "plan"):
+        said = emitted(text, stage, "cpu", "x=float64[:]")
+        assert "~" in said and max(map(len, said.split("\n"))) < 2000
