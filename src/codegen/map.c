@@ -7,7 +7,7 @@
 #include "gen.h"
 
 enum { ONCE_COST = 12 };                    /* bodies of more operations are not emitted twice */
-enum { LONG_COST = 220, RESIDENT = 6, RESIDENT_LONG = 4 }; /* blocks that a multiprocessor is to hold: of bodies up to this many operations, of longer ones */
+enum { LONG_COST = 90, RESIDENT = 6, RESIDENT_LONG = 4 }; /* blocks that a multiprocessor is to hold: of bodies up to this many operations of 16 bytes, of longer ones */
 enum { TWICE_COST = 400, MOST_TWICE = 16 }; /* bodies of more operations, or wider vectors, are done one vector at a time */
 
 struct map {
@@ -202,15 +202,17 @@ static unsigned map_width(struct gen *g, const struct body *b)
 }
 
 /* What a thread waits for, memory and results, other threads hide: the more of them, the fewer registers each takes. 40 hold
- * what most bodies compute, slow sides left out; short ones take fewer by themselves. */
+ * what most bodies compute, slow sides left out, short ones by themselves fewer. What float64 computes for float32 counts twice: its values take twice the registers. */
 static void share_registers(struct map *m)
 {
     const struct gen *g = m->g;
-    unsigned cost = 0;
-    for (uint32_t i = 0; i < g->nest->main.order.n; i++)
-        cost += ir_at(g->ir, g->nest->main.order.at[i])->region == 0;
-    if (g->gpu && !g->row && cost > ONCE_COST)
-        gen_resident(m->g, cost > LONG_COST ? RESIDENT_LONG : RESIDENT);
+    unsigned bytes = 0;
+    for (uint32_t i = 0; i < g->nest->main.order.n; i++) {
+        const struct ir_node *n = ir_at(g->ir, g->nest->main.order.at[i]);
+        bytes += n->region == 0 && n->op != OP_const ? m->width * type_table[n->dtype].size : 0;
+    }
+    if (g->gpu && !g->row && bytes > 16 * ONCE_COST)
+        gen_resident(m->g, bytes > 16 * LONG_COST ? RESIDENT_LONG : RESIDENT);
 }
 
 void map_emit(struct gen *g, unsigned index)

@@ -88,14 +88,17 @@ static void slow_at_once(struct gen *g, struct body *b, const struct ir_node *n,
     *fault = body_choose_fault(g, cond, body_fault_of(g, b, n->args[1]), *fault);
 }
 
-/* Is it so short that doing all elements costs less than laying them down? */
+/* Is it so short, and without loops and look-ups, that doing all elements costs less than laying them down? */
 static bool is_short(const struct gen *g, const struct body *b, uint32_t region)
 {
     enum { SHORT = 64 };
     unsigned n = 0;
-    for (uint32_t i = 0; i < b->source->order.n; i++) {
+    for (uint32_t i = 0; i < b->source->order.n && n <= SHORT; i++) {
         const struct ir_node *node = ir_at(g->ir, b->source->order.at[i]);
-        n += node->op != OP_const && inside(g->ir, node->region, region);
+        if (node->op == OP_const || !inside(g->ir, node->region, region))
+            continue;
+        bool plain = op_table[node->op].kind == OPK_ELEM || node->op == OP_cast || node->op == OP_bitcast || node->op == OP_rarely;
+        n += plain ? 1 : SHORT + 1;
     }
     return n <= SHORT;
 }

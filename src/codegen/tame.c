@@ -50,7 +50,8 @@ static val reciprocal(struct ll *l, val v)
     val r = estimate(l, is_wide(l, v) ? "llvm.nvvm.rcp.approx.ftz.d" : "llvm.nvvm.rcp.approx.ftz.f", v);
     if (is_wide(l, v)) {
         val words = LLVMBuildBitCast(l->b, r, ll_vec(l->i64, ll_width(v)), "");
-        r = LLVMBuildBitCast(l->b, LLVMBuildOr(l->b, words, ll_splat(l, ll_i64(l, 1), ll_width(v)), ""), LLVMTypeOf(v), "");
+        r = LLVMBuildBitCast(l->b, LLVMBuildOr(l->b, words, ll_splat(l, ll_i64(l, 1), ll_width(v)), ""),
+                             LLVMTypeOf(v), "");
         val e = lack(l, v, r);
         r = fma_of(l, r, fma_of(l, e, e, e), r);
     }

@@ -97,7 +97,7 @@ def test_rewriting_keeps_what_it_should():
         assert got.shape == want.shape
 
 
-QUICK = {"float32": "log log2 log10 log1p sin cos tan atan sinh asinh acosh cbrt erfc sigmoid softplus",
+QUICK = {"float32": "log log2 log10 log1p sin cos tan atan sinh asinh acosh cbrt sigmoid softplus",
          "float64": "exp exp2 exp10 expm1 log log2 log10 log1p sin cos tan atan sinh cbrt sigmoid softplus"}
 CASES = [(name, dtype) for dtype, names in QUICK.items() for name in names.split()]
 
