@@ -422,24 +422,18 @@ static void annotation(struct nvvm_printer *p, LLVMValueRef fn, const char *what
     strbuf_printf(&p->out, ")* @%s, !\"%s\", i32 %s}\n", LLVMGetValueName2(fn, &n), what, value);
 }
 
-static void annotation_of(struct nvvm_printer *p, LLVMValueRef fn, const char *attribute, const char *what, unsigned *count)
-{
-    unsigned n;
-    LLVMAttributeRef a = LLVMGetStringAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute, (unsigned)strlen(attribute));
-    if (a)
-        annotation(p, fn, what, LLVMGetStringAttributeValue(a, &n), count);
-}
-
-/* What LLVM 22 keeps as a calling convention and attributes. */
+/* What LLVM 22 keeps as a calling convention and an attribute. */
 static void annotations(struct nvvm_printer *p)
 {
-    unsigned count = 0;
+    static const char threads[] = "nvvm.maxntid";
+    unsigned count = 0, n;
     for (LLVMValueRef fn = LLVMGetFirstFunction(p->mod); fn; fn = LLVMGetNextFunction(fn)) {
+        LLVMAttributeRef most = LLVMGetStringAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, threads, sizeof threads - 1);
         if (LLVMIsDeclaration(fn))
             continue;
         annotation(p, fn, "kernel", "1", &count);
-        annotation_of(p, fn, "nvvm.maxntid", "maxntidx", &count);
-        annotation_of(p, fn, "nvvm.minctasm", "minctasm", &count);
+        if (most)
+            annotation(p, fn, "maxntidx", LLVMGetStringAttributeValue(most, &n), &count);
     }
     strbuf_puts(&p->out, "!nvvm.annotations = !{");
     for (unsigned i = 0; i < count; i++)

@@ -7,7 +7,6 @@
 #include "gen.h"
 
 enum { ONCE_COST = 12 };                    /* bodies of more operations are not emitted twice */
-enum { LONG_COST = 90, RESIDENT = 6, RESIDENT_LONG = 4 }; /* blocks that a multiprocessor is to hold: of bodies up to this many operations of 16 bytes, of longer ones */
 enum { TWICE_COST = 400, MOST_TWICE = 16 }; /* bodies of more operations, or wider vectors, are done one vector at a time */
 
 struct map {
@@ -201,20 +200,6 @@ static unsigned map_width(struct gen *g, const struct body *b)
     return cost > ONCE_COST && cost <= TWICE_COST && width <= MOST_TWICE && !body_has_places(b) && !body_has_loop(g, b) ? 2 * width : width;
 }
 
-/* What a thread waits for, memory and results, other threads hide: the more of them, the fewer registers each takes. 40 hold
- * what most bodies compute, slow sides left out, short ones by themselves fewer. What float64 computes for float32 counts twice: its values take twice the registers. */
-static void share_registers(struct map *m)
-{
-    const struct gen *g = m->g;
-    unsigned bytes = 0;
-    for (uint32_t i = 0; i < g->nest->main.order.n; i++) {
-        const struct ir_node *n = ir_at(g->ir, g->nest->main.order.at[i]);
-        bytes += n->region == 0 && n->op != OP_const ? m->width * type_table[n->dtype].size : 0;
-    }
-    if (g->gpu && !g->row && bytes > 16 * ONCE_COST)
-        gen_resident(m->g, bytes > 16 * LONG_COST ? RESIDENT_LONG : RESIDENT);
-}
-
 void map_emit(struct gen *g, unsigned index)
 {
     if (blocks_kept(g)) {
@@ -226,7 +211,6 @@ void map_emit(struct gen *g, unsigned index)
     body_plan_levels(g, &m.body);
     m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : map_width(g, &m.body);
     gen_begin(g, index, "main");
-    share_registers(&m);
     if (g->nest->updates)
         blocks_make_shared(g, &m.body);
     body_uniform(g, &m.body);

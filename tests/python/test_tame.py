@@ -1,4 +1,4 @@
-"""tame_divide and tame_sqrt, which the math library uses where it knows its numbers; what a GPU makes of them, and how many registers it may take."""
+"""tame_divide and tame_sqrt, which the math library uses where it knows its numbers; what a GPU makes of them, and slow sides that are short."""
 import subprocess
 
 import numpy as np
@@ -37,12 +37,6 @@ def test_only_the_library_spells_them():
     for source in ("tame_divide(x, y)", "tame_sqrt(x)"):
         with pytest.raises(arex.ArexError, match="AX0202"):
             arex.compile(source).emit("ir", types="x=float64[:], y=float64[:]")
-
-
-def test_registers_are_bounded_where_there_is_something_to_compute():
-    assert ".minnctapersm 6" in emitted("log(x)", "float64") and ".minnctapersm 4" in emitted("lgamma(x)", "float64")
-    assert "minnctapersm" not in emitted("x + 1", "float64") and "minnctapersm" not in emitted("sum(log(x))", "float64")
-    assert 'minctasm", i32 6' in emitted("log(x)", "float64", "nvvm", "nvvm")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
