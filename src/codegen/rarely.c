@@ -91,7 +91,7 @@ static void slow_at_once(struct gen *g, struct body *b, const struct ir_node *n,
 /* Is it so short, and without loops and look-ups, that doing all elements costs less than laying them down? */
 static bool is_short(const struct gen *g, const struct body *b, uint32_t region)
 {
-    enum { SHORT = 64 };
+    enum { SHORT = 30 };
     unsigned n = 0;
     for (uint32_t i = 0; i < b->source->order.n && n <= SHORT; i++) {
         const struct ir_node *node = ir_at(g->ir, b->source->order.at[i]);
