@@ -88,7 +88,7 @@ static val taken_up(struct gen *g, const struct kept *k, val position, unsigned 
 {
     enum dtype t = (enum dtype)k->of->dtype;
     val v = LLVMBuildLoad2(g->l.b, ll_vec(gen_memory_type(g, t), w), element(g, k, position), "");
-    LLVMSetAlignment(v, type_table[t].size * w);
+    LLVMSetAlignment(v, type_table[t].size * w < LOOP_KEPT_ALIGNMENT ? type_table[t].size * w : LOOP_KEPT_ALIGNMENT);
     return gen_from_memory(g, v, t);
 }
 

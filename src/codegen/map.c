@@ -200,6 +200,15 @@ static unsigned map_width(struct gen *g, const struct body *b)
     return cost > ONCE_COST && cost <= TWICE_COST && width <= MOST_TWICE && !body_has_places(b) && !body_has_loop(g, b) ? 2 * width : width;
 }
 
+/* Two vectors of float64 fit 80 registers, which three blocks of threads on a multiprocessor leave to each; unasked, 64 are given and more needed. */
+static void share_registers(struct map *m)
+{
+    enum { MEDIUM_BODY = 130, RESIDENT = 3 };
+    bool two_wide = m->g->gpu && !m->g->row && m->width == 4 && loop_gpu_width(m->g->ir, m->g->nest) == 2;
+    if (two_wide && m->body.source->order.n < MEDIUM_BODY)
+        gen_resident(m->g, RESIDENT);
+}
+
 void map_emit(struct gen *g, unsigned index)
 {
     if (blocks_kept(g)) {
@@ -209,8 +218,9 @@ void map_emit(struct gen *g, unsigned index)
     struct map m = {.g = g, .inner = g->nest->rank - 1u};
     body_init(g, &m.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
     body_plan_levels(g, &m.body);
-    m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : map_width(g, &m.body);
+    m.width = !g->gpu ? map_width(g, &m.body) : g->row ? loop_gpu_width(g->ir, g->nest) : loop_gpu_elements(g->ir, g->nest);
     gen_begin(g, index, "main");
+    share_registers(&m);
     if (g->nest->updates)
         blocks_make_shared(g, &m.body);
     body_uniform(g, &m.body);
