@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,11 @@ def _command():
 # AREX_CODEGEN: who makes a GPU's code where a test does not say
 if os.environ.get("AREX_CODEGEN"):
     arex.program.CODEGENS["auto"] = arex.program.CODEGENS[os.environ["AREX_CODEGEN"]]
+
+
+# workers of pytest-xdist ignore Ctrl-C, and so would what they start
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
