@@ -67,7 +67,7 @@ def test_language(targets):
 def test_python(name, tmp_path):
     """One after the other, from a file: functions that are translated have their source there."""
     script = tmp_path / "page.py"
-    ends = "assert sum_of_squares(x) > 10 and np.array_equal(result, data**2)\n" if name == "docs/python.md" else "assert np.array_equal(f(2.0, x, y), 2.0*x + y)\n"
+    ends = "assert sum_of_squares(arex.asnumpy(x)) > 10 and np.array_equal(result, data**2)\n" if name == "docs/python.md" else "assert np.array_equal(f(2.0, x, y), 2.0*x + y)\n"
     script.write_text(SETUP + "\n".join(python(name)) + "\n" + ends)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
