@@ -360,21 +360,11 @@ static unsigned warps_for(const struct geometry *first)
     return warps;
 }
 
-/* As src/codegen/keep.c lays it down. */
-static int64_t bytes_to_keep(const struct loop_rows *rows, int64_t length)
-{
-    int64_t bytes = 0;
-    for (uint32_t i = 0; i < rows->n_kept; i++)
-        if (!rows->kept[i].instead)
-            bytes += (length * type_table[rows->kept[i].dtype].size + LOOP_KEPT_ALIGNMENT - 1) & -(int64_t)LOOP_KEPT_ALIGNMENT;
-    return bytes;
-}
-
 /* Where it fits, and whoever reads it has the same row. One block of threads that keeps its row is faster than several that read it again. */
 static unsigned kept_bytes(const struct loop_rows *rows, const struct geometry *geo, const struct device *gpu)
 {
     const struct geometry *first = &geo[rows->first];
-    int64_t bytes = bytes_to_keep(rows, first->length);
+    int64_t bytes = rows->n_kept ? first->length * type_table[rows->kept[0].dtype].size : 0;
     if (bytes + ROW_SCRATCH > gpu->shared_bytes)
         return 0;
     for (unsigned i = rows->first; i < rows->first + rows->n; i++)

@@ -58,10 +58,10 @@ struct gen {
     val scratch;               /* memory that its block shares: 8 bytes a thread */
     struct kept {
         const struct loop_kept *of;
-        val place;
         bool is_there; /* the writer has an element for each of the row */
     } kept[LOOP_MOST_KEPT]; /* of its row, from nest to nest */
     uint32_t n_kept;
+    val row_memory; /* where they lie */
     bool gpu;
     uint64_t work;    /* see codegen_work, of the functions up to `counted` */
     LLVMValueRef counted;
@@ -126,9 +126,11 @@ val round_emit(struct gen *g, enum prim prim, val v);
 
 /* ---- quick.c: of fast mode ---- */
 val quick_divide(struct gen *g, val a, val b);
+val quick_rsqrt(struct gen *g, val v);
+
+/* ---- tame.c: of numbers far from overflow and underflow ---- */
 val tame_divide(struct gen *g, val a, val b);
 val tame_sqrt(struct gen *g, val v);
-val quick_rsqrt(struct gen *g, val v);
 
 /* ---- prims.c ---- */
 /* fault: per lane a byte of FAULT_ bits, or NULL; or-ed with what the operation raises. */
@@ -250,5 +252,6 @@ val gpu_grid_size(struct gen *g, enum axis a);
 void gpu_barrier(struct gen *g);
 val gpu_shuffle_xor(struct gen *g, val v, unsigned mask, enum dtype t); /* each element of v */
 val gpu_shared(struct gen *g, type t, unsigned n);
+val gpu_launch_memory(struct gen *g, unsigned alignment); /* shared memory, as much as the launch says */
 
 #endif

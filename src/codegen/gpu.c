@@ -64,9 +64,17 @@ val gpu_shuffle_xor(struct gen *g, val v, unsigned mask, enum dtype t)
     return out;
 }
 
+enum { SHARED = 3 }; /* the address space */
+
+val gpu_launch_memory(struct gen *g, unsigned alignment)
+{
+    val v = LLVMAddGlobalInAddressSpace(g->l.mod, LLVMArrayType2(g->l.i8, 0), "row", SHARED);
+    LLVMSetAlignment(v, alignment);
+    return v;
+}
+
 val gpu_shared(struct gen *g, type t, unsigned n)
 {
-    enum { SHARED = 3 };
     type array = LLVMArrayType2(t, n);
     val v = LLVMAddGlobalInAddressSpace(g->l.mod, array, "shared", SHARED);
     LLVMSetLinkage(v, LLVMInternalLinkage);

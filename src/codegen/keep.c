@@ -4,28 +4,13 @@
  */
 #include "gen.h"
 
-static val place_after(struct gen *g, val place, enum dtype t)
-{
-    struct ll *l = &g->l;
-    val bytes = ll_mul(l, gen_slot(g, g->slots.length), ll_i64(l, type_table[t].size));
-    val whole = LLVMBuildAnd(l->b, ll_add(l, bytes, ll_i64(l, LOOP_KEPT_ALIGNMENT - 1)),
-                             ll_i64(l, -LOOP_KEPT_ALIGNMENT), "");
-    return LLVMBuildGEP2(l->b, l->i8, place, &whole, 1, "");
-}
-
 void keep_begin(struct gen *g, const struct loop_rows *rows)
 {
-    enum { SHARED = 3 };
     if (!(g->variant->flags & VARIANT_KEEP))
         return;
-    val place = LLVMAddGlobalInAddressSpace(g->l.mod, LLVMArrayType2(g->l.i8, 0), "row",
-                                            SHARED); /* as much as the launch says */
-    LLVMSetAlignment(place, LOOP_KEPT_ALIGNMENT);
-    for (uint32_t i = 0; i < rows->n_kept; i++) {
-        if (i && !rows->kept[i].instead)
-            place = place_after(g, place, (enum dtype)rows->kept[i - 1].dtype);
-        g->kept[i] = (struct kept){.of = &rows->kept[i], .place = place};
-    }
+    g->row_memory = gpu_launch_memory(g, LOOP_KEPT_ALIGNMENT);
+    for (uint32_t i = 0; i < rows->n_kept; i++)
+        g->kept[i] = (struct kept){.of = &rows->kept[i]};
     g->n_kept = rows->n_kept;
 }
 
@@ -39,14 +24,9 @@ static const struct loop_nest *writer_of(const struct gen *g, const struct kept 
     return &g->plan->nests.at[k->of->writer];
 }
 
-static bool is_taken(const struct body *b, ir_id id)
-{
-    return b->taken && b->taken[id];
-}
-
 bool keep_has(const struct body *b, ir_id id)
 {
-    return is_taken(b, id);
+    return b->taken && b->taken[id];
 }
 
 /* What only a value at hand needs is neither loaded nor computed. */
@@ -81,7 +61,7 @@ void keep_plan(struct gen *g, struct body *b)
 static val element(struct gen *g, const struct kept *k, val position)
 {
     val bytes = ll_mul(&g->l, position, ll_i64(&g->l, type_table[k->of->dtype].size));
-    return LLVMBuildGEP2(g->l.b, g->l.i8, k->place, &bytes, 1, "");
+    return LLVMBuildGEP2(g->l.b, g->l.i8, g->row_memory, &bytes, 1, "");
 }
 
 static val taken_up(struct gen *g, const struct kept *k, val position, unsigned w)
@@ -95,7 +75,7 @@ static val taken_up(struct gen *g, const struct kept *k, val position, unsigned 
 void keep_take(struct gen *g, struct body *b, const struct where *at, unsigned w)
 {
     for (uint32_t i = 0; i < g->n_kept; i++)
-        if (is_taken(b, g->kept[i].of->value))
+        if (keep_has(b, g->kept[i].of->value))
             body_set(b, g->kept[i].of->value, LEVEL_LANE, taken_up(g, &g->kept[i], at->position, w), NULL);
 }
 

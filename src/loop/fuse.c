@@ -222,8 +222,6 @@ static void build_main(struct fuse *f, struct loop_nest *nest)
 
 /* ---- values laid down in an output's memory ---- */
 
-enum { COSTLY = 12 }; /* operations, from which on reading a value is quicker than computing it */
-
 /* Is `id` met on the way to `root`, and how much does it take? Leaves `seen` as it finds it. */
 static unsigned cost_below(struct fuse *f, ir_id root, ir_id id)
 {
@@ -243,7 +241,7 @@ static bool may_lend(struct fuse *f, const struct placing *p, const struct loop_
 {
     const struct ir_node *v = ir_at(f->ir, value), *o = ir_at(f->ir, p->id);
     return value != p->id && v->shape == o->shape && v->dtype == o->dtype && v->region == 0 && !loop_is_loaded(f->ir, value) &&
-           loop_same_space(f->plan, writer, &f->plan->nests.at[p->nest]) && cost_below(f, p->id, value) >= COSTLY;
+           loop_same_space(f->plan, writer, &f->plan->nests.at[p->nest]) && cost_below(f, p->id, value) >= LOOP_COSTLY;
 }
 
 static bool is_lent(const struct fuse *f, ir_id value, uint32_t output)

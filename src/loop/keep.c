@@ -5,8 +5,6 @@
  */
 #include "loop/loop.h"
 
-enum { COSTLY = 12 }; /* operations, from which on reading a value is quicker than computing it */
-
 static bool is_given(const ir_id *given, unsigned n, ir_id id)
 {
     for (unsigned i = 0; i < n; i++)
@@ -62,7 +60,7 @@ static bool is_costly(const struct loop_plan *plan, ir_id value, const struct lo
 {
     const struct ir_node *n = ir_at(plan->ir, value);
     return to->kind == NEST_MAP && n->region == 0 && type_table[n->dtype].cls == CLASS_FLOAT &&
-           computes(&to->main, value) && done_twice(&from->main, &to->main, value) >= COSTLY;
+           computes(&to->main, value) && done_twice(&from->main, &to->main, value) >= LOOP_COSTLY;
 }
 
 static struct loop_kept find_costly(const struct loop_plan *plan, const struct loop_rows *rows)
@@ -128,7 +126,6 @@ void loop_find_kept(struct arena *arena, const struct loop_plan *plan, struct lo
                 !loop_needed_after(arena, plan, rows, &costly, loaded.value);
     if (loaded.value && (both || !costly.value))
         rows->kept[rows->n_kept++] = loaded;
-    costly.instead = both;
     if (costly.value)
         rows->kept[rows->n_kept++] = costly;
 }

@@ -102,6 +102,7 @@ struct loop_steps {
 };
 
 enum { LOOP_MOST_KEPT = 2, LOOP_KEPT_ALIGNMENT = 16 };
+enum { LOOP_COSTLY = 12 }; /* operations, from which on reading a value is quicker than computing it */
 
 /* Nests one after another that can be done row by row: what a row of one needs of the others is that row. */
 struct loop_rows {
@@ -110,8 +111,7 @@ struct loop_rows {
         ir_id value;
         uint32_t writer; /* the nest that has it first; later ones need not load or compute it */
         uint8_t dtype;
-        bool instead;    /* in the place of the one before, which nobody needs then */
-    } kept[LOOP_MOST_KEPT]; /* what is worth keeping of a row from nest to nest, where there is memory close by (src/loop/keep.c) */
+    } kept[LOOP_MOST_KEPT]; /* what is worth keeping of a row from nest to nest, where there is memory close by; the second in the place of the first, which nobody needs then (src/loop/keep.c) */
     uint32_t n_kept;
 };
 

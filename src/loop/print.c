@@ -82,7 +82,7 @@ static void print_rows(const struct loop_rows *rows, struct strbuf *out)
 {
     strbuf_printf(out, "rows: steps %u to %u are one kernel where rows are short enough\n", rows->first, rows->first + rows->n - 1);
     for (uint32_t i = 0; i < rows->n_kept; i++)
-        strbuf_printf(out, "  a GPU keeps %s of step %u%s\n", type_table[rows->kept[i].dtype].name, rows->kept[i].writer, rows->kept[i].instead ? " in its place" : " from there on");
+        strbuf_printf(out, "  a GPU keeps %s of step %u%s\n", type_table[rows->kept[i].dtype].name, rows->kept[i].writer, i ? " in its place" : " from there on");
 }
 
 void loop_print_plan(const struct loop_plan *plan, struct strbuf *out)

@@ -290,7 +290,7 @@ static bool is_kept_well(struct verify *v, const struct loop_rows *r)
     for (uint32_t i = 0; well && i < r->n_kept; i++) {
         const struct loop_kept *k = &r->kept[i];
         well = k->writer >= r->first && k->writer < r->first + r->n && k->value < v->plan->ir->nodes.n && k->dtype == ir_at(v->plan->ir, k->value)->dtype;
-        well = well && (!k->instead || (i && k->dtype == r->kept[i - 1].dtype && !loop_needed_after(v->arena, v->plan, r, k, r->kept[i - 1].value)));
+        well = well && (!i || (k->dtype == r->kept[0].dtype && !loop_needed_after(v->arena, v->plan, r, k, r->kept[0].value)));
     }
     return well;
 }

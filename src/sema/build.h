@@ -64,7 +64,7 @@ struct frame { /* an inlined call in progress */
     struct frame *up;
     const struct ast *def;
     struct span call;
-    bool library;
+    bool built_in;
     bool by_element;     /* it has statements of control: see control.c */
     struct scope *root;  /* its own names, when it has */
     uint32_t n_results;  /* how many values its returns give; 0 before the first */

@@ -110,7 +110,7 @@ struct value inline_call(struct sema *s, struct binding *f, const struct value *
 {
     const struct ast *def = f->def;
     struct value *values = arena_array(s->arena, struct value, def->n_params + 1), result;
-    struct frame frame = {.up = s->frame, .def = def, .call = span, .library = f->library, .by_element = has_control(def)};
+    struct frame frame = {.up = s->frame, .def = def, .call = span, .built_in = f->library, .by_element = has_control(def)};
     struct scope *saved = s->scope;
 
     if (!may_inline(s, def, span) || !match_args(s, f, given, keywords, n, span, values))
@@ -196,7 +196,7 @@ struct value convert(struct sema *s, const struct value *x, const struct value *
 /* The library's functions see to it that what a nan is made of does not show. */
 static bool in_library(const struct sema *s)
 {
-    return s->frame && s->frame->library;
+    return s->frame && s->frame->built_in;
 }
 
 static struct value call_bits(struct sema *s, const struct value *x, struct span span)
@@ -446,7 +446,7 @@ static struct value call_builtin(struct sema *s, enum op op, struct args *a, str
 static bool is_recursive(struct sema *s, struct str name)
 {
     for (struct frame *f = s->frame; f; f = f->up)
-        if (!f->library && str_eq(f->def->name, name))
+        if (!f->built_in && str_eq(f->def->name, name))
             return true;
     return false;
 }

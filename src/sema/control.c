@@ -711,7 +711,7 @@ static void run_statement(struct sema *s, const struct ast *st)
         run_let(s, st);
         break;
     case AST_DEF:
-        bind_def(s, st, s->frame->library);
+        bind_def(s, st, s->frame->built_in);
         break;
     default:
         eval(s, st->kid[0]);

@@ -14,7 +14,7 @@ struct span sema_span(const struct sema *s, struct span span)
 {
     const struct frame *f = s->frame;
 
-    for (; f && f->library; f = f->up)
+    for (; f && f->built_in; f = f->up)
         span = f->call;
     return span;
 }
@@ -31,7 +31,7 @@ void sema_error(struct sema *s, enum diag_id id, struct span span, const char *f
     va_end(ap);
     diag_add(s->diags, id, sema_span(s, span), "%s", text);
     for (; f && notes < 3; f = f->up) {
-        if (f->library || f->def->kind == AST_KERNEL)
+        if (f->built_in || f->def->kind == AST_KERNEL)
             continue;
         diag_note(s->diags, f->call, "in this call of `%.*s`", (int)f->def->name.n, f->def->name.s);
         notes++;

@@ -33,7 +33,7 @@ enum { RULES = sizeof rules / sizeof *rules };
 
 bool is_loose(const struct sema *s, enum dtype t)
 {
-    return s->fast && (!s->frame || !s->frame->library) && type_table[t].cls == CLASS_FLOAT &&
+    return s->fast && (!s->frame || !s->frame->built_in) && type_table[t].cls == CLASS_FLOAT &&
            !type_is_storage(t);
 }
 

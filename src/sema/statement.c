@@ -61,7 +61,7 @@ struct value run_body(struct sema *s, struct ast **body, unsigned n, struct span
             run_part(s, body[i]);
             break;
         case AST_DEF:
-            bind_def(s, body[i], s->frame && s->frame->library);
+            bind_def(s, body[i], s->frame && s->frame->built_in);
             break;
         case AST_RETURN:
             return run_return(s, body[i]);

@@ -51,7 +51,7 @@ struct work {
     const struct function *f;
     bool wide;
     enum mode mode;
-    struct library *library;
+    struct library *code;
     double *x, *y, *out;
     struct worst worst;
 };
@@ -114,7 +114,7 @@ static void each_chunk(struct work *w, size_t points, chunk_fn *fn, void *user)
 static void measure_chunk(struct work *w, size_t n, void *user)
 {
     (void)user;
-    library_run(w->library, w->x, w->y, w->out, n);
+    library_run(w->code, w->x, w->y, w->out, n);
     judge_all(w, n);
 }
 
@@ -135,14 +135,14 @@ struct comparison {
 static void compare_chunk(struct work *w, size_t n, void *user)
 {
     struct comparison *c = user;
-    library_run(w->library, w->x, w->y, w->out, n);
+    library_run(w->code, w->x, w->y, w->out, n);
     library_run(c->other, w->x, w->y, c->out, n);
     c->same &= memcmp(w->out, c->out, n * sizeof *c->out) == 0;
 }
 
 static void work_open(struct work *w, const struct function *f, bool wide, enum mode mode, const char *arch)
 {
-    *w = (struct work){.f = f, .wide = wide, .mode = mode, .library = library_open(f, wide, mode, arch)};
+    *w = (struct work){.f = f, .wide = wide, .mode = mode, .code = library_open(f, wide, mode, arch)};
     w->x = need(CHUNK * sizeof *w->x);
     w->y = need(CHUNK * sizeof *w->y);
     w->out = need(CHUNK * sizeof *w->out);
@@ -150,7 +150,7 @@ static void work_open(struct work *w, const struct function *f, bool wide, enum 
 
 static void work_close(struct work *w)
 {
-    library_close(w->library);
+    library_close(w->code);
     free(w->x), free(w->y), free(w->out);
 }
 
@@ -194,7 +194,7 @@ static void all_of_float32(struct work *w)
             memcpy(&x[i], &bits, sizeof bits);
             w->x[i] = (double)x[i];
         }
-        library_run_floats(w->library, x, got, CHUNK);
+        library_run_floats(w->code, x, got, CHUNK);
         if (!peer_run(PEER_LIBMVEC, w->f, true, w->x, NULL, w->out, CHUNK))
             library_run(own, w->x, NULL, w->out, CHUNK);
         for (uint32_t i = 0; i < CHUNK; i++)
@@ -219,7 +219,7 @@ static double roughly_wide(double got, long double close)
 static void candidates_chunk(struct work *w, size_t n, void *user)
 {
     long double *close = user;
-    library_run(w->library, w->x, w->y, w->out, n);
+    library_run(w->code, w->x, w->y, w->out, n);
     peer_run_long(w->f, w->x, w->y, close, n);
     for (size_t i = 0; i < n; i++)
         if (!(roughly_wide(w->out[i], close[i]) <= w->worst.ulp - 0.01))
@@ -301,7 +301,7 @@ static const struct known *find_known(const struct function *f, bool wide, enum 
 static double error_there(struct work *w, const struct known *k)
 {
     double x = strtod(k->x, NULL), y = strtod(k->y, NULL), got;
-    library_run(w->library, &x, &y, &got, 1);
+    library_run(w->code, &x, &y, &got, 1);
     return error_of(w->f, w->wide, x, y, got);
 }
 
