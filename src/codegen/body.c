@@ -610,7 +610,7 @@ void body_stores(struct gen *g, struct body *b, const struct where *at)
         struct view *v = &b->stores[i];
         ir_id id = v->access->value;
         val x = body_value(g, b, id);
-        if (type_table[v->access->dtype].cls == CLASS_FLOAT)
+        if (type_table[v->access->dtype].cls == CLASS_FLOAT && !rarely_gives_the_one_nan(g->ir, id))
             x = gen_canonical_nan(g, x, (enum dtype)v->access->dtype);
         if (!at->sequence)
             store_vector(g, b, v, at, x, b->w);

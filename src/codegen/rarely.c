@@ -103,6 +103,12 @@ static bool is_short(const struct gen *g, const struct body *b, uint32_t region)
     return n <= SHORT;
 }
 
+/* The library's fast sides are no nan, and its slow ones are seen to where they are chosen. */
+bool rarely_gives_the_one_nan(const struct ir *ir, ir_id id)
+{
+    return ir_at(ir, id)->op == OP_rarely && ir_at(ir, id)->flags & IR_NUMBER;
+}
+
 /* The slow side runs when any element needs it; its nodes are emitted on that path only. */
 void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level)
 {
@@ -118,6 +124,8 @@ void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level)
         slow_elements(g, b, n, cond, &chosen, &chosen_fault);
     else
         slow_at_once(g, b, n, cond, &chosen, &chosen_fault, level);
+    if (n->flags & IR_NUMBER)
+        chosen = gen_canonical_nan(g, chosen, (enum dtype)n->dtype);
     block from = ll_here(l);
     ll_br(l, join);
     ll_at(l, join);

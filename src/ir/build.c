@@ -497,13 +497,13 @@ void ir_region_end(struct ir *ir)
     ir->region = ir->regions.at[ir->region].parent;
 }
 
-ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, struct span span, struct diags *diags)
+ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, unsigned flags, struct span span, struct diags *diags)
 {
     ir_id args[] = {cond, slow, fast};
     if (poisoned(args, 3))
         return 0;
     bool checked = false;
-    struct ir_node n = {.op = OP_rarely, .dtype = ir_at(ir, fast)->dtype, .n_args = 3, .args = {cond, slow, fast}, .attr = region, .span = span};
+    struct ir_node n = {.op = OP_rarely, .dtype = ir_at(ir, fast)->dtype, .flags = (uint8_t)flags, .n_args = 3, .args = {cond, slow, fast}, .attr = region, .span = span};
     n.shape = broadcast(ir, ir_at(ir, cond)->shape, ir_at(ir, slow)->shape, &checked);
     n.shape = broadcast(ir, n.shape, ir_at(ir, fast)->shape, &checked);
     if (checked && clashes(ir, n.shape, span, diags))

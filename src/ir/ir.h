@@ -75,7 +75,8 @@ struct ir_shape {
 enum {
     IR_WEAK = 1,  /* a literal or Python scalar: takes the dtype of what it meets (NEP 50) */
     IR_EFFECT = 2, /* a loop that changes memory: one that is given up is told of, though nobody reads its results */
-    IR_OWN = 4     /* of a shared array: each thread has its own */
+    IR_OWN = 4,    /* of a shared array: each thread has its own */
+    IR_NUMBER = 8  /* of a rarely: where the condition does not hold, the fast result is no nan */
 };
 
 enum { IR_AXES_MASK = 0xff, IR_KEEPDIMS = 0x100 }; /* attr of a reduction (and of count): bit i is axis i of the argument */
@@ -220,7 +221,7 @@ ir_id ir_barrier(struct ir *ir, ir_id mask, struct span span);
 ir_id ir_take(struct ir *ir, ir_id x, const ir_id *indices, unsigned checked, struct span span, struct diags *diags);
 uint32_t ir_region_begin(struct ir *ir);
 void ir_region_end(struct ir *ir);
-ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, struct span span, struct diags *diags);
+ir_id ir_rarely(struct ir *ir, ir_id cond, uint32_t region, ir_id slow, ir_id fast, unsigned flags, struct span span, struct diags *diags);
 
 /*
  * A loop over n variables of these dtypes, in steps: begin makes the variables and opens the region of the condition, body

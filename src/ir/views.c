@@ -384,7 +384,7 @@ static ir_id rebuild_rarely(struct rebuild *r, ir_id owner)
         if (r->need[id] && ir_at(r->ir, id)->region == (uint32_t)n.attr)
             r->made[id] = rebuild(r, id);
     ir_region_end(r->ir);
-    return ir_rarely(r->ir, r->made[n.args[0]], region, r->made[n.args[1]], r->made[n.args[2]], n.span,
+    return ir_rarely(r->ir, r->made[n.args[0]], region, r->made[n.args[1]], r->made[n.args[2]], n.flags, n.span,
                      r->diags);
 }
 

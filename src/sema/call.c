@@ -270,8 +270,9 @@ static struct value call_rarely(struct sema *s, const struct ast *e)
     fast = value_as(s, &both[1], t);
     if (!slow || !fast)
         return value_error();
+    unsigned flags = in_library(s) && type_table[t].cls == CLASS_FLOAT ? IR_NUMBER : 0; /* the library's conditions hold where there is a nan */
     return value_array(
-        s, ir_rarely(s->ir, value_to_ir(s, &cond), region, slow, fast, sema_span(s, e->span), s->diags), weak,
+        s, ir_rarely(s->ir, value_to_ir(s, &cond), region, slow, fast, flags, sema_span(s, e->span), s->diags), weak,
         e->span);
 }
 

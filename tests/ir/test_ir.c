@@ -438,8 +438,8 @@ static void test_rarely_keeps_shape(void **state)
     uint32_t region = ir_region_begin(&ir);
     ir_region_end(&ir);
     (void)state;
-    assert_int_equal(ir_rarely(&ir, no, region, s, x, NOWHERE, &diags), x);
-    ir_id r = ir_rarely(&ir, no, region, x, s, NOWHERE, &diags);
+    assert_int_equal(ir_rarely(&ir, no, region, s, x, 0, NOWHERE, &diags), x);
+    ir_id r = ir_rarely(&ir, no, region, x, s, 0, NOWHERE, &diags);
     assert_int_equal(ir_at(&ir, r)->shape, ir_at(&ir, x)->shape);
 }
 
@@ -633,7 +633,7 @@ static void test_regions(void **state)
     uint32_t region = ir_region_begin(&ir);
     ir_id slow = two(OP_divide, DT_float64, x, real(3)), same = two(OP_add, DT_float64, x, real(1));
     ir_region_end(&ir);
-    ir_id r = ir_rarely(&ir, big, region, slow, fast, NOWHERE, &diags),
+    ir_id r = ir_rarely(&ir, big, region, slow, fast, 0, NOWHERE, &diags),
           outside = two(OP_divide, DT_float64, x, real(3));
     uint8_t live[64];
     (void)state;
@@ -672,7 +672,7 @@ static void test_verifier(void **state)
     uint32_t region = ir_region_begin(&ir);
     ir_id slow = two(OP_divide, DT_float64, x, y);
     ir_region_end(&ir);
-    ir_id rarely = ir_rarely(&ir, less, region, slow, z, NOWHERE, &diags);
+    ir_id rarely = ir_rarely(&ir, less, region, slow, z, 0, NOWHERE, &diags);
     ir_id view = ir_view(&ir, x, (struct ir_step){.kind = STEP_INDEX, .axis = 0}, NOWHERE, &diags),
           bits = ir_bitcast(&ir, view, DT_int64, NOWHERE);
     ir_id chosen = ir_elem(&ir, OP_where, DT_float64, (ir_id[]){less, y, x}, 3, 0, NOWHERE, &diags),

@@ -449,7 +449,7 @@ SCOPE = {
     "sum": summing(np.sum), "mean": summing(np.mean), "var": variance, "prod": product, "min": extreme(np.min, True), "max": extreme(np.max, False), "nanmax": extreme(np.nanmax, False),
     "any": counting(np.any), "all": counting(np.all), "count_nonzero": counting(np.count_nonzero), "argmax": place,
     "cumsum": running(np.cumsum), "cumprod": running(np.cumprod), "cummax": running(np.maximum.accumulate), "cummin": running(np.minimum.accumulate),
-    "iota": lambda x: Ball(np.arange(x.value.size).reshape(x.value.shape)), "__builtins__": {},
+    "iota": lambda x: Ball(np.arange(x.value.size).reshape(x.value.shape)), "__builtins__": {"__import__": __import__}, # NumPy takes up parts of itself when they are first used
 }
 
 
