@@ -41,7 +41,6 @@ Errors are in ulps, units of the last place of the exact result; 0.5 is correct 
 the 2^32 that float32 has; else their number is given. Wrong signs of zero, infinities and nans would count as
 failures everywhere. Fast mode differs only where it has a row. For `rsqrt` and `divide` its figures are bounds for every processor, from the documented errors of
 their estimates (divisors from 2^-126 to 2^125, `rsqrt` of normal numbers); its other functions are measured as the strict ones are, and give the same bits everywhere.
-There subnormal arguments of `log`, `log2` and `log10` count as zeros of their sign, and `exp`, `exp2` and `exp10` of float64 give 0 for subnormal results.
 
 `logaddexp` and `logaddexp2` are measured where both arguments are positive; elsewhere the terms may cancel, and the error is that of the larger
 one. In float64 `lgamma` and `digamma` of negative arguments, where zeros lie between two floats, count in ulps of 1 where results are smaller than 1;

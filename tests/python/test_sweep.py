@@ -436,37 +436,3 @@ def test_sequences_over_rows_that_do_not_merge(targets):
     a, d = np.arange(17), np.arange(68).reshape(2, 2, 17)
     for target in targets:
         assert arex.evaluate("sum(d + a)", {"a": a, "d": d}, target=target) == (d + a).sum()
-
-
-def nans(dtype):
-    """Of both signs, quiet and signalling, with bits everywhere."""
-    bits = np.arange(1, 64, dtype=np.uint32) * np.uint32(0x9e3779b1)
-    if dtype == "float64":
-        wide = bits.astype(np.uint64) << np.uint64(32) | bits[::-1].astype(np.uint64) | np.uint64(1)
-        return (wide | np.uint64(0x7ff0000000000000)).view(np.float64)
-    return (bits | np.uint32(0x7f800001)).view(np.float32)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("row", ROWS, ids=[r["name"] for r in ROWS])
-def test_one_nan_is_as_good_as_another(row, dtype):
-    """The library's functions take the bits of numbers as they are: what a nan is made of must not show."""
-    if result_form(row, dtype) is None:
-        return
-    every = nans(dtype)
-    others = np.resize(np.array([0.0, -0.0, 1, -1, 0.5, 3, np.inf, -np.inf, 1e-40], dtype), every.size)
-    for place in range(1 if row["name"] == "where" else 0, row["arity"]):
-        args = [every if k == place else others for k in range(row["arity"])]
-        one = [np.full_like(every, np.nan) if k == place else others for k in range(row["arity"])]
-        if row["name"] == "where":
-            args[0] = one[0] = others > 0
-        want = program(row, dtype, "reference")(*one)
-        assert program(row, dtype, "cpu")(*args).tobytes() == want.tobytes(), place
-
-
-@pytest.mark.parametrize("source", ["atan2(prod(x), x)", "hypot(x, sum(x))", "atan2(x, 3.0)", "x + sin(prod(x))"])
-def test_slow_sides_of_values_computed_once(source):
-    """A slow side that meets one value for all elements, and one for each."""
-    x = np.linspace(-1e-38, 1e-38, 37, dtype=np.float32)
-    want, got = (arex.compile(source, target=target)(x) for target in ("reference", "cpu"))
-    assert want.tobytes() == got.tobytes()
