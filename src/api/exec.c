@@ -561,7 +561,7 @@ static void shape_main(const struct ir *ir, const struct geometry *geo, struct d
         }
         l->items = geo->kept;
         l->grain = 16384;
-        grid_of_rows(l, inner, rows, loop_gpu_elements(ir, n));
+        grid_of_rows(l, inner, rows, width * loop_gpu_turns(ir, n));
         break;
     case NEST_LANES:
         l->items = geo->kept * geo->blocks;

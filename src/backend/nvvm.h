@@ -43,7 +43,8 @@ struct nvvm_printer {
     struct strbuf out, declares;
     LLVMModuleRef mod;
     struct diags *diags;
-    unsigned next; /* number of the next value of the printer's own, %tN */
+    unsigned next;   /* number of the next value of the printer's own, %tN */
+    unsigned rolled; /* loops that are not to be unrolled */
     bool failed;
 };
 

@@ -159,6 +159,8 @@ static void label(struct nvvm_printer *p, LLVMValueRef branch, unsigned k)
     strbuf_printf(&p->out, "label %%%s", LLVMGetValueName2(LLVMBasicBlockAsValue(LLVMGetSuccessor(branch, k)), &n));
 }
 
+enum { FIRST_LOOP = 10000 }; /* its number among the metadata */
+
 static void jump(struct nvvm_printer *p, LLVMValueRef i, const char *word)
 {
     strbuf_printf(&p->out, "  %s ", word);
@@ -171,6 +173,9 @@ static void jump(struct nvvm_printer *p, LLVMValueRef i, const char *word)
     } else {
         label(p, i, 0);
     }
+    /* the one thing that is said of loops: see turns.c */
+    if (LLVMGetMetadata(i, LLVMGetMDKindIDInContext(LLVMGetModuleContext(p->mod), "llvm.loop", 9)))
+        strbuf_printf(&p->out, ", !llvm.loop !%u", FIRST_LOOP + p->rolled++);
 }
 
 static void leave(struct nvvm_printer *p, LLVMValueRef i, const char *word)
@@ -441,6 +446,15 @@ static void annotations(struct nvvm_printer *p)
     strbuf_printf(&p->out, "}\n!%u = !{i32 2, i32 0}\n!nvvmir.version = !{!%u}\n", count, count);
 }
 
+static void rolled_loops(struct nvvm_printer *p)
+{
+    unsigned disable = FIRST_LOOP + p->rolled;
+    for (unsigned i = FIRST_LOOP; i < disable; i++)
+        strbuf_printf(&p->out, "!%u = distinct !{!%u, !%u}\n", i, i, disable);
+    if (p->rolled)
+        strbuf_printf(&p->out, "!%u = !{!\"llvm.loop.unroll.disable\"}\n", disable);
+}
+
 char *nvvm_print(LLVMModuleRef mod, struct diags *diags)
 {
     struct nvvm_printer p = {.mod = mod, .diags = diags};
@@ -453,6 +467,7 @@ char *nvvm_print(LLVMModuleRef mod, struct diags *diags)
         strbuf_add(&p.out, p.declares.s, p.declares.n);
     strbuf_puts(&p.out, "\n");
     annotations(&p);
+    rolled_loops(&p);
     bool lost = p.declares.failed || p.out.failed;
     strbuf_fini(&p.declares);
     char *text = p.failed || lost ? NULL : strbuf_take(&p.out);

@@ -2,7 +2,7 @@
  * MAP nests: elementwise results over a space of rows.
  *
  * A CPU worker takes the elements begin..end of the row-major space, row by row. On a GPU a thread takes `width`
- * elements of a row, and rows in steps of the grid's height.
+ * elements of a row, or several times as many (turns.c), and rows in steps of the grid's height.
  */
 #include "gen.h"
 
@@ -178,10 +178,13 @@ static void map_gpu(struct map *m)
     val y = ll_add(l, ll_mul(l, gpu_block(g, AXIS_Y), gpu_block_size(g, AXIS_Y)), gpu_thread(g, AXIS_Y));
     val from = ll_mul(l, x, ll_i64(l, m->width));
     val to = ll_min(l, n, ll_add(l, from, ll_i64(l, m->width)));
+    unsigned turns = loop_gpu_turns(g->ir, g->nest);
     struct loop loop = gen_loop(g, y, rows);
     body_rows(g, &m->body, loop.i, 0, m->inner, true);
     body_row_values(g, &m->body);
-    if (m->width > 1)
+    if (turns > 1)
+        turns_emit(g, &m->body, m->width, turns, n);
+    else if (m->width > 1)
         walk_row(m, from, to);
     else
         walk_row_singly(m, from, to);
@@ -200,15 +203,6 @@ static unsigned map_width(struct gen *g, const struct body *b)
     return cost > ONCE_COST && cost <= TWICE_COST && width <= MOST_TWICE && !body_has_places(b) && !body_has_loop(g, b) ? 2 * width : width;
 }
 
-/* Two vectors of float64 fit 80 registers, which three blocks of threads on a multiprocessor leave to each; unasked, 64 are given and more needed. */
-static void share_registers(struct map *m)
-{
-    enum { MEDIUM_BODY = 130, RESIDENT = 3 };
-    bool two_wide = m->g->gpu && !m->g->row && m->width == 4 && loop_gpu_width(m->g->ir, m->g->nest) == 2;
-    if (two_wide && m->body.source->order.n < MEDIUM_BODY)
-        gen_resident(m->g, RESIDENT);
-}
-
 void map_emit(struct gen *g, unsigned index)
 {
     if (blocks_kept(g)) {
@@ -218,9 +212,8 @@ void map_emit(struct gen *g, unsigned index)
     struct map m = {.g = g, .inner = g->nest->rank - 1u};
     body_init(g, &m.body, &g->nest->main, g->variant->classes, g->slots.main_loads, g->slots.main_stores, g->nest->rank);
     body_plan_levels(g, &m.body);
-    m.width = !g->gpu ? map_width(g, &m.body) : g->row ? loop_gpu_width(g->ir, g->nest) : loop_gpu_elements(g->ir, g->nest);
+    m.width = g->gpu ? loop_gpu_width(g->ir, g->nest) : map_width(g, &m.body);
     gen_begin(g, index, "main");
-    share_registers(&m);
     if (g->nest->updates)
         blocks_make_shared(g, &m.body);
     body_uniform(g, &m.body);

@@ -42,13 +42,6 @@ void gen_function(struct gen *g, unsigned nest, const char *step, uint32_t n_slo
     ll_at(&g->l, g->uniform);
 }
 
-void gen_resident(struct gen *g, unsigned blocks)
-{
-    char count[12];
-    snprintf(count, sizeof count, "%u", blocks);
-    add_attribute(g, "nvvm.minctasm", count);
-}
-
 void gen_return(struct gen *g)
 {
     LLVMBuildRetVoid(g->l.b);

@@ -185,7 +185,7 @@ struct loop_variant *loop_default_variants(struct arena *arena, const struct loo
 
 /* Elements a GPU thread takes at a time: as many as 16 bytes hold of the widest array, at most 4, or 8 of the smallest types. */
 unsigned loop_gpu_width(const struct ir *ir, const struct loop_nest *nest);
-unsigned loop_gpu_elements(const struct ir *ir, const struct loop_nest *nest); /* of a MAP that a thread takes: a vector or two */
+unsigned loop_gpu_turns(const struct ir *ir, const struct loop_nest *nest); /* vectors of so many elements that a thread of a MAP takes, one after another */
 #define LOOP_ROW_BLOCKS 32 /* blocks of the tree that a row done by one kernel of a GPU has at most: one a lane of a warp */
 #define LOOP_ROW_WARPS_EACH 4 /* warps of that kernel are a multiple of it */
 #define LOOP_ROW_THREADS 512  /* of that kernel, at most */

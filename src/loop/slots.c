@@ -75,24 +75,24 @@ unsigned loop_gpu_width(const struct ir *ir, const struct loop_nest *nest)
     return width;
 }
 
-static bool reads_one_array(const struct loop_nest *nest)
+static unsigned arrays_read(const struct loop_nest *nest)
 {
     unsigned n = 0;
     for (uint32_t i = 0; i < nest->main.loads.n; i++)
         n += nest->main.loads.at[i].axis[nest->rank - 1] >= 0;
-    return n == 1 && nest->main.stores.n == 1;
+    return n;
 }
 
 /*
- * Where a thread starts (its place, its constants) costs as much as a short function of an element, so it is worth twice the elements; those of a
- * long body, or of two arrays, take too many registers. Measured on an H100: docs/performance.md, the functions beside CUDA's.
+ * Where a thread starts (its place, its constants) costs as much as a short function of an element, so it is worth several vectors; all are loaded
+ * before the first is computed, so they are fewer where several arrays are read. Measured on an H100: docs/performance.md, the functions beside CUDA's.
  */
-unsigned loop_gpu_elements(const struct ir *ir, const struct loop_nest *nest)
+unsigned loop_gpu_turns(const struct ir *ir, const struct loop_nest *nest)
 {
-    enum { SHORT_BODY = 20, LONG_BODY = 550 };
-    unsigned width = loop_gpu_width(ir, nest);
-    bool twice = width > 1 && nest->main.order.n > SHORT_BODY && nest->main.order.n < LONG_BODY && reads_one_array(nest);
-    return twice ? 2 * width : width;
+    enum { SHORT_BODY = 20, MOST_LOADED = 4 };
+    unsigned reads = arrays_read(nest);
+    bool once = loop_gpu_width(ir, nest) == 1 || nest->main.order.n <= SHORT_BODY || reads == 0 || reads > MOST_LOADED;
+    return once ? 1 : MOST_LOADED / reads;
 }
 
 static uint8_t default_class(const struct loop_access *a, unsigned n_dims, bool is_load)

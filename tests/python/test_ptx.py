@@ -2,6 +2,7 @@
 import functools
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -52,3 +53,18 @@ def test_assembles(name, arch, tmp_path):
     ptx = tmp_path / "kernel.ptx"
     ptx.write_text(program.emit("ptx", types=types, arch=arch, target="cuda"))
     subprocess.run([PTXAS, f"-arch={arch}", str(ptx), "-o", str(tmp_path / "kernel.cubin")], check=True)
+
+
+@pytest.mark.parametrize("generator", ["nvptx", "nvvm"])
+@pytest.mark.parametrize("text, dtype, turns, reads", [("sinh(x)", "float64", 4, 1), ("asinh(x)", "float32", 4, 1), ("atan2(x, y)", "float64", 2, 2), ("x + 1", "float32", 1, 1)])
+def test_turns(text, dtype, turns, reads, generator):
+    """A thread of a longer function loads several vectors, then computes them one after another by the same code."""
+    try:
+        ptx = arex.compile(text, codegen=generator).emit("ptx", types=f"x={dtype}[:]" + f", y={dtype}[:]" * (reads - 1), arch="sm_90", target="cuda")
+    except arex.ArexError as error:
+        assert error.code == "AX0506", error
+        pytest.skip("no libNVVM here")
+    vector = r"\.global(?:\.nc)?\.v[24]\."
+    assert len(re.findall("ld" + vector, ptx)) == turns * reads
+    assert len(re.findall("st" + vector, ptx)) == 1
+    assert ptx.count('.pragma "nounroll"') == (turns > 1)
