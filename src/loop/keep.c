@@ -22,7 +22,7 @@ static void need_arguments(const struct ir *ir, ir_id id, uint8_t *needed)
         needed[n->attr] = 1;
 }
 
-/* Nodes come before those that need them. Those of inner regions are all needed. */
+/* Nodes come before those that need them. Those of an inner region are all needed where its owner is computed. */
 void loop_needed(const struct ir *ir, const struct loop_nest *nest, const ir_id *given, unsigned n,
                  uint8_t *needed)
 {
@@ -32,7 +32,8 @@ void loop_needed(const struct ir *ir, const struct loop_nest *nest, const ir_id 
         needed[nest->reduces.at[r].operand] = 1;
     for (uint32_t i = nest->main.order.n; i-- > 0;) {
         ir_id id = nest->main.order.at[i];
-        needed[id] |= ir_at(ir, id)->region != 0;
+        ir_id owner = ir->regions.at[ir_at(ir, id)->region].owner;
+        needed[id] |= owner && needed[owner] && !is_given(given, n, owner);
         if (needed[id] && !is_given(given, n, id))
             need_arguments(ir, id, needed);
     }

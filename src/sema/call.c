@@ -115,6 +115,12 @@ struct value inline_call(struct sema *s, struct binding *f, const struct value *
 
     if (!may_inline(s, def, span) || !match_args(s, f, given, keywords, n, span, values))
         return value_error();
+    const struct value *made = f->library ? made_find(s, f, values) : NULL;
+    if (made) {
+        result = *made;
+        result.span = span;
+        return result;
+    }
     s->scope = scope_new(s->arena, f->home);
     s->scope->up_limit = f->library ? UINT32_MAX : f->seq; /* a function sees what was bound before it */
     for (uint32_t k = 0; k < def->n_params; k++)
@@ -123,6 +129,8 @@ struct value inline_call(struct sema *s, struct binding *f, const struct value *
     result = frame.by_element ? run_control(s, def) : run_body(s, def->body, def->n_body, def->span);
     s->frame = frame.up;
     s->scope = saved;
+    if (f->library && result.kind != VALUE_ERROR)
+        made_keep(s, f, values, result);
     result.span = span;
     return result;
 }
