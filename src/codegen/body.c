@@ -144,8 +144,7 @@ unsigned body_cost(struct gen *g, const struct body *b)
 {
     unsigned cost = b->n_loads;
     for (uint32_t i = 0; i < b->source->order.n; i++)
-        cost += b->level[b->source->order.at[i]] == LEVEL_LANE;
-    (void)g;
+        cost += b->level[b->source->order.at[i]] == LEVEL_LANE && !rarely_done(g->ir, b->source->order.at[i]);
     return cost;
 }
 

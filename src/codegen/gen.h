@@ -167,6 +167,7 @@ bool body_has_places(const struct body *b); /* values that are addresses: no mem
 
 /* ---- rarely.c ---- */
 void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level);
+bool rarely_done(const struct ir *ir, ir_id id); /* is it of a slow side? */
 bool rarely_gives_the_one_nan(const struct ir *ir, ir_id id);
 void rarely_raise_levels(struct gen *g, struct body *b, ir_id id);
 

@@ -8,6 +8,14 @@ static bool inside(const struct ir *ir, uint32_t region, uint32_t of)
     return region == of;
 }
 
+bool rarely_done(const struct ir *ir, ir_id id)
+{
+    for (uint32_t region = ir_at(ir, id)->region; region; region = ir->regions.at[region].parent)
+        if (ir_at(ir, ir->regions.at[region].owner)->op == OP_rarely)
+            return true;
+    return false;
+}
+
 /* Nothing of a slow side is computed but on its path, what depends on no element too: all of it at the level of the choice. */
 void rarely_raise_levels(struct gen *g, struct body *b, ir_id id)
 {
