@@ -226,6 +226,8 @@ void columns_emit(struct gen *g, unsigned index);
 void join_emit(struct gen *g, unsigned index); /* the second step of the last two */
 void scan_emit(struct gen *g, unsigned index);
 
+void gen_resident(struct gen *g, unsigned blocks); /* on a GPU: registers are given out so that so many blocks fit a multiprocessor */
+
 /* ---- turns.c: a thread's `n` vectors of a row that ends at `end`, one after another, and what is left of the row ---- */
 void turns_emit(struct gen *g, struct body *b, unsigned width, unsigned n, val end);
 

@@ -21,6 +21,13 @@ static void add_attribute(struct gen *g, const char *key, const char *value)
     LLVMAddAttributeAtIndex(g->l.fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
+void gen_resident(struct gen *g, unsigned blocks)
+{
+    char count[12];
+    snprintf(count, sizeof count, "%u", blocks);
+    add_attribute(g, "nvvm.minctasm", count);
+}
+
 void gen_function(struct gen *g, unsigned nest, const char *step, uint32_t n_slots)
 {
     enum { PTX_KERNEL = 71 };

@@ -127,6 +127,15 @@ static void rest_of_row(struct turns *t, val at, val end)
     gen_loop_end(t->g, &each, ll_i64(l, 1));
 }
 
+/* Elements of 8 bytes take two registers each. Three blocks of threads on a multiprocessor leave 80 to a thread; unasked, the assembler may give out
+ * fewer and put some values in memory: sin and cbrt of float64 lost an eighth so. */
+static void share_registers(struct gen *g, unsigned width)
+{
+    enum { RESIDENT = 3 };
+    if (width == 2)
+        gen_resident(g, RESIDENT);
+}
+
 void turns_emit(struct gen *g, struct body *b, unsigned width, unsigned n, val end)
 {
     struct ll *l = &g->l;
@@ -141,4 +150,5 @@ void turns_emit(struct gen *g, struct body *b, unsigned width, unsigned n, val e
     for (unsigned k = 0; k < n; k++)
         load_vector(&t, k);
     rest_of_row(&t, take_turns(&t), end);
+    share_registers(g, width);
 }
