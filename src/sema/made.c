@@ -14,8 +14,8 @@ struct made_call {
 
 static bool is_alike(const struct value *a, const struct value *b)
 {
-    return a->kind == b->kind && a->weak == b->weak && a->dtype == b->dtype && a->id == b->id && a->i == b->i &&
-           memcmp(&a->f, &b->f, sizeof a->f) == 0 && !a->n_items && !b->n_items;
+    return a->kind == b->kind && a->weak == b->weak && a->dtype == b->dtype && a->id == b->id &&
+           a->i == b->i && memcmp(&a->f, &b->f, sizeof a->f) == 0 && !a->n_items && !b->n_items;
 }
 
 static bool are_alike(const struct value *a, const struct value *b, uint32_t n)
