@@ -81,6 +81,7 @@ void gen_function(struct gen *g, unsigned nest, const char *step, uint32_t n_slo
 void gen_return(struct gen *g);                                                      /* from it */
 /* A step of the current nest: a function of its own, or the next part of a kernel of rows. */
 void gen_begin(struct gen *g, unsigned nest, const char *step);
+void gen_resident(struct gen *g, unsigned blocks); /* on a GPU: registers are given out so that so many blocks fit a multiprocessor */
 void gen_end(struct gen *g);
 void gen_set_nest(struct gen *g, unsigned i);
 void gen_nest(struct gen *g, unsigned i); /* all its steps */
@@ -225,8 +226,6 @@ void lanes_emit(struct gen *g, unsigned index);
 void columns_emit(struct gen *g, unsigned index);
 void join_emit(struct gen *g, unsigned index); /* the second step of the last two */
 void scan_emit(struct gen *g, unsigned index);
-
-void gen_resident(struct gen *g, unsigned blocks); /* on a GPU: registers are given out so that so many blocks fit a multiprocessor */
 
 /* ---- turns.c: a thread's `n` vectors of a row that ends at `end`, one after another, and what is left of the row ---- */
 void turns_emit(struct gen *g, struct body *b, unsigned width, unsigned n, val end);

@@ -21,13 +21,6 @@ static void add_attribute(struct gen *g, const char *key, const char *value)
     LLVMAddAttributeAtIndex(g->l.fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
-void gen_resident(struct gen *g, unsigned blocks)
-{
-    char count[12];
-    snprintf(count, sizeof count, "%u", blocks);
-    add_attribute(g, "nvvm.minctasm", count);
-}
-
 void gen_function(struct gen *g, unsigned nest, const char *step, uint32_t n_slots)
 {
     enum { PTX_KERNEL = 71 };
@@ -47,6 +40,13 @@ void gen_function(struct gen *g, unsigned nest, const char *step, uint32_t n_slo
         g->end = LLVMGetParam(g->l.fn, 2);
     }
     ll_at(&g->l, g->uniform);
+}
+
+void gen_resident(struct gen *g, unsigned blocks)
+{
+    char count[12];
+    snprintf(count, sizeof count, "%u", blocks);
+    add_attribute(g, "nvvm.minctasm", count);
 }
 
 void gen_return(struct gen *g)

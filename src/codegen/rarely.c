@@ -99,16 +99,17 @@ static void slow_at_once(struct gen *g, struct body *b, const struct ir_node *n,
 /* Is it so short, and without loops and look-ups, that doing all elements costs less than laying them down? */
 static bool is_short(const struct gen *g, const struct body *b, uint32_t region)
 {
-    enum { SHORT = 30 };
+    enum { SHORT_ON_CPU = 64, SHORT_ON_GPU = 30 };
+    const unsigned most = g->gpu ? SHORT_ON_GPU : SHORT_ON_CPU;
     unsigned n = 0;
-    for (uint32_t i = 0; i < b->source->order.n && n <= SHORT; i++) {
+    for (uint32_t i = 0; i < b->source->order.n && n <= most; i++) {
         const struct ir_node *node = ir_at(g->ir, b->source->order.at[i]);
         if (node->op == OP_const || !inside(g->ir, node->region, region))
             continue;
         bool plain = op_table[node->op].kind == OPK_ELEM || node->op == OP_cast || node->op == OP_bitcast || node->op == OP_rarely;
-        n += plain ? 1 : SHORT + 1;
+        n += plain ? 1 : most + 1;
     }
-    return n <= SHORT;
+    return n <= most;
 }
 
 /* The library's fast sides are no nan, and its slow ones are seen to where they are chosen. */
@@ -132,7 +133,7 @@ void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level)
         slow_elements(g, b, n, cond, &chosen, &chosen_fault);
     else
         slow_at_once(g, b, n, cond, &chosen, &chosen_fault, level);
-    if (n->flags & IR_NUMBER)
+    if (rarely_gives_the_one_nan(g->ir, id))
         chosen = gen_canonical_nan(g, chosen, (enum dtype)n->dtype);
     block from = ll_here(l);
     ll_br(l, join);

@@ -56,7 +56,6 @@ struct binding {
     bool library;
     const struct value *defaults; /* of a function, one a formal; VALUE_ERROR where it has none */
     struct value value;
-    const struct made_call *made; /* of a library's function: its calls (made.c) */
     unsigned n_results; /* of a function, while the interface is found */
     bool partial; /* only some of the ways to here give it a value */
 };
@@ -81,6 +80,7 @@ struct sema {
     struct scope *scope;
     struct frame *frame;
     struct library *library;
+    struct made_calls *made; /* calls of its functions: made.c */
     uint32_t n_inlines, max_inlines, depth;
     struct value path; /* which elements come to the statement at hand: a bool array, or known to be true */
     uint32_t n_loops;  /* loops around it */
@@ -149,8 +149,8 @@ struct value eval(struct sema *s, const struct ast *e);
 /* call.c */
 struct value eval_call(struct sema *s, const struct ast *e);
 /* made.c: calls of the library's functions, arguments one a formal; NULL where there was none like it. */
-const struct value *made_find(const struct sema *s, const struct binding *f, const struct value *given);
-void made_keep(struct sema *s, struct binding *f, const struct value *given, struct value result);
+const struct value *made_find(struct sema *s, const struct binding *f, const struct value *given);
+void made_keep(struct sema *s, const struct binding *f, const struct value *given, struct value result);
 struct value inline_call(struct sema *s, struct binding *f, const struct value *given,
                          const struct str *keywords, unsigned n, struct span span);
 bool known_dtype(struct sema *s, const struct value *v); /* a dtype that works; else false with a diagnostic */

@@ -3,10 +3,18 @@
  * of its own in every call. Without this `exp(x)/sum(exp(x))` would be two exponentials.
  */
 #include <string.h>
+#include "base/hash.h"
 #include "sema/build.h"
 
+enum { BUCKETS = 1024 };
+
+struct made_calls {
+    struct made_call *bucket[BUCKETS];
+};
+
 struct made_call {
-    const struct made_call *next;
+    struct made_call *next;
+    const struct binding *of;
     const struct value *given; /* one a formal */
     struct value result;
     uint32_t region;
@@ -26,17 +34,31 @@ static bool are_alike(const struct value *a, const struct value *b, uint32_t n)
     return true;
 }
 
-const struct value *made_find(const struct sema *s, const struct binding *f, const struct value *given)
+static struct made_call **bucket_of(struct sema *s, const struct binding *f, const struct value *given)
 {
-    for (const struct made_call *c = f->made; c; c = c->next)
-        if (are_alike(c->given, given, f->def->n_params) && ir_region_around(s->ir, c->region, s->ir->region))
+    uint64_t h = hash_bytes(HASH_START, &f, sizeof f);
+    if (!s->made)
+        s->made = arena_new(s->arena, struct made_calls);
+    for (uint32_t i = 0; i < f->def->n_params; i++) {
+        h = hash_bytes(h, &given[i].id, sizeof given[i].id);
+        h = hash_bytes(h, &given[i].i, sizeof given[i].i);
+        h = hash_bytes(h, &given[i].f, sizeof given[i].f);
+    }
+    return &s->made->bucket[h % BUCKETS];
+}
+
+const struct value *made_find(struct sema *s, const struct binding *f, const struct value *given)
+{
+    for (const struct made_call *c = *bucket_of(s, f, given); c; c = c->next)
+        if (c->of == f && are_alike(c->given, given, f->def->n_params) &&
+            ir_region_around(s->ir, c->region, s->ir->region))
             return &c->result;
     return NULL;
 }
 
-void made_keep(struct sema *s, struct binding *f, const struct value *given, struct value result)
+void made_keep(struct sema *s, const struct binding *f, const struct value *given, struct value result)
 {
-    struct made_call *c = arena_new(s->arena, struct made_call);
-    *c = (struct made_call){f->made, given, result, s->ir->region};
-    f->made = c;
+    struct made_call **bucket = bucket_of(s, f, given), *c = arena_new(s->arena, struct made_call);
+    *c = (struct made_call){*bucket, f, given, result, s->ir->region};
+    *bucket = c;
 }
