@@ -118,6 +118,15 @@ bool rarely_gives_the_one_nan(const struct ir *ir, ir_id id)
     return ir_at(ir, id)->op == OP_rarely && ir_at(ir, id)->flags & IR_NUMBER;
 }
 
+/* Of a mask of two registers with AVX-512 either half: they go into one test, and into no wider mask before. */
+static val needed_by_any(struct gen *g, val cond, enum dtype t)
+{
+    unsigned w = ll_width(cond);
+    if (!g->gpu && g->target->vector_bits == 512 && 8 * w * type_table[t].size > 512)
+        return needed_by_any(g, LLVMBuildOr(g->l.b, ll_part(&g->l, cond, 0, w / 2), ll_part(&g->l, cond, w / 2, w / 2), ""), t);
+    return prim_any(g, cond);
+}
+
 /* The slow side runs when any element needs it; its nodes are emitted on that path only. */
 void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level)
 {
@@ -127,7 +136,7 @@ void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level)
     val fast_fault = body_fault_of(g, b, n->args[2]), chosen = fast, chosen_fault = fast_fault;
     val none = LLVMConstNull(ll_vec(l->i8, b->w));
     block slow = ll_block(l, "slow"), join = ll_block(l, "join"), here = ll_here(l);
-    ll_cond(l, prim_any(g, cond), slow, join);
+    ll_cond(l, needed_by_any(g, cond, n->dtype), slow, join);
     ll_at(l, slow);
     if (level == LEVEL_LANE && b->w > 1 && !is_short(g, b, (uint32_t)n->attr))
         slow_elements(g, b, n, cond, &chosen, &chosen_fault);

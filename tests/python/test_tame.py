@@ -46,3 +46,10 @@ def test_a_short_slow_side_gives_what_the_reference_does(dtype):
     for source in ("x ** 3.0", "x ** (0.0 - 1.0)", "asinh(x)", "log(x)"):
         got, expected = (np.asarray(arex.compile(source, target=t)(x)) for t in ("cpu", "reference"))
         assert got.tobytes() == expected.tobytes()
+
+
+def test_masks_of_two_registers_are_tested_together():
+    """With AVX-512: no wider mask is made of them before one knows that a slow side is needed."""
+    asm = arex.compile("exp2(x)", target="cpu").emit("asm", types="x=float32[:]", arch="x86-64-v4", target="cpu")
+    usual, _, _ = asm.partition("kortest")
+    assert usual != asm and usual.count("vcmpnleps") == 2 and "kunpck" not in usual
