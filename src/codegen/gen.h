@@ -132,6 +132,11 @@ val quick_rsqrt(struct gen *g, val v);
 val tame_divide(struct gen *g, val a, val b);
 val tame_sqrt(struct gen *g, val v);
 
+/* ---- sixteenth.c: parts of positive normal numbers, and what is near them ---- */
+val near_reciprocal(struct gen *g, val v);
+val near_log2(struct gen *g, val v);
+val tame_scale(struct gen *g, val v, val n, val low); /* v 2**n; n's last bits are low's */
+
 /* ---- prims.c ---- */
 /* fault: per lane a byte of FAULT_ bits, or NULL; or-ed with what the operation raises. */
 val prim_emit(struct gen *g, enum prim prim, enum dtype arg, val *args, val *fault);

@@ -184,6 +184,21 @@ static val emit_ftamesqrt(struct prim_args *p)
     return tame_sqrt(p->g, p->a);
 }
 
+static val emit_ftamescale(struct prim_args *p)
+{
+    return tame_scale(p->g, p->a, p->b, p->c);
+}
+
+static val emit_fnearrcp(struct prim_args *p)
+{
+    return near_reciprocal(p->g, p->a);
+}
+
+static val emit_fnearlog(struct prim_args *p)
+{
+    return near_log2(p->g, p->a);
+}
+
 /* A nan has no sign: x86 makes negative ones, NVIDIA's GPUs positive ones. */
 static val emit_fcopysign(struct prim_args *p)
 {

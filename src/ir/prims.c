@@ -30,6 +30,37 @@
 FLOAT_HELPERS(float, f, uint32_t, 0x7fc00000)
 FLOAT_HELPERS(double, , uint64_t, UINT64_C(0x7ff8000000000000))
 
+/* Of positive normal numbers; `low` are the bits below the exponent. */
+#define BITS_HELPERS(T, U, low)                                                                              \
+    static U bits_##T(T a)                                                                                   \
+    {                                                                                                        \
+        U bits;                                                                                              \
+        memcpy(&bits, &a, sizeof bits);                                                                      \
+        return bits;                                                                                         \
+    }                                                                                                        \
+    static T exponent_##T(T a)                                                                               \
+    {                                                                                                        \
+        return (T)(bits_##T(a) >> (low)) - (T)((1 << (8 * sizeof(T) - (low) - 2)) - 1);                      \
+    }                                                                                                        \
+    static T tamescale_##T(T a, T c)                                                                         \
+    {                                                                                                        \
+        U bits = (U)(bits_##T(a) + (bits_##T(c) << (low)));                                                  \
+        memcpy(&a, &bits, sizeof a);                                                                         \
+        return a;                                                                                            \
+    }                                                                                                        \
+    static T sixteenth_##T(const T *numbers, T a)                                                            \
+    {                                                                                                        \
+        return numbers[bits_##T(a) >> ((low)-4) & 15];                                                       \
+    }
+BITS_HELPERS(float, uint32_t, 23)
+BITS_HELPERS(double, uint64_t, 52)
+
+#define SIXTEENTHS(id, type, ...) static const type##_t id##_##type[16] = {__VA_ARGS__};
+typedef float float32_t;
+typedef double float64_t;
+#include "sixteenths.def"
+#undef SIXTEENTHS
+
 #define INT_HELPERS(T, U, bits, has_sign)                                                                    \
     static T floordiv_##T(T a, T b, uint8_t *fault)                                                          \
     {                                                                                                        \
@@ -100,6 +131,9 @@ INT_HELPERS(uint64_t, uint64_t, 64, 0)
 #define PRIM_FMAXIMUM(a, b) PICK(T, maximum)(a, b)
 #define PRIM_FMOD(a, b)     BY_SIZE(T, fmod, fmodf)(a, b)
 #define PRIM_FCOPYSIGN(a, b) BY_SIZE(T, copysign, copysignf)(a, PICK(T, canonical)(b)) /* a nan has no sign: machines make either */
+#define PRIM_FEXPONENT(a)      PICK(T, exponent)(a)
+#define PRIM_FTAMESCALE(a, c)  PICK(T, tamescale)(a, c)
+#define PRIM_SIXTEENTH(id, a)  PICK(T, sixteenth)(BY_SIZE(T, id##_float64, id##_float32), a)
 /* integers wrap: in 64 unsigned bits, then cut */
 #define PRIM_IADD(a, b)      ((uint64_t)(a) + (uint64_t)(b))
 #define PRIM_ISUB(a, b)      ((uint64_t)(a) - (uint64_t)(b))

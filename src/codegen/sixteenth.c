@@ -1,0 +1,279 @@
+/*
+ * Numbers out of the tables of grammar/sixteenths.def by the first four bits of a positive normal number's significand, its exponent, and scaling by powers
+ * of two. AVX-512 has instructions for all three, and holds a table in a register or two; AVX2 holds sixteen float32 in two. Other processors read memory.
+ */
+#include "gen.h"
+
+enum { ROWS = 16, GLOBAL = 1 };
+enum sixteenth { SIXTEENTH_reciprocal, SIXTEENTH_log2 };
+
+static const double numbers[][2][ROWS] = {
+#define SIXTEENTHS(id, type, ...) [SIXTEENTH_##id][DT_##type == DT_float64] = {__VA_ARGS__},
+#include "sixteenths.def"
+#undef SIXTEENTHS
+};
+
+static bool is_wide(struct ll *l, val v)
+{
+    return ll_scalar(LLVMTypeOf(v)) == l->f64;
+}
+
+static bool has_avx512(const struct gen *g)
+{
+    return !g->gpu && g->target->vector_bits == 512;
+}
+
+/* The bits, without a sign for all that is in the domain. */
+static val bits_of(struct ll *l, val v)
+{
+    return LLVMBuildBitCast(l->b, v, ll_vec(is_wide(l, v) ? l->i64 : l->i32, ll_width(v)), "");
+}
+
+static val integer(struct ll *l, val like, uint64_t v)
+{
+    return ll_splat(l, LLVMConstInt(ll_scalar(LLVMTypeOf(like)), v, 0), ll_width(like));
+}
+
+static val bits_from(struct ll *l, val v, unsigned wide_shift, unsigned shift)
+{
+    val bits = bits_of(l, v);
+    return LLVMBuildLShr(l->b, bits, integer(l, bits, is_wide(l, v) ? wide_shift : shift), "");
+}
+
+static val constants(type t, const double *from, unsigned n)
+{
+    val row[ROWS];
+    for (unsigned i = 0; i < n; i++)
+        row[i] = LLVMConstReal(t, from[i]);
+    return LLVMConstVector(row, n);
+}
+
+static val joined(struct ll *l, val low, val high)
+{
+    val idx[64];
+    unsigned n = 2 * ll_width(low);
+    for (unsigned i = 0; i < n; i++)
+        idx[i] = ll_i32(l, (int)i);
+    return LLVMBuildShuffleVector(l->b, low, high, LLVMConstVector(idx, n), "");
+}
+
+/* Fills up with elements that nobody looks at. */
+static val filled_up(struct ll *l, val v, unsigned n)
+{
+    val idx[64];
+    for (unsigned i = 0; i < n; i++)
+        idx[i] = ll_i32(l, (int)(i < ll_width(v) ? i : 0));
+    if (ll_width(v) == 1)
+        v = LLVMBuildInsertElement(l->b, LLVMGetPoison(ll_vec(LLVMTypeOf(v), n)), v, ll_i32(l, 0), "");
+    return LLVMBuildShuffleVector(l->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(idx, n), "");
+}
+
+typedef val of_register(struct gen *g, val a, val b, const double *from);
+
+/* By `of`, which takes vectors that are a register each. */
+static val by_registers(struct gen *g, val a, val b, const double *from, of_register *of)
+{
+    struct ll *l = &g->l;
+    unsigned w = ll_width(a), full = g->target->vector_bits / (is_wide(l, a) ? 64 : 32);
+    if (w == full)
+        return of(g, a, b, from);
+    if (w < full)
+        return ll_part(l, of(g, filled_up(l, a, full), filled_up(l, b, full), from), 0, w);
+    val low = by_registers(g, ll_part(l, a, 0, w / 2), ll_part(l, b, 0, w / 2), from, of);
+    return joined(l, low,
+                  by_registers(g, ll_part(l, a, w / 2, w / 2), ll_part(l, b, w / 2, w / 2), from, of));
+}
+
+/* The index of an element is in the low four bits; the others do not count. */
+static val of_avx512(struct gen *g, val v, val unused, const double *from)
+{
+    struct ll *l = &g->l;
+    val at = bits_from(l, v, 48, 19);
+    (void)unused;
+    if (!is_wide(l, v)) {
+        val args[] = {constants(l->f32, from, ROWS), at};
+        return ll_intrinsic(l, "llvm.x86.avx512.permvar.sf.512", NULL, 0, args, 2);
+    }
+    val args[] = {constants(l->f64, from, ROWS / 2), at, constants(l->f64, from + ROWS / 2, ROWS / 2)};
+    return ll_intrinsic(l, "llvm.x86.avx512.vpermi2var.pd.512", NULL, 0, args, 3);
+}
+
+/* Of float32. The low three bits count; the fourth chooses between two tables. */
+static val of_avx2(struct gen *g, val v, val unused, const double *from)
+{
+    struct ll *l = &g->l;
+    val bits = bits_of(l, v), at = bits_from(l, v, 0, 19),
+        half = LLVMBuildShl(l->b, bits, integer(l, bits, 9), "");
+    val low[] = {constants(l->f32, from, ROWS / 2), at},
+        high[] = {constants(l->f32, from + ROWS / 2, ROWS / 2), at};
+    (void)unused;
+    return ll_select(l, LLVMBuildICmp(l->b, LLVMIntSLT, half, integer(l, bits, 0), ""),
+                     ll_intrinsic(l, "llvm.x86.avx2.permps", NULL, 0, high, 2),
+                     ll_intrinsic(l, "llvm.x86.avx2.permps", NULL, 0, low, 2));
+}
+
+/* A table, of which the logarithms make up for the bias of the exponents that they are added to; getexp and float64 have none. */
+static void take(const struct gen *g, enum sixteenth id, bool wide, double *to)
+{
+    const double bias = id == SIXTEENTH_log2 && !wide && !has_avx512(g) ? 127 : 0;
+    for (unsigned i = 0; i < ROWS; i++)
+        to[i] = numbers[id][wide][i] - bias;
+}
+
+/* Both tables, a row for each sixteenth. */
+static val rows_in_memory(struct gen *g, type t)
+{
+    const bool wide = t == g->l.f64;
+    double column[2][ROWS];
+    val all[2 * ROWS];
+    for (unsigned id = 0; id < 2; id++)
+        take(g, (enum sixteenth)id, wide, column[id]);
+    for (unsigned i = 0; i < 2 * ROWS; i++)
+        all[i] = LLVMConstReal(t, column[i % 2][i / 2]);
+    val rows = LLVMConstArray2(t, all, 2 * ROWS);
+    for (val other = LLVMGetFirstGlobal(g->l.mod); other; other = LLVMGetNextGlobal(other))
+        if (LLVMGetInitializer(other) == rows)
+            return other;
+    val made = LLVMAddGlobalInAddressSpace(g->l.mod, LLVMTypeOf(rows), "sixteenths", g->gpu ? GLOBAL : 0);
+    LLVMSetInitializer(made, rows);
+    LLVMSetGlobalConstant(made, 1);
+    LLVMSetLinkage(made, LLVMPrivateLinkage);
+    LLVMSetUnnamedAddress(made, LLVMGlobalUnnamedAddr);
+    LLVMSetAlignment(made, 64);
+    return made;
+}
+
+static val row_at(struct gen *g, val rows, type t, val offset)
+{
+    struct ll *l = &g->l;
+    val row = LLVMBuildLoad2(l->b, LLVMVectorType(t, 2), ll_offset(l, rows, offset), "");
+    LLVMSetMetadata(row, LLVMGetMDKindIDInContext(l->ctx, "invariant.load", 14),
+                    LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, NULL, 0)));
+    LLVMSetAlignment(row, t == l->f64 ? 16 : 8);
+    return row;
+}
+
+/* Of four rows a column: what both columns need comes first, so that it is done once. */
+static val column_of_four(struct ll *l, const val *row, unsigned column)
+{
+    val even = joined(l, row[0], row[2]), odd = joined(l, row[1], row[3]), idx[4];
+    for (unsigned i = 0; i < 4; i++)
+        idx[i] = ll_i32(l, (int)(i / 2 * 2 + i % 2 * 4 + column));
+    return LLVMBuildShuffleVector(l->b, even, odd, LLVMConstVector(idx, 4), "");
+}
+
+static val column_of_rows(struct ll *l, type t, const val *row, unsigned w, unsigned column)
+{
+    if (w == 4)
+        return column_of_four(l, row, column);
+    if (w > 4)
+        return joined(l, column_of_rows(l, t, row, w / 2, column),
+                      column_of_rows(l, t, row + w / 2, w / 2, column));
+    val r = LLVMGetPoison(ll_vec(t, w));
+    for (unsigned i = 0; i < w; i++)
+        r = ll_insert(l, r, ll_extract(l, row[i], column), i);
+    return r;
+}
+
+static val of_memory(struct gen *g, val v, enum sixteenth id)
+{
+    struct ll *l = &g->l;
+    type t = ll_scalar(LLVMTypeOf(v));
+    val rows = rows_in_memory(g, t), offset = bits_from(l, v, 44, 16), row[64];
+    offset = LLVMBuildAnd(l->b, offset, integer(l, offset, is_wide(l, v) ? 0xf0 : 0x78), "");
+    for (unsigned i = 0; i < ll_width(v); i++)
+        row[i] = row_at(g, rows, t, ll_extract(l, offset, i));
+    return column_of_rows(l, t, row, ll_width(v), id);
+}
+
+/* Four bits choose, from the last on: libNVVM's printer knows no tables. */
+static val of_choices(struct gen *g, val v, const double *from)
+{
+    struct ll *l = &g->l;
+    val bits = bits_from(l, v, 48, 19), row[ROWS];
+    for (unsigned i = 0; i < ROWS; i++)
+        row[i] = ll_splat(l, LLVMConstReal(ll_scalar(LLVMTypeOf(v)), from[i]), ll_width(v));
+    for (unsigned n = ROWS, bit = 0; n > 1; n /= 2, bit++) {
+        val set = LLVMBuildICmp(l->b, LLVMIntNE, LLVMBuildAnd(l->b, bits, integer(l, bits, 1u << bit), ""),
+                                integer(l, bits, 0), "");
+        for (unsigned i = 0; i < n / 2; i++)
+            row[i] = ll_select(l, set, row[2 * i + 1], row[2 * i]);
+    }
+    return row[0];
+}
+
+static val number_of(struct gen *g, enum sixteenth id, val v)
+{
+    double from[ROWS];
+    take(g, id, is_wide(&g->l, v), from);
+    if (has_avx512(g))
+        return by_registers(g, v, v, from, of_avx512);
+    if (!g->gpu && g->target->vector_bits == 256 && !is_wide(&g->l, v))
+        return by_registers(g, v, v, from, of_avx2);
+    return g->gpu && g->target->generator != GENERATOR_NVPTX ? of_choices(g, v, from) : of_memory(g, v, id);
+}
+
+val near_reciprocal(struct gen *g, val v)
+{
+    return number_of(g, SIXTEENTH_reciprocal, v);
+}
+
+/* An intrinsic that takes a mask, here of all elements, and a last argument that says how to round. */
+static val masked(struct gen *g, const char *name, val a, const val *b)
+{
+    struct ll *l = &g->l;
+    val all = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(a))), as_set = ll_i32(l, 4);
+    val one[] = {a, LLVMConstNull(LLVMTypeOf(a)), all, as_set},
+        two[] = {a, b ? *b : a, LLVMConstNull(LLVMTypeOf(a)), all, as_set};
+    return b ? ll_intrinsic(l, name, NULL, 0, two, 5) : ll_intrinsic(l, name, NULL, 0, one, 4);
+}
+
+static val getexp(struct gen *g, val v, val unused, const double *none)
+{
+    (void)unused, (void)none;
+    return masked(
+        g, is_wide(&g->l, v) ? "llvm.x86.avx512.mask.getexp.pd.512" : "llvm.x86.avx512.mask.getexp.ps.512", v,
+        NULL);
+}
+
+static val scalef(struct gen *g, val v, val n, const double *none)
+{
+    (void)none;
+    return masked(
+        g, is_wide(&g->l, v) ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512", v,
+        &n);
+}
+
+/* By way of 2**52 + n, whose last bits are those of n: no x86 before AVX-512 converts integers of 64 bits. */
+static val wide_exponent(struct ll *l, val v)
+{
+    val n = bits_from(l, v, 52, 0);
+    n = LLVMBuildOr(l->b, n, integer(l, n, UINT64_C(0x4330000000000000)), "");
+    return LLVMBuildFSub(l->b, LLVMBuildBitCast(l->b, n, LLVMTypeOf(v), ""),
+                         ll_splat(l, LLVMConstReal(l->f64, 4503599627371519.0), ll_width(v)), "");
+}
+
+static val exponent(struct gen *g, val v)
+{
+    struct ll *l = &g->l;
+    if (has_avx512(g))
+        return by_registers(g, v, v, NULL, getexp);
+    return is_wide(l, v) ? wide_exponent(l, v)
+                         : LLVMBuildSIToFP(l->b, bits_from(l, v, 0, 23), LLVMTypeOf(v),
+                                           ""); /* with its bias: see `take` */
+}
+
+/* Every sum is exact. */
+val near_log2(struct gen *g, val v)
+{
+    return LLVMBuildFAdd(g->l.b, exponent(g, v), number_of(g, SIXTEENTH_log2, v), "");
+}
+
+val tame_scale(struct gen *g, val v, val n, val low)
+{
+    struct ll *l = &g->l;
+    if (has_avx512(g))
+        return by_registers(g, v, n, NULL, scalef);
+    val bits = bits_of(l, low), up = LLVMBuildShl(l->b, bits, integer(l, bits, is_wide(l, v) ? 52 : 23), "");
+    return LLVMBuildBitCast(l->b, LLVMBuildAdd(l->b, bits_of(l, v), up, ""), LLVMTypeOf(v), "");
+}
