@@ -51,16 +51,35 @@ static val step_length(struct map *m, val at, val to)
     return ll_min(l, w, ll_sub(l, to, at));
 }
 
-/* Elements from..to of the current row, the body emitted once: steps that are not whole vectors go through memory. */
+/* Steps of whole vectors over n elements from `from`, one at least: what is counted between them takes from what is computed. */
+static void whole_steps(struct map *m, val from, val n)
+{
+    struct ll *l = &m->g->l;
+    block before = ll_here(l), again = ll_block(l, "again"), done = ll_block(l, "run_done");
+    val to = ll_add(l, from, n);
+    ll_br(l, again);
+    ll_at(l, again);
+    val at = ll_phi(l, l->i64, from, before);
+    step(m, at, m->width);
+    val next = ll_add(l, at, ll_i64(l, m->width));
+    ll_phi_add(at, next, ll_here(l));
+    ll_cond(l, ll_lt(l, next, to), again, done);
+    ll_at(l, done);
+}
+
+/* Elements from..to of the current row, the body emitted once: steps that are not whole vectors go through memory, those that are in one run. */
 static void walk_row_once(struct map *m, val from, val to)
 {
     struct gen *g = m->g;
+    struct ll *l = &g->l;
     struct partial part;
     struct loop loop = gen_loop(g, from, to);
-    val count = step_length(m, loop.i, to);
-    step(m, partial_begin(g, &part, &m->body, loop.i, count, m->width), m->width);
+    val count = step_length(m, loop.i, to), w = ll_i64(l, m->width), left = ll_sub(l, to, loop.i);
+    val at = partial_begin(g, &part, &m->body, loop.i, count, m->width);
+    val run = ll_select(l, part.whole, ll_sub(l, left, ll_rem(l, left, w)), w);
+    whole_steps(m, at, run);
     partial_end(g, &part);
-    gen_loop_end(g, &loop, count);
+    gen_loop_end(g, &loop, ll_select(l, part.whole, run, count));
 }
 
 /* Elements from..to of the current row: vectors while they fit, single elements for the rest. */

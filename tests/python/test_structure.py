@@ -130,3 +130,12 @@ def test_dims_made_of_dims_are_cut_short():
     for stage in ("ir", "loop", "plan"):
         said = emitted(text, stage, "cpu", "x=float64[:]")
         assert "~" in said and max(map(len, said.split("\n"))) < 2000
+
+
+@pytest.mark.parametrize("arch, elements", [("x86-64-v3", 16), ("x86-64-v4", 32)])
+def test_whole_vectors_are_one_run(arch, elements):
+    """Between two steps of a costly body there is a counter: it is moved on and compared where the results are stored."""
+    asm = arex.compile("exp2(x)").emit("asm", target="cpu", types="x=float32[:]", arch=arch)
+    [block] = [b for b in re.split(r"^\.L\w+:", asm, flags=re.M) if re.search(r"vmovup?s\s+%[yz]mm\d+, \(%\w+,%\w+,4\)", b)]
+    after = block[block.rindex("(%r") :]
+    assert re.search(rf"addq\s+\${elements}, %\w+\n\s+cmpq\s+%\w+, %\w+\n\s+j\w+", after)
