@@ -1,0 +1,253 @@
+/*
+ * Rows of the math library's tables. All four numbers of a row are fetched when the first is asked for: a row lies side by side, so on the CPU
+ * the rows of the lanes of a vector are loaded whole, 16 bytes at a time, and transposed, which is far less than a load for each number; a GPU
+ * reads one with loads of 16 bytes. What nobody asks for is removed by LLVM, loads included: they are of constants.
+ */
+#include "gen.h"
+
+struct rows {
+    struct gen *g;
+    enum table table;
+    type number;
+    unsigned size, w;     /* of a number; lanes */
+    val base, offset[64]; /* the table; per lane, i64: where its row starts, in bytes */
+    val column[TABLE_COLUMNS];
+};
+
+/* ---- the table in the module ---- */
+
+static val make_table(struct gen *g, enum table t, unsigned space)
+{
+    const struct table_info *info = &table_table[t];
+    size_t bytes = (size_t)info->rows * table_row_size(t);
+    val data = LLVMConstDataArray(gen_type(g, info->dtype), info->data, bytes);
+    val made = LLVMAddGlobalInAddressSpace(g->l.mod, LLVMTypeOf(data), info->name, space);
+    LLVMSetInitializer(made, data);
+    LLVMSetGlobalConstant(made, 1);
+    LLVMSetLinkage(made, LLVMInternalLinkage);
+    LLVMSetUnnamedAddress(made, LLVMGlobalUnnamedAddr);
+    LLVMSetAlignment(made, 64);
+    return made;
+}
+
+static val table_in(struct gen *g, enum table t)
+{
+    enum { GLOBAL = 1 }; /* of a GPU's memories */
+    val made = LLVMGetNamedGlobal(g->l.mod, table_table[t].name);
+    return made ? made : make_table(g, t, g->gpu ? GLOBAL : 0);
+}
+
+/* ---- where rows start ---- */
+
+static val splat_like(struct gen *g, val v, uint64_t k)
+{
+    return ll_splat(&g->l, LLVMConstInt(ll_scalar(LLVMTypeOf(v)), k, 0), ll_width(v));
+}
+
+/* In bytes, of every lane, in the index's own type. */
+static val offsets(struct rows *r, val index)
+{
+    struct gen *g = r->g;
+    unsigned shift = 0;
+    while (1u << shift < table_row_size(r->table))
+        shift++;
+    val row = LLVMBuildAnd(g->l.b, index, splat_like(g, index, table_table[r->table].rows - 1), "");
+    return LLVMBuildShl(g->l.b, row, splat_like(g, index, shift), "");
+}
+
+/* Integers of 32 bits leave vector registers two by two, and are parted where that costs next to nothing. */
+static void take_pairs(struct rows *r, val offset)
+{
+    struct ll *l = &r->g->l;
+    val pairs = LLVMBuildBitCast(l->b, offset, ll_vec(l->i64, r->w / 2), "");
+    for (unsigned i = 0; i < r->w; i += 2) {
+        val pair = ll_extract(l, pairs, i / 2);
+        r->offset[i] = LLVMBuildZExt(l->b, LLVMBuildTrunc(l->b, pair, l->i32, ""), l->i64, "");
+        r->offset[i + 1] = LLVMBuildLShr(l->b, pair, ll_i64(l, 32), "");
+    }
+}
+
+static void take_offsets(struct rows *r, val index)
+{
+    struct ll *l = &r->g->l;
+    val offset = offsets(r, index);
+    if (!r->g->gpu && r->size == 4 && r->w % 2 == 0) {
+        take_pairs(r, offset);
+        return;
+    }
+    for (unsigned i = 0; i < r->w; i++)
+        r->offset[i] = LLVMBuildZExtOrBitCast(l->b, ll_extract(l, offset, i), l->i64, "");
+}
+
+/* ---- loads ---- */
+
+static val load(struct rows *r, unsigned lane, unsigned column, unsigned n)
+{
+    struct ll *l = &r->g->l;
+    val at = ll_offset(l, r->base, r->offset[lane]);
+    if (column)
+        at = ll_offset(l, at, ll_i64(l, column * r->size));
+    val v = LLVMBuildLoad2(l->b, ll_vec(r->number, n), at, "");
+    LLVMSetAlignment(v, n * r->size);
+    LLVMSetMetadata(v, LLVMGetMDKindIDInContext(l->ctx, "invariant.load", 14),
+                    LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, NULL, 0)));
+    return v;
+}
+
+/* Number by number. */
+static void fetch_singly(struct rows *r)
+{
+    struct ll *l = &r->g->l;
+    for (unsigned c = 0; c < TABLE_COLUMNS; c++) {
+        val v = LLVMGetPoison(ll_vec(r->number, r->w));
+        for (unsigned i = 0; i < r->w; i++)
+            v = ll_insert(l, v, load(r, i, c, 1), i);
+        r->column[c] = v;
+    }
+}
+
+/* By as many numbers as 16 bytes hold. */
+static void fetch_by_sixteen_bytes(struct rows *r)
+{
+    struct ll *l = &r->g->l;
+    const unsigned n = 16 / r->size;
+    for (unsigned c = 0; c < TABLE_COLUMNS; c++)
+        r->column[c] = LLVMGetPoison(ll_vec(r->number, r->w));
+    for (unsigned i = 0; i < r->w; i++)
+        for (unsigned c = 0; c < TABLE_COLUMNS; c++) {
+            val part = c % n == 0 ? load(r, i, c, n) : NULL;
+            for (unsigned k = 0; part && k < n; k++)
+                r->column[c + k] = ll_insert(l, r->column[c + k], ll_extract(l, part, k), i);
+        }
+}
+
+/* ---- transposed: blocks of 16 bytes stay in their quarter of a register, where shuffles cost least ---- */
+
+static val shuffle(struct ll *l, val a, val b, const unsigned *at, unsigned n)
+{
+    val mask[64];
+    for (unsigned i = 0; i < n; i++)
+        mask[i] = ll_i32(l, (int)at[i]);
+    return LLVMBuildShuffleVector(l->b, a, b, LLVMConstVector(mask, n), "");
+}
+
+static val joined(struct ll *l, val a, val b)
+{
+    unsigned at[64] = {0}, n = ll_width(a);
+    for (unsigned i = 0; i < 2 * n; i++)
+        at[i] = i;
+    return shuffle(l, a, b, at, 2 * n);
+}
+
+/* One after another; `n` of them, a power of two. */
+static val joined_all(struct ll *l, val *v, unsigned n)
+{
+    for (; n > 1; n /= 2)
+        for (unsigned i = 0; i < n / 2; i++)
+            v[i] = joined(l, v[2 * i], v[2 * i + 1]);
+    return v[0];
+}
+
+/* Of each block the elements (0, 1 of the low half, 2, 3 of the high one) of a and b in turn, `each` at a time: x86's unpck. */
+static val interleaved(struct ll *l, val a, val b, unsigned block_n, unsigned each, bool high)
+{
+    unsigned at[64] = {0}, n = ll_width(a), count = 0;
+    for (unsigned from = high ? block_n / 2 : 0; from < n; from += block_n)
+        for (unsigned k = 0; k < block_n / 2; k += each) {
+            for (unsigned e = 0; e < each; e++)
+                at[count++] = from + k + e;
+            for (unsigned e = 0; e < each; e++)
+                at[count++] = n + from + k + e;
+        }
+    return shuffle(l, a, b, at, n);
+}
+
+/* Lanes `first`, `first + step`, ...: n blocks that start at `column`. */
+static val blocks_of(struct rows *r, unsigned first, unsigned step, unsigned n, unsigned column)
+{
+    val v[64];
+    for (unsigned i = 0; i < n; i++)
+        v[i] = load(r, first + i * step, column, 16 / r->size);
+    return joined_all(&r->g->l, v, n);
+}
+
+static void transpose_float64(struct rows *r, unsigned first, unsigned n, val *column)
+{
+    struct ll *l = &r->g->l;
+    for (unsigned c = 0; c < TABLE_COLUMNS; c += 2) {
+        val even = blocks_of(r, first, 2, n / 2, c), odd = blocks_of(r, first + 1, 2, n / 2, c);
+        column[c] = interleaved(l, even, odd, 2, 1, false);
+        column[c + 1] = interleaved(l, even, odd, 2, 1, true);
+    }
+}
+
+static void transpose_float32(struct rows *r, unsigned first, unsigned n, val *column)
+{
+    struct ll *l = &r->g->l;
+    val v[4], low[2], high[2];
+    for (unsigned k = 0; k < 4; k++)
+        v[k] = blocks_of(r, first + k, 4, n / 4, 0);
+    for (unsigned k = 0; k < 2; k++) {
+        low[k] = interleaved(l, v[2 * k], v[2 * k + 1], 4, 1, false);
+        high[k] = interleaved(l, v[2 * k], v[2 * k + 1], 4, 1, true);
+    }
+    for (unsigned k = 0; k < 2; k++) {
+        column[k] = interleaved(l, low[0], low[1], 4, 2, k);
+        column[2 + k] = interleaved(l, high[0], high[1], 4, 2, k);
+    }
+}
+
+/* A register's lanes at a time. */
+static void fetch_transposed(struct rows *r)
+{
+    val parts[TABLE_COLUMNS][64];
+    unsigned n = r->g->target->vector_bits / (8 * r->size), count = 0;
+    n = n < r->w ? n : r->w;
+    for (unsigned first = 0; first < r->w; first += n) {
+        val column[TABLE_COLUMNS];
+        (r->size == 8 ? transpose_float64 : transpose_float32)(r, first, n, column);
+        for (unsigned c = 0; c < TABLE_COLUMNS; c++)
+            parts[c][count] = column[c];
+        count++;
+    }
+    for (unsigned c = 0; c < TABLE_COLUMNS; c++)
+        r->column[c] = joined_all(&r->g->l, parts[c], count);
+}
+
+/* ---- a node ---- */
+
+static void fetch(struct rows *r, val index)
+{
+    r->base = table_in(r->g, r->table);
+    take_offsets(r, index);
+    if (r->g->gpu)
+        fetch_by_sixteen_bytes(r);
+    else if (r->w % (16 / r->size) == 0)
+        fetch_transposed(r);
+    else
+        fetch_singly(r);
+}
+
+/* Are they the ones fetched last? Nodes of a row come one after another. */
+static bool is_at_hand(const struct gen *g, const struct body *b, const struct ir_node *n, val index)
+{
+    return b->row.fn == g->l.fn && b->row.index == index && b->row.table == ir_table_of(n) &&
+           b->row.region == n->region;
+}
+
+void table_emit(struct gen *g, struct body *b, ir_id id, enum level level)
+{
+    const struct ir_node *n = ir_at(g->ir, id);
+    val index = body_value(g, b, n->args[0]);
+    struct rows r = {.g = g,
+                     .table = ir_table_of(n),
+                     .number = gen_type(g, n->dtype),
+                     .size = type_table[n->dtype].size,
+                     .w = ll_width(index)};
+    if (!is_at_hand(g, b, n, index)) {
+        fetch(&r, index);
+        b->row = (struct table_row){.fn = g->l.fn, .index = index, .table = r.table, .region = n->region};
+        memcpy(b->row.column, r.column, sizeof r.column);
+    }
+    body_set(b, id, level, b->row.column[ir_table_column(n)], body_fault_of(g, b, n->args[0]));
+}
