@@ -10,6 +10,7 @@ import sys
 from mpmath import mp, mpf
 
 mp.prec = 400
+NEAR = 8  # rows of erf where it is x and a rest
 
 
 def float64(x):
@@ -21,7 +22,7 @@ def float32(x):
     x = mpf(x)
     if x == 0:
         return 0.0
-    scale = mpf(2) ** (23 - (mp.frexp(x)[1] - 1))
+    scale = mpf(2) ** min(23 - (mp.frexp(x)[1] - 1), 149)  # subnormal numbers have the last unit of the least normal one
     rounded = float(mp.nint(x * scale) / scale)  # nint: ties to even
     assert struct.unpack("<f", struct.pack("<f", rounded))[0] == rounded
     return rounded
@@ -34,22 +35,23 @@ def hexadecimal(x):
     return f"{sign}{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}p{exponent}"
 
 
-def erfc_row(step, rounded, i):
-    """Of x = i * step: erfc(x) as a sum of two numbers, its slope without the sign."""
-    x = mpf(i) * step
-    high = rounded(mp.erfc(x))
-    return high, rounded(mp.erfc(x) - high), rounded(2 / mp.sqrt(mp.pi) * mp.exp(-x * x)), 0.0
+def erf_row(rounded, digits, i):
+    """Of x = i / 64: t, l, s - b, b (see runtime/math/special.arex). t: a multiple of 2**-digits until erfc(x) is smaller, then erfc rounded."""
+    x, b = mpf(i) / 64, 1 if i < NEAR else 0
+    erfc, unit = mp.erfc(x), mpf(2) ** -digits
+    t = 1 - x if b else mp.nint(erfc / unit) * unit if erfc >= unit else mpf(rounded(erfc))
+    return rounded(t), rounded(t - erfc), rounded(2 / mp.sqrt(mp.pi) * mp.exp(-x * x) - b), float(b)
 
 
-def erfc_float64():
-    return [erfc_row(mpf(1) / 64, float64, i) for i in range(512)]
+def erf_float64():
+    return [erf_row(float64, 53, i) for i in range(512)]
 
 
-def erfc_float32():
-    return [erfc_row(mpf(1) / 32, float32, i) for i in range(256)]
+def erf_float32():
+    return [erf_row(float32, 24, i) for i in range(512)]
 
 
-TABLES = {f.__name__: f for f in (erfc_float64, erfc_float32)}
+TABLES = {f.__name__: f for f in (erf_float64, erf_float32)}
 
 
 def main(names):
