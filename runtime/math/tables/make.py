@@ -36,11 +36,11 @@ def hexadecimal(x):
 
 
 def erf_row(rounded, digits, i):
-    """Of x = i / 64: t, l, s - b, b (see runtime/math/special.arex). t: a multiple of 2**-digits until erfc(x) is smaller, then erfc rounded."""
+    """Of x = i / 64: t, s - b, l, b (see runtime/math/special.arex). t: a multiple of 2**-digits until erfc(x) is smaller, then erfc rounded."""
     x, b = mpf(i) / 64, 1 if i < NEAR else 0
     erfc, unit = mp.erfc(x), mpf(2) ** -digits
     t = 1 - x if b else mp.nint(erfc / unit) * unit if erfc >= unit else mpf(rounded(erfc))
-    return rounded(t), rounded(t - erfc), rounded(2 / mp.sqrt(mp.pi) * mp.exp(-x * x) - b), float(b)
+    return rounded(t), rounded(2 / mp.sqrt(mp.pi) * mp.exp(-x * x) - b), rounded(t - erfc), float(b)
 
 
 def erf_float64():
