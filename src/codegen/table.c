@@ -9,8 +9,10 @@ struct rows {
     struct gen *g;
     enum table table;
     type number;
-    unsigned size, w;     /* of a number; lanes */
-    val base, offset[64]; /* the table; per lane, i64: where its row starts, in bytes */
+    unsigned size, w; /* of a number; lanes */
+    val base, row;    /* the table; of the lanes: which row, on the CPU where it starts */
+    val laid;         /* where `row` lies in memory, or NULL */
+    val offset[64];   /* of `row`, per lane, i64; NULL: not yet asked for */
     val column[TABLE_COLUMNS];
 };
 
@@ -37,46 +39,68 @@ static val table_in(struct gen *g, enum table t)
     return made ? made : make_table(g, t, g->gpu ? GLOBAL : 0);
 }
 
-/* ---- where rows start ---- */
+/* ---- where rows start, in bytes ---- */
 
 static val splat_like(struct gen *g, val v, uint64_t k)
 {
     return ll_splat(&g->l, LLVMConstInt(ll_scalar(LLVMTypeOf(v)), k, 0), ll_width(v));
 }
 
-/* In bytes, of every lane, in the index's own type. */
-static val offsets(struct rows *r, val index)
+static unsigned log_of(unsigned n)
 {
+    unsigned log = 0;
+    while (1u << log < n)
+        log++;
+    return log;
+}
+
+static val shifted(struct rows *r, val row)
+{
+    return LLVMBuildShl(r->g->l.b, row, splat_like(r->g, row, log_of(table_row_size(r->table))), "");
+}
+
+/* Of the lanes of a vector all at once. A GPU has no vectors, and its addresses take the shift. */
+static void index_rows(struct rows *r, val index)
+{
+    val rows = splat_like(r->g, index, table_table[r->table].rows - 1);
+    r->row = LLVMBuildAnd(r->g->l.b, index, rows, "");
+    if (!r->g->gpu)
+        r->row = shifted(r, r->row);
+}
+
+/*
+ * With vectors of 512 bits out of them by way of memory: one store, and a load a lane, for which there is room beside the arithmetic. Taken out by
+ * instructions, indices need the ports that the arithmetic and the shuffles need, twice each. With shorter vectors that is the faster way all the
+ * same: measured on Zen 3, where the detour through memory takes longer than the processor looks ahead. LLVM would undo it, so the loads are volatile.
+ */
+static void lay_down_rows(struct rows *r)
+{
+    enum { LONG_VECTORS = 512 };
     struct gen *g = r->g;
-    unsigned shift = 0;
-    while (1u << shift < table_row_size(r->table))
-        shift++;
-    val row = LLVMBuildAnd(g->l.b, index, splat_like(g, index, table_table[r->table].rows - 1), "");
-    return LLVMBuildShl(g->l.b, row, splat_like(g, index, shift), "");
-}
-
-/* Integers of 32 bits leave vector registers two by two, and are parted where that costs next to nothing. */
-static void take_pairs(struct rows *r, val offset)
-{
-    struct ll *l = &r->g->l;
-    val pairs = LLVMBuildBitCast(l->b, offset, ll_vec(l->i64, r->w / 2), "");
-    for (unsigned i = 0; i < r->w; i += 2) {
-        val pair = ll_extract(l, pairs, i / 2);
-        r->offset[i] = LLVMBuildZExt(l->b, LLVMBuildTrunc(l->b, pair, l->i32, ""), l->i64, "");
-        r->offset[i + 1] = LLVMBuildLShr(l->b, pair, ll_i64(l, 32), "");
-    }
-}
-
-static void take_offsets(struct rows *r, val index)
-{
-    struct ll *l = &r->g->l;
-    val offset = offsets(r, index);
-    if (!r->g->gpu && r->size == 4 && r->w % 2 == 0) {
-        take_pairs(r, offset);
+    if (g->gpu || g->target->vector_bits < LONG_VECTORS || r->w == 1)
         return;
-    }
-    for (unsigned i = 0; i < r->w; i++)
-        r->offset[i] = LLVMBuildZExtOrBitCast(l->b, ll_extract(l, offset, i), l->i64, "");
+    r->laid = gen_alloca(g, LLVMTypeOf(r->row), 1);
+    LLVMSetAlignment(LLVMBuildStore(g->l.b, r->row, r->laid), 64);
+}
+
+static val row_of(struct rows *r, unsigned lane)
+{
+    struct ll *l = &r->g->l;
+    if (!r->laid)
+        return ll_extract(l, r->row, lane);
+    val row = LLVMBuildLoad2(l->b, ll_scalar(LLVMTypeOf(r->row)),
+                             ll_offset(l, r->laid, ll_i64(l, lane * r->size)), "");
+    LLVMSetAlignment(row, r->size);
+    LLVMSetVolatile(row, 1);
+    return row;
+}
+
+/* Asked for lane by lane, just before the loads: all at once there are more than a processor has registers. */
+static val offset_of(struct rows *r, unsigned lane)
+{
+    if (!r->offset[lane])
+        r->offset[lane] = LLVMBuildZExtOrBitCast(r->g->l.b, row_of(r, lane), r->g->l.i64, "");
+    return r->offset[lane];
 }
 
 /* ---- loads ---- */
@@ -84,13 +108,13 @@ static void take_offsets(struct rows *r, val index)
 static val load(struct rows *r, unsigned lane, unsigned column, unsigned n)
 {
     struct ll *l = &r->g->l;
-    val at = ll_offset(l, r->base, r->offset[lane]);
+    val offset = offset_of(r, lane), at = ll_offset(l, r->base, r->g->gpu ? shifted(r, offset) : offset);
     if (column)
         at = ll_offset(l, at, ll_i64(l, column * r->size));
     val v = LLVMBuildLoad2(l->b, ll_vec(r->number, n), at, "");
+    val none = LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, NULL, 0));
     LLVMSetAlignment(v, n * r->size);
-    LLVMSetMetadata(v, LLVMGetMDKindIDInContext(l->ctx, "invariant.load", 14),
-                    LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, NULL, 0)));
+    LLVMSetMetadata(v, LLVMGetMDKindIDInContext(l->ctx, "invariant.load", 14), none);
     return v;
 }
 
@@ -219,7 +243,8 @@ static void fetch_transposed(struct rows *r)
 static void fetch(struct rows *r, val index)
 {
     r->base = table_in(r->g, r->table);
-    take_offsets(r, index);
+    index_rows(r, index);
+    lay_down_rows(r);
     if (r->g->gpu)
         fetch_by_sixteen_bytes(r);
     else if (r->w % (16 / r->size) == 0)
