@@ -9,31 +9,32 @@
  */
 #include "gen.h"
 
-/* Cycles of the divider that an operation takes for 512 bits. */
+/* Cycles of the divider that an elementwise operation takes for 512 bits. */
 static unsigned divider(const struct gen *g, ir_id id)
 {
-    const struct ir_node *n = ir_at(g->ir, id);
-    if (op_table[n->op].kind != OPK_ELEM)
-        return 0;
     enum prim prim = ir_prim(g->ir, id);
-    bool wide = n->dtype == DT_float64;
+    bool wide = ir_at(g->ir, id)->dtype == DT_float64;
     if (prim == PRIM_fsqrt || prim == PRIM_ftamesqrt)
         return wide ? 24 : 12;
     return prim == PRIM_fdiv || prim == PRIM_ftamediv ? (wide ? 16 : 10) : 0;
 }
 
-/* Is the divider what the nest waits for, were `steps` operations more of the others enough to be rid of its roots? Two of them begin in a cycle. */
+/*
+ * Is the divider what the nest waits for, were `steps` operations more of the others enough to be rid of its roots? Two of them begin in a cycle; not all of that
+ * counts: what comes after the root waits longer for it, and a processor holds only so much that waits.
+ */
 static bool pays(const struct gen *g, unsigned steps)
 {
     const struct loop_body *b = &g->nest->main;
     unsigned busy = 0, others = 0;
     for (uint32_t i = 0; i < b->order.n; i++) {
         ir_id id = b->order.at[i];
-        unsigned cycles = rarely_done(g->ir, id) ? 0 : divider(g, id);
-        busy += cycles;
-        others += !cycles && !rarely_done(g->ir, id) && ir_at(g->ir, id)->op != OP_const;
+        if (op_table[ir_at(g->ir, id)->op].kind != OPK_ELEM || rarely_done(g->ir, id))
+            continue;
+        busy += divider(g, id);
+        others += divider(g, id) == 0;
     }
-    return others + steps < 2 * busy;
+    return 2 * (others + steps) < 3 * busy;
 }
 
 /* 1 / sqrt(x) by steps, and what follows from it: near the root, and half of 1 / sqrt(x). */
@@ -52,7 +53,8 @@ static struct near near_float32(struct ll *l, val x, val r)
 static struct near near_float64(struct ll *l, val x, val r)
 {
     val s = LLVMBuildFMul(l->b, x, r, ""), e = ll_fma(l, LLVMBuildFNeg(l->b, s, ""), r, ll_real(l, r, 1));
-    val p = ll_fma(l, ll_fma(l, e, ll_real(l, e, 0.3125), ll_real(l, e, 0.37500000337395814)), e, ll_real(l, e, 0.5));
+    val p = ll_fma(l, ll_fma(l, e, ll_real(l, e, 0.3125), ll_real(l, e, 0.37500000337395814)), e,
+                   ll_real(l, e, 0.5));
     r = ll_fma(l, LLVMBuildFMul(l->b, r, e, ""), p, r);
     return (struct near){LLVMBuildFMul(l->b, x, r, ""), LLVMBuildFMul(l->b, r, ll_real(l, r, 0.5), "")};
 }
@@ -74,7 +76,9 @@ static val with_own_roots(struct ll *l, val v, val x)
     val table = ll_splat(l, LLVMConstInt(words, X << 4 * ZERO | X << 4 * INFINITE, 0), ll_width(x));
     val all = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(x)));
     val args[] = {v, x, table, ll_i32(l, 0), all, ll_i32(l, ROUND_AS_EVER)};
-    return ll_intrinsic(l, wide ? "llvm.x86.avx512.mask.fixupimm.pd.512" : "llvm.x86.avx512.mask.fixupimm.ps.512", NULL, 0, args, 6);
+    return ll_intrinsic(
+        l, wide ? "llvm.x86.avx512.mask.fixupimm.pd.512" : "llvm.x86.avx512.mask.fixupimm.ps.512", NULL, 0,
+        args, 6);
 }
 
 /* Any x: the residual of small ones would underflow, so they are scaled; of negative ones and nans the estimate is nan. */
@@ -95,7 +99,8 @@ static val by_registers(struct gen *g, val x, unsigned w, val (*root)(struct gen
     unsigned n = ll_width(x) / 2;
     if (n < w)
         return root(g, x);
-    val low = by_registers(g, ll_part(l, x, 0, n), w, root), high = by_registers(g, ll_part(l, x, n, n), w, root);
+    val low = by_registers(g, ll_part(l, x, 0, n), w, root),
+        high = by_registers(g, ll_part(l, x, n, n), w, root);
     return ll_join(l, low, high);
 }
 
