@@ -11,10 +11,7 @@ static val on_gpu(struct gen *g, enum estimate e, val v)
     val r = LLVMGetPoison(LLVMTypeOf(v));
     for (unsigned i = 0; i < ll_width(v); i++) {
         val one = ll_extract(l, v, i);
-        r = ll_insert(l, r,
-                      ll_intrinsic(l, e == ROOT ? "llvm.nvvm.rsqrt.approx.f" : "llvm.nvvm.rcp.approx.ftz.f",
-                                   NULL, 0, &one, 1),
-                      i);
+        r = ll_insert(l, r, ll_intrinsic(l, e == ROOT ? "llvm.nvvm.rsqrt.approx.f" : "llvm.nvvm.rcp.approx.ftz.f", NULL, 0, &one, 1), i);
     }
     return r;
 }

@@ -63,8 +63,7 @@ val tame_sqrt(struct gen *g, val v)
     val r = estimate(l, is_wide(l, v) ? "llvm.nvvm.rsqrt.approx.ftz.d" : "llvm.nvvm.rsqrt.approx.ftz.f", v);
     if (is_wide(l, v)) {
         val e = lack(l, v, LLVMBuildFMul(l->b, r, r, ""));
-        r = ll_fma(l, ll_fma(l, e, ll_real(l, v, 0.375), ll_real(l, v, 0.5)), LLVMBuildFMul(l->b, r, e, ""),
-                   r);
+        r = ll_fma(l, ll_fma(l, e, ll_real(l, v, 0.375), ll_real(l, v, 0.5)), LLVMBuildFMul(l->b, r, e, ""), r);
     }
     val s = LLVMBuildFMul(l->b, v, r, ""), half = LLVMBuildFMul(l->b, r, ll_real(l, r, 0.5), "");
     return ll_fma(l, ll_fma(l, LLVMBuildFNeg(l->b, s, ""), s, v), half, s);

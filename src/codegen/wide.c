@@ -53,8 +53,7 @@ static struct near near_float32(struct ll *l, val x, val r)
 static struct near near_float64(struct ll *l, val x, val r)
 {
     val s = LLVMBuildFMul(l->b, x, r, ""), e = ll_fma(l, LLVMBuildFNeg(l->b, s, ""), r, ll_real(l, r, 1));
-    val p = ll_fma(l, ll_fma(l, e, ll_real(l, e, 0.3125), ll_real(l, e, 0.37500000337395814)), e,
-                   ll_real(l, e, 0.5));
+    val p = ll_fma(l, ll_fma(l, e, ll_real(l, e, 0.3125), ll_real(l, e, 0.37500000337395814)), e, ll_real(l, e, 0.5));
     r = ll_fma(l, LLVMBuildFMul(l->b, r, e, ""), p, r);
     return (struct near){LLVMBuildFMul(l->b, x, r, ""), LLVMBuildFMul(l->b, r, ll_real(l, r, 0.5), "")};
 }
@@ -76,9 +75,7 @@ static val with_own_roots(struct ll *l, val v, val x)
     val table = ll_splat(l, LLVMConstInt(words, X << 4 * ZERO | X << 4 * INFINITE, 0), ll_width(x));
     val all = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(x)));
     val args[] = {v, x, table, ll_i32(l, 0), all, ll_i32(l, ROUND_AS_EVER)};
-    return ll_intrinsic(
-        l, wide ? "llvm.x86.avx512.mask.fixupimm.pd.512" : "llvm.x86.avx512.mask.fixupimm.ps.512", NULL, 0,
-        args, 6);
+    return ll_intrinsic(l, wide ? "llvm.x86.avx512.mask.fixupimm.pd.512" : "llvm.x86.avx512.mask.fixupimm.ps.512", NULL, 0, args, 6);
 }
 
 /* Any x: the residual of small ones would underflow, so they are scaled; of negative ones and nans the estimate is nan. */
@@ -99,8 +96,7 @@ static val by_registers(struct gen *g, val x, unsigned w, val (*root)(struct gen
     unsigned n = ll_width(x) / 2;
     if (n < w)
         return root(g, x);
-    val low = by_registers(g, ll_part(l, x, 0, n), w, root),
-        high = by_registers(g, ll_part(l, x, n, n), w, root);
+    val low = by_registers(g, ll_part(l, x, 0, n), w, root), high = by_registers(g, ll_part(l, x, n, n), w, root);
     return ll_join(l, low, high);
 }
 
