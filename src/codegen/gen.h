@@ -132,6 +132,14 @@ val fma_emit(struct gen *g, val a, val b, val c);
 /* ---- round.c: the same for floor, ceil, trunc, rint ---- */
 val round_emit(struct gen *g, enum prim prim, val v);
 
+/* ---- estimate.c: 1 / x and 1 / sqrt(x), roughly ---- */
+enum estimate { RECIPROCAL, ROOT };
+val estimate_cpu(struct gen *g, enum estimate e, val v);
+
+/* ---- wide.c: square roots that wide vectors have sooner by steps than by the instruction; where they do not, the instruction ---- */
+val wide_sqrt(struct gen *g, val v);
+val wide_tame_sqrt(struct gen *g, val v); /* of numbers far from overflow and underflow */
+
 /* ---- quick.c: of fast mode ---- */
 val quick_divide(struct gen *g, val a, val b);
 val quick_rsqrt(struct gen *g, val v);

@@ -1,9 +1,11 @@
 /*
  * Rows of the math library's tables. All four numbers of a row are fetched when the first is asked for: a row lies side by side, so on the CPU
- * the rows of the lanes of a vector are loaded whole, 16 bytes at a time, and transposed, which is far less than a load for each number; a GPU
+ * the rows of the lanes of a vector are loaded whole and transposed, which is far less than a load for each number; a GPU
  * reads one with loads of 16 bytes. What nobody asks for is removed by LLVM, loads included: they are of constants.
  */
 #include "gen.h"
+
+enum { LANES_OF_WORD = 4 };
 
 struct rows {
     struct gen *g;
@@ -11,7 +13,8 @@ struct rows {
     type number;
     unsigned size, w; /* of a number; lanes */
     val base, row;    /* the table; of the lanes: which row, on the CPU where it starts */
-    val laid;         /* where `row` lies in memory, or NULL */
+    val packed;       /* `row` as words of LANES_OF_WORD lanes, or NULL */
+    val word[16];     /* of these; NULL: not yet asked for */
     val offset[64];   /* of `row`, per lane, i64; NULL: not yet asked for */
     val column[TABLE_COLUMNS];
 };
@@ -69,30 +72,34 @@ static void index_rows(struct rows *r, val index)
 }
 
 /*
- * With vectors of 512 bits out of them by way of memory: one store, and a load a lane, for which there is room beside the arithmetic. Taken out by
- * instructions, indices need the ports that the arithmetic and the shuffles need, twice each. With shorter vectors that is the faster way all the
- * same: measured on Zen 3, where the detour through memory takes longer than the processor looks ahead. LLVM would undo it, so the loads are volatile.
+ * Out of vector registers by words of four lanes, each lane 16 bits: taking out is what costs, for it needs the ports that the arithmetic and the shuffles
+ * need; words are parted in scalar registers, which are idle. (Through memory it was three times slower on a Xeon.)
  */
-static void lay_down_rows(struct rows *r)
+static void pack_rows(struct rows *r)
 {
-    enum { LONG_VECTORS = 512 };
-    struct gen *g = r->g;
-    if (g->gpu || g->target->vector_bits < LONG_VECTORS || r->w == 1)
+    struct ll *l = &r->g->l;
+    if (r->g->gpu || r->g->target->vector_bits < 512 || r->w % LANES_OF_WORD)
         return;
-    r->laid = gen_alloca(g, LLVMTypeOf(r->row), 1);
-    LLVMSetAlignment(LLVMBuildStore(g->l.b, r->row, r->laid), 64);
+    val lanes = LLVMBuildTrunc(l->b, r->row, ll_vec(LLVMIntTypeInContext(l->ctx, 16), r->w), "");
+    r->packed = LLVMBuildBitCast(l->b, lanes, ll_vec(l->i64, r->w / LANES_OF_WORD), "");
+}
+
+static val word_of(struct rows *r, unsigned k)
+{
+    struct ll *l = &r->g->l;
+    if (!r->word[k])
+        r->word[k] = ll_extract(l, r->packed, k);
+    return r->word[k];
 }
 
 static val row_of(struct rows *r, unsigned lane)
 {
     struct ll *l = &r->g->l;
-    if (!r->laid)
+    if (!r->packed)
         return ll_extract(l, r->row, lane);
-    val row = LLVMBuildLoad2(l->b, ll_scalar(LLVMTypeOf(r->row)),
-                             ll_offset(l, r->laid, ll_i64(l, lane * r->size)), "");
-    LLVMSetAlignment(row, r->size);
-    LLVMSetVolatile(row, 1);
-    return row;
+    val word = word_of(r, lane / LANES_OF_WORD);
+    word = LLVMBuildLShr(l->b, word, ll_i64(l, 16 * (lane % LANES_OF_WORD)), "");
+    return LLVMBuildAnd(l->b, word, ll_i64(l, 0xffff), "");
 }
 
 /* Asked for lane by lane, just before the loads: all at once there are more than a processor has registers. */
@@ -145,7 +152,7 @@ static void fetch_by_sixteen_bytes(struct rows *r)
         }
 }
 
-/* ---- transposed: blocks of 16 bytes stay in their quarter of a register, where shuffles cost least ---- */
+/* ---- transposed ---- */
 
 static val shuffle(struct ll *l, val a, val b, const unsigned *at, unsigned n)
 {
@@ -186,50 +193,39 @@ static val interleaved(struct ll *l, val a, val b, unsigned block_n, unsigned ea
     return shuffle(l, a, b, at, n);
 }
 
-/* Lanes `first`, `first + step`, ...: n blocks that start at `column`. */
-static val blocks_of(struct rows *r, unsigned first, unsigned step, unsigned n, unsigned column)
+/* The rows of lanes `first`, `first + 4`, ...: n of them. */
+static val whole_rows(struct rows *r, unsigned first, unsigned n)
 {
-    val v[64];
+    val v[16];
     for (unsigned i = 0; i < n; i++)
-        v[i] = load(r, first + i * step, column, 16 / r->size);
+        v[i] = load(r, first + i * TABLE_COLUMNS, 0, TABLE_COLUMNS);
     return joined_all(&r->g->l, v, n);
 }
 
-static void transpose_float64(struct rows *r, unsigned first, unsigned n, val *column)
+/* Of n lanes from `first` on: pairs of rows within 16 bytes, then pairs of these. Columns that are side by side there come together. */
+static void transpose(struct rows *r, unsigned first, unsigned n, val *column)
 {
     struct ll *l = &r->g->l;
-    for (unsigned c = 0; c < TABLE_COLUMNS; c += 2) {
-        val even = blocks_of(r, first, 2, n / 2, c), odd = blocks_of(r, first + 1, 2, n / 2, c);
-        column[c] = interleaved(l, even, odd, 2, 1, false);
-        column[c + 1] = interleaved(l, even, odd, 2, 1, true);
+    const unsigned within = 16 / r->size;
+    val v[TABLE_COLUMNS];
+    for (unsigned k = 0; k < TABLE_COLUMNS; k++)
+        v[k] = whole_rows(r, first + k, n / TABLE_COLUMNS);
+    for (unsigned half = 0; half < 2; half++) {
+        val a = interleaved(l, v[0], v[1], within, 1, half), b = interleaved(l, v[2], v[3], within, 1, half);
+        for (unsigned k = 0; k < 2; k++)
+            column[within == 2 ? half + 2 * k : 2 * half + k] = interleaved(l, a, b, TABLE_COLUMNS, 2, k);
     }
 }
 
-static void transpose_float32(struct rows *r, unsigned first, unsigned n, val *column)
-{
-    struct ll *l = &r->g->l;
-    val v[4], low[2], high[2];
-    for (unsigned k = 0; k < 4; k++)
-        v[k] = blocks_of(r, first + k, 4, n / 4, 0);
-    for (unsigned k = 0; k < 2; k++) {
-        low[k] = interleaved(l, v[2 * k], v[2 * k + 1], 4, 1, false);
-        high[k] = interleaved(l, v[2 * k], v[2 * k + 1], 4, 1, true);
-    }
-    for (unsigned k = 0; k < 2; k++) {
-        column[k] = interleaved(l, low[0], low[1], 4, 2, k);
-        column[2 + k] = interleaved(l, high[0], high[1], 4, 2, k);
-    }
-}
-
-/* A register's lanes at a time. */
+/* A register's lanes at a time, or as many as a row has numbers where a register has fewer. */
 static void fetch_transposed(struct rows *r)
 {
-    val parts[TABLE_COLUMNS][64];
+    val parts[TABLE_COLUMNS][16];
     unsigned n = r->g->target->vector_bits / (8 * r->size), count = 0;
-    n = n < r->w ? n : r->w;
+    n = n < TABLE_COLUMNS ? TABLE_COLUMNS : n < r->w ? n : r->w;
     for (unsigned first = 0; first < r->w; first += n) {
         val column[TABLE_COLUMNS];
-        (r->size == 8 ? transpose_float64 : transpose_float32)(r, first, n, column);
+        transpose(r, first, n, column);
         for (unsigned c = 0; c < TABLE_COLUMNS; c++)
             parts[c][count] = column[c];
         count++;
@@ -244,10 +240,10 @@ static void fetch(struct rows *r, val index)
 {
     r->base = table_in(r->g, r->table);
     index_rows(r, index);
-    lay_down_rows(r);
+    pack_rows(r);
     if (r->g->gpu)
         fetch_by_sixteen_bytes(r);
-    else if (r->w % (16 / r->size) == 0)
+    else if (r->w % TABLE_COLUMNS == 0)
         fetch_transposed(r);
     else
         fetch_singly(r);

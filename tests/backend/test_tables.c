@@ -265,7 +265,7 @@ static void test_levels_agree(void **state)
                 agrees(&(struct how){(enum table)t, programs[i].outputs, programs[i].rank}, programs[i].what, archs[a], 0);
 }
 
-/* The detour of long vectors through memory, also where no processor at hand has such. */
+/* The words of long vectors, also where no processor at hand has such. */
 static void test_long_vectors_agree(void **state)
 {
     (void)state;
@@ -311,8 +311,7 @@ static void test_one_fetch_a_row(void **state)
     for (unsigned t = 0; t < TABLE_COUNT; t++) {
         const struct how how = {(enum table)t, each_column, 1};
         const unsigned size = type_table[table_table[t].dtype].size, lanes = 32 / size, singly = TABLE_COLUMNS;
-        const unsigned halves = size == 8 ? 2 : 1;
-        expect_count(&how, TARGET_CPU, "x86-64-v3", "llvm", "!invariant.load", lanes * halves + singly);
+        expect_count(&how, TARGET_CPU, "x86-64-v3", "llvm", "!invariant.load", lanes + singly);
         snprintf(definition, sizeof definition, "@%s = internal", table_table[t].name);
         expect_count(&how, TARGET_CPU, "x86-64-v3", "llvm", definition, 1);
         expect_count(&(struct how){(enum table)t, several_rows, 1}, TARGET_CPU, "x86-64-v3", "llvm", definition, 1);
@@ -321,17 +320,17 @@ static void test_one_fetch_a_row(void **state)
     }
 }
 
-/* Rows lie along registers of 16 bytes: what moves numbers from one of them to another is the insertion of a half, from memory. */
+/* Halves of 16 bytes move between registers as wholes: in float32, where they are rows, when they are loaded. */
 static void test_transposed(void **state)
 {
     (void)state;
     for (unsigned t = 0; t < TABLE_COUNT; t++) {
         const struct how how = {(enum table)t, each_column, 1};
         bool wide = table_table[t].dtype == DT_float64;
-        expect_count(&how, TARGET_CPU, "x86-64-v3", "asm", "vinsertf128\t$1, ", 4);
+        expect_count(&how, TARGET_CPU, "x86-64-v3", "asm", "vinsertf128\t$1, ", wide ? 2 : 4);
         expect_count(&how, TARGET_CPU, "x86-64-v3", "asm", wide ? "vunpcklpd" : "vunpcklps", 2);
         expect_count(&how, TARGET_CPU, "x86-64-v3", "asm", wide ? "vunpckhpd" : "vunpckhps", 2);
-        expect_count(&how, TARGET_CPU, "x86-64-v3", "asm", "vperm", 0);
+        expect_count(&how, TARGET_CPU, "x86-64-v3", "asm", "vperm", wide ? 2 : 0);
         expect_count(&how, TARGET_CPU, "x86-64-v3", "asm", "gather", 0);
     }
 }
