@@ -5,7 +5,7 @@
  *
  *   arex_functions [--seconds S] [--fast] [NAME...]      prints a table
  *
- * The cost of a call is left out: it is the time of a longer array less that of a shorter one. Each figure is the least of
+ * The cost of a call is left out: it is the time of a longer array less that of a shorter one. Each figure is the median of
  * several rounds, in which the contestants take turns.
  */
 #include <dlfcn.h>
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <arex/arex.h>
 
-enum { SHORT = 512, LONG = 2048, ROUNDS = 9, MOST = 4 };
+enum { SHORT = 512, LONG = 2048, ROUNDS = 15, MOST = 4 };
 
 static const struct function {
     const char *name, *source, *peer, *near;
@@ -172,17 +172,29 @@ static double best_of(const struct contest *c, int who, int n, double seconds)
     return best;
 }
 
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *v, int n)
+{
+    qsort(v, n, sizeof *v, by_size);
+    return v[n / 2];
+}
+
+/* The long and the short run follow each other, so that a change of the processor's clock between rounds is in no difference. */
 static void measure(const struct contest *c, double seconds, double *ns)
 {
-    double least[MOST][2];
-    for (int who = 0; who < MOST; who++)
-        least[who][0] = least[who][1] = 1;
+    double taken[MOST][ROUNDS];
+    const double each = seconds / ROUNDS / 6;
     for (int round = 0; round < ROUNDS; round++)
         for (int who = 0; who < MOST; who++)
-            for (int size = 0; size < 2 && (!who || c->peer[who]); size++)
-                least[who][size] = fmin(least[who][size], best_of(c, who, size ? LONG : SHORT, seconds / ROUNDS / 6));
+            if (!who || c->peer[who])
+                taken[who][round] = best_of(c, who, LONG, each) - best_of(c, who, SHORT, each);
     for (int who = 0; who < MOST; who++)
-        ns[who] = !who || c->peer[who] ? (least[who][1] - least[who][0]) * 1e9 / (LONG - SHORT) : -1;
+        ns[who] = !who || c->peer[who] ? median(taken[who], ROUNDS) * 1e9 / (LONG - SHORT) : -1;
 }
 
 static arex_program *compiled(arex_context *context, const struct function *f, bool big, bool fast)

@@ -27,14 +27,33 @@ static bool build(struct test_plan *p, const char *text, enum dtype dtype)
     return p->variants;
 }
 
-bool plan_make(struct test_plan *p, const char *text, enum dtype dtype)
+static void begin(struct test_plan *p, jmp_buf *failed)
 {
-    jmp_buf failed;
     memset(p, 0, sizeof *p);
     arena_init(&p->arena, 0);
     diags_init(&p->diags);
-    p->arena.on_fail = &failed;
+    p->arena.on_fail = failed;
+}
+
+bool plan_make(struct test_plan *p, const char *text, enum dtype dtype)
+{
+    jmp_buf failed;
+    begin(p, &failed);
     return setjmp(failed) == 0 && build(p, text, dtype);
+}
+
+bool plan_of_ir(struct test_plan *p, void (*make)(struct ir *ir, const void *how), const void *how)
+{
+    jmp_buf failed;
+    begin(p, &failed);
+    if (setjmp(failed) != 0)
+        return false;
+    struct ir *ir = arena_new(&p->arena, struct ir);
+    ir_init(ir, &p->arena, 0);
+    make(ir, how);
+    p->plan = ir_verify(ir) ? NULL : loop_build(&p->arena, ir, &(struct loop_limits){0}, &p->diags);
+    p->variants = p->plan ? loop_default_variants(&p->arena, p->plan) : NULL;
+    return p->variants;
 }
 
 void plan_fini(struct test_plan *p)

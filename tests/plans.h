@@ -12,6 +12,8 @@ struct test_plan {
 
 /* Every input has this dtype; those called m have rank 2, t rank 3, s rank 0, the others rank 1. */
 bool plan_make(struct test_plan *p, const char *text, enum dtype dtype);
+/* The same of an IR that `make` fills, for nodes that no text spells. */
+bool plan_of_ir(struct test_plan *p, void (*make)(struct ir *ir, const void *how), const void *how);
 void plan_fini(struct test_plan *p);
 
 #endif

@@ -402,18 +402,21 @@ static void function(struct nvvm_printer *p, LLVMValueRef fn)
     strbuf_puts(&p->out, "}\n\n");
 }
 
-/* Shared memory is all there is. */
+/* Shared memory, whose size is the launch's where it is from outside, and constant tables. */
 static void globals(struct nvvm_printer *p)
 {
     unsigned count = 0;
     for (LLVMValueRef g = LLVMGetFirstGlobal(p->mod); g; g = LLVMGetNextGlobal(g)) {
-        bool outside = !LLVMGetInitializer(g); /* its size is the launch's */
-        if (!outside && !LLVMIsUndef(LLVMGetInitializer(g)))
+        LLVMValueRef start = LLVMGetInitializer(g);
+        bool outside = !start, constant = LLVMIsGlobalConstant(g) && LLVMGetTypeKind(LLVMGlobalGetValueType(g)) == LLVMArrayTypeKind;
+        if (!outside && !LLVMIsUndef(start) && !constant)
             nvvm_unknown(p, "a global", g);
         rename_one(g, 's', count);
-        strbuf_printf(&p->out, "@s%u = %s addrspace(%u) global ", count++, outside ? "external" : "internal", LLVMGetPointerAddressSpace(LLVMTypeOf(g)));
-        nvvm_type(p, LLVMGlobalGetValueType(g));
-        strbuf_puts(&p->out, outside ? "" : " undef");
+        strbuf_printf(&p->out, "@s%u = %s addrspace(%u) %s ", count++, outside ? "external" : "internal", LLVMGetPointerAddressSpace(LLVMTypeOf(g)), constant ? "constant" : "global");
+        if (outside)
+            nvvm_type(p, LLVMGlobalGetValueType(g));
+        else
+            nvvm_typed(p, start);
         alignment(p, g);
         strbuf_puts(&p->out, "\n");
     }

@@ -111,14 +111,18 @@ struct nvvm_word nvvm_word_of(struct nvvm_printer *p, LLVMValueRef v)
     return w;
 }
 
+/* Of a vector or an array. */
 static void elements(struct nvvm_printer *p, LLVMValueRef v)
 {
-    strbuf_puts(&p->out, "<");
-    for (unsigned i = 0; i < LLVMGetVectorSize(LLVMTypeOf(v)); i++) {
+    LLVMTypeRef t = LLVMTypeOf(v);
+    bool vector = LLVMGetTypeKind(t) == LLVMVectorTypeKind;
+    unsigned n = vector ? LLVMGetVectorSize(t) : (unsigned)LLVMGetArrayLength2(t);
+    strbuf_puts(&p->out, vector ? "<" : "[");
+    for (unsigned i = 0; i < n; i++) {
         strbuf_puts(&p->out, i ? ", " : "");
         nvvm_typed(p, LLVMGetAggregateElement(v, i));
     }
-    strbuf_puts(&p->out, ">");
+    strbuf_puts(&p->out, vector ? ">" : "]");
 }
 
 static void global(struct nvvm_printer *p, LLVMValueRef v)
@@ -164,7 +168,7 @@ void nvvm_value(struct nvvm_printer *p, LLVMValueRef v)
         strbuf_puts(&p->out, "undef");
     else if (LLVMIsConstant(v) && LLVMIsNull(v) && !LLVMIsAConstantInt(v) && !LLVMIsAConstantFP(v))
         strbuf_puts(&p->out, LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMPointerTypeKind ? "null" : "zeroinitializer");
-    else if (LLVMIsConstant(v) && LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind)
+    else if (LLVMIsConstant(v) && (LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind || LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMArrayTypeKind))
         elements(p, v);
     else
         strbuf_puts(&p->out, nvvm_word_of(p, v).s);

@@ -450,6 +450,9 @@ void body_node(struct gen *g, struct body *b, ir_id id, enum level level)
     case OP_bitcast:
         body_set(b, id, level, bitcast(g, body_value(g, b, n->args[0]), n, from), body_fault_of(g, b, n->args[0]));
         break;
+    case OP_table:
+        table_emit(g, b, id, level);
+        break;
     case OP_rarely:
         rarely_emit(g, b, id, level);
         break;
@@ -491,6 +494,7 @@ void body_uniform(struct gen *g, struct body *b)
 void body_row_values(struct gen *g, struct body *b)
 {
     b->w = 1;
+    memset(&b->row, 0, sizeof b->row);
     memset(b->lane, 0, g->ir->nodes.n * sizeof *b->lane);
     memset(b->lane_fault, 0, g->ir->nodes.n * sizeof *b->lane_fault);
     load_level(g, b, LEVEL_ROW);
@@ -560,6 +564,7 @@ static void load_sequence(struct gen *g, struct body *b, const struct where *at)
 static void forget_lanes(struct gen *g, struct body *b, unsigned w)
 {
     b->w = w;
+    memset(&b->row, 0, sizeof b->row);
     memset(b->lane, 0, g->ir->nodes.n * sizeof *b->lane);
     memset(b->lane_fault, 0, g->ir->nodes.n * sizeof *b->lane_fault);
 }

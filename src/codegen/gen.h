@@ -21,6 +21,13 @@ struct view {
     val stride;    /* instead of the slot's, of a STRIDED one; or NULL */
 };
 
+/* The row of a table, per lane, that was fetched last: table.c. */
+struct table_row {
+    val fn, index, column[TABLE_COLUMNS];
+    enum table table;
+    uint32_t region;
+};
+
 /* A body (main or epilogue) being emitted. */
 struct body {
     const struct loop_body *source;
@@ -34,6 +41,7 @@ struct body {
     val *lane_fault;
     uint8_t *taken;   /* per node: from what the row keeps, so it is not loaded or computed; or NULL (keep.c) */
     unsigned w;       /* the current width */
+    struct table_row row; /* forgotten where values are */
     val *shared;      /* per OP_shared node: where the block's array is, or the thread's own (blocks.c) */
     const val *turn;  /* of a block on the CPU: which of its threads is at hand; or NULL */
     const val *thread, *block, *index; /* of a kernel in blocks: indices of the thread in its block, of the block, of the thread among all; per dim */
@@ -124,6 +132,14 @@ val fma_emit(struct gen *g, val a, val b, val c);
 /* ---- round.c: the same for floor, ceil, trunc, rint ---- */
 val round_emit(struct gen *g, enum prim prim, val v);
 
+/* ---- estimate.c: 1 / x and 1 / sqrt(x), roughly ---- */
+enum estimate { RECIPROCAL, ROOT };
+val estimate_cpu(struct gen *g, enum estimate e, val v);
+
+/* ---- wide.c: square roots that wide vectors have sooner by steps than by the instruction; where they do not, the instruction ---- */
+val wide_sqrt(struct gen *g, val v);
+val wide_tame_sqrt(struct gen *g, val v); /* of numbers far from overflow and underflow */
+
 /* ---- quick.c: of fast mode ---- */
 val quick_divide(struct gen *g, val a, val b);
 val quick_rsqrt(struct gen *g, val v);
@@ -181,6 +197,9 @@ void rarely_raise_levels(struct gen *g, struct body *b, ir_id id);
 void within_emit(struct gen *g, struct body *b, ir_id id, enum level level);
 void gather_emit(struct gen *g, struct body *b, ir_id id, enum level level);
 void update_emit(struct gen *g, struct body *b, ir_id id, enum level level); /* at width 1 */
+
+/* ---- table.c ---- */
+void table_emit(struct gen *g, struct body *b, ir_id id, enum level level);
 
 /* ---- loops.c ---- */
 /*

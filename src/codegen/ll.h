@@ -192,6 +192,29 @@ static inline val ll_intrinsic1(struct ll *l, const char *name, val a)
     return ll_intrinsic(l, name, &t, 1, &a, 1);
 }
 
+static inline val ll_fma(struct ll *l, val a, val b, val c)
+{
+    type t = LLVMTypeOf(a);
+    val args[] = {a, b, c};
+    return ll_intrinsic(l, "llvm.fma", &t, 1, args, 3);
+}
+
+/* v in all lanes of something like `like` */
+static inline val ll_real(struct ll *l, val like, double v)
+{
+    return ll_splat(l, LLVMConstReal(ll_scalar(LLVMTypeOf(like)), v), ll_width(like));
+}
+
+/* Two vectors of one width, one after the other. */
+static inline val ll_join(struct ll *l, val low, val high)
+{
+    val idx[64];
+    unsigned n = 2 * ll_width(low);
+    for (unsigned i = 0; i < n; i++)
+        idx[i] = ll_i32(l, (int)i);
+    return LLVMBuildShuffleVector(l->b, low, high, LLVMConstVector(idx, n), "");
+}
+
 /* base + offset bytes */
 static inline val ll_offset(struct ll *l, val base, val bytes)
 {

@@ -138,7 +138,6 @@ ARITHMETIC(fsub, LLVMBuildFSub)
 ARITHMETIC(fmul, LLVMBuildFMul)
 BINARY(fdiv, LLVMBuildFDiv)
 INTRINSIC(fabs, "llvm.fabs")
-INTRINSIC(fsqrt, "llvm.sqrt")
 ROUNDING(ffloor, "llvm.floor")
 ROUNDING(fceil, "llvm.ceil")
 ROUNDING(ftrunc, "llvm.trunc")
@@ -153,6 +152,11 @@ COMPARE(fge, fcmp, LLVMRealOGE)
 static val emit_fneg(struct prim_args *p)
 {
     return LLVMBuildFNeg(builder(p), p->a, "");
+}
+
+static val emit_fsqrt(struct prim_args *p)
+{
+    return wide_sqrt(p->g, p->a);
 }
 
 static val emit_ffma(struct prim_args *p)

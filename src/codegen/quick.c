@@ -3,64 +3,7 @@
  * and that is quicker, else the plain operations. Zeros, infinities and nans give what they should; float32 divisors beyond 2**125 (whose estimate some processors flush), and subnormal
  * ones, need not. Results differ from one kind of processor to another.
  */
-#include <stdio.h>
 #include "gen.h"
-
-enum estimate { RECIPROCAL, ROOT };
-
-static val fma_of(struct ll *l, val a, val b, val c)
-{
-    type t = LLVMTypeOf(a);
-    val args[] = {a, b, c};
-    return ll_intrinsic(l, "llvm.fma", &t, 1, args, 3);
-}
-
-static val real(struct ll *l, val like, double v)
-{
-    return ll_splat(l, LLVMConstReal(ll_scalar(LLVMTypeOf(like)), v), ll_width(like));
-}
-
-static val shuffle(struct ll *l, val a, val b, unsigned from, unsigned n)
-{
-    val idx[64];
-    for (unsigned i = 0; i < n; i++)
-        idx[i] = ll_i32(l, (int)(from + i));
-    return LLVMBuildShuffleVector(l->b, a, b, LLVMConstVector(idx, n), "");
-}
-
-/* By an instruction for vectors of exactly this width. */
-static val by_instruction(struct gen *g, enum estimate e, val v)
-{
-    struct ll *l = &g->l;
-    unsigned bits = ll_width(v) * (ll_scalar(LLVMTypeOf(v)) == l->f64 ? 64 : 32);
-    const char *kind = e == ROOT ? "rsqrt" : "rcp";
-    char name[48];
-    if (g->target->vector_bits < 512) {
-        snprintf(name, sizeof name, bits == 256 ? "llvm.x86.avx.%s.ps.256" : "llvm.x86.sse.%s.ps", kind);
-        return ll_intrinsic(l, name, NULL, 0, &v, 1);
-    }
-    snprintf(name, sizeof name, "llvm.x86.avx512.%s14.p%c.%u", kind, ll_scalar(LLVMTypeOf(v)) == l->f64 ? 'd' : 's', bits);
-    type mask = LLVMIntTypeInContext(l->ctx, ll_width(v) > 8 ? 16 : 8);
-    val args[] = {v, LLVMConstNull(LLVMTypeOf(v)), LLVMConstAllOnes(mask)};
-    return ll_intrinsic(l, name, NULL, 0, args, 3);
-}
-
-/* Any power of two: the parts that fit registers; what is shorter than the shortest of them is filled up. */
-static val on_cpu(struct gen *g, enum estimate e, val v)
-{
-    struct ll *l = &g->l;
-    unsigned w = ll_width(v), size = ll_scalar(LLVMTypeOf(v)) == l->f64 ? 64 : 32, most = g->target->vector_bits / size, least = 128 / size;
-    if (w > most) {
-        val low = on_cpu(g, e, ll_part(l, v, 0, w / 2)), high = on_cpu(g, e, ll_part(l, v, w / 2, w / 2));
-        return shuffle(l, low, high, 0, w);
-    }
-    if (w >= least)
-        return by_instruction(g, e, v);
-    val wide = ll_splat(l, ll_extract(l, v, 0), least);
-    for (unsigned i = 1; i < w; i++)
-        wide = ll_insert(l, wide, ll_extract(l, v, i), i);
-    return ll_part(l, by_instruction(g, e, wide), 0, w);
-}
 
 static val on_gpu(struct gen *g, enum estimate e, val v)
 {
@@ -103,14 +46,14 @@ static val sound(struct ll *l, val error, val better, val rough)
 
 static val reciprocal_step(struct ll *l, val v, val r)
 {
-    val e = fma_of(l, LLVMBuildFNeg(l->b, v, ""), r, real(l, v, 1));
-    return sound(l, e, fma_of(l, e, r, r), r);
+    val e = ll_fma(l, LLVMBuildFNeg(l->b, v, ""), r, ll_real(l, v, 1));
+    return sound(l, e, ll_fma(l, e, r, r), r);
 }
 
 static val root_step(struct ll *l, val v, val r)
 {
-    val t = LLVMBuildFMul(l->b, v, r, ""), e = fma_of(l, LLVMBuildFNeg(l->b, t, ""), r, real(l, v, 1));
-    return sound(l, e, fma_of(l, LLVMBuildFMul(l->b, r, real(l, v, 0.5), ""), e, r), r);
+    val t = LLVMBuildFMul(l->b, v, r, ""), e = ll_fma(l, LLVMBuildFNeg(l->b, t, ""), r, ll_real(l, v, 1));
+    return sound(l, e, ll_fma(l, LLVMBuildFMul(l->b, r, ll_real(l, v, 0.5), ""), e, r), r);
 }
 
 val quick_divide(struct gen *g, val a, val b)
@@ -118,7 +61,7 @@ val quick_divide(struct gen *g, val a, val b)
     struct ll *l = &g->l;
     if (ll_scalar(LLVMTypeOf(b)) == l->f64 || !has_estimate(g, b))
         return LLVMBuildFDiv(l->b, a, b, "");
-    val r = g->gpu ? on_gpu(g, RECIPROCAL, b) : reciprocal_step(l, b, on_cpu(g, RECIPROCAL, b));
+    val r = g->gpu ? on_gpu(g, RECIPROCAL, b) : reciprocal_step(l, b, estimate_cpu(g, RECIPROCAL, b));
     return LLVMBuildFMul(l->b, a, r, "");
 }
 
@@ -126,9 +69,9 @@ val quick_rsqrt(struct gen *g, val v)
 {
     struct ll *l = &g->l;
     if (!has_estimate(g, v))
-        return LLVMBuildFDiv(l->b, real(l, v, 1), ll_intrinsic1(l, "llvm.sqrt", v), "");
+        return LLVMBuildFDiv(l->b, ll_real(l, v, 1), ll_intrinsic1(l, "llvm.sqrt", v), "");
     if (g->gpu)
         return on_gpu(g, ROOT, v);
-    val r = root_step(l, v, on_cpu(g, ROOT, v));
+    val r = root_step(l, v, estimate_cpu(g, ROOT, v));
     return ll_scalar(LLVMTypeOf(v)) == l->f64 ? root_step(l, v, r) : r;
 }

@@ -106,7 +106,7 @@ static bool is_short(const struct gen *g, const struct body *b, uint32_t region)
         const struct ir_node *node = ir_at(g->ir, b->source->order.at[i]);
         if (node->op == OP_const || !inside(g->ir, node->region, region))
             continue;
-        bool plain = op_table[node->op].kind == OPK_ELEM || node->op == OP_cast || node->op == OP_bitcast || node->op == OP_rarely;
+        bool plain = op_table[node->op].kind == OPK_ELEM || node->op == OP_cast || node->op == OP_bitcast || node->op == OP_table || node->op == OP_rarely;
         n += plain ? 1 : most + 1;
     }
     return n <= most;

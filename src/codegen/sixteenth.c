@@ -48,15 +48,6 @@ static val constants(type t, const double *from, unsigned n)
     return LLVMConstVector(row, n);
 }
 
-static val joined(struct ll *l, val low, val high)
-{
-    val idx[64];
-    unsigned n = 2 * ll_width(low);
-    for (unsigned i = 0; i < n; i++)
-        idx[i] = ll_i32(l, (int)i);
-    return LLVMBuildShuffleVector(l->b, low, high, LLVMConstVector(idx, n), "");
-}
-
 /* Fills up with elements that nobody looks at. */
 static val filled_up(struct ll *l, val v, unsigned n)
 {
@@ -80,8 +71,8 @@ static val by_registers(struct gen *g, val a, val b, const double *from, of_regi
     if (w < full)
         return ll_part(l, of(g, filled_up(l, a, full), filled_up(l, b, full), from), 0, w);
     val low = by_registers(g, ll_part(l, a, 0, w / 2), ll_part(l, b, 0, w / 2), from, of);
-    return joined(l, low,
-                  by_registers(g, ll_part(l, a, w / 2, w / 2), ll_part(l, b, w / 2, w / 2), from, of));
+    return ll_join(l, low,
+                   by_registers(g, ll_part(l, a, w / 2, w / 2), ll_part(l, b, w / 2, w / 2), from, of));
 }
 
 /* The index of an element is in the low four bits; the others do not count. */
@@ -156,7 +147,7 @@ static val row_at(struct gen *g, val rows, type t, val offset)
 /* Of four rows a column: what both columns need comes first, so that it is done once. */
 static val column_of_four(struct ll *l, const val *row, unsigned column)
 {
-    val even = joined(l, row[0], row[2]), odd = joined(l, row[1], row[3]), idx[4];
+    val even = ll_join(l, row[0], row[2]), odd = ll_join(l, row[1], row[3]), idx[4];
     for (unsigned i = 0; i < 4; i++)
         idx[i] = ll_i32(l, (int)(i / 2 * 2 + i % 2 * 4 + column));
     return LLVMBuildShuffleVector(l->b, even, odd, LLVMConstVector(idx, 4), "");
@@ -167,8 +158,8 @@ static val column_of_rows(struct ll *l, type t, const val *row, unsigned w, unsi
     if (w == 4)
         return column_of_four(l, row, column);
     if (w > 4)
-        return joined(l, column_of_rows(l, t, row, w / 2, column),
-                      column_of_rows(l, t, row + w / 2, w / 2, column));
+        return ll_join(l, column_of_rows(l, t, row, w / 2, column),
+                       column_of_rows(l, t, row + w / 2, w / 2, column));
     val r = LLVMGetPoison(ll_vec(t, w));
     for (unsigned i = 0; i < w; i++)
         r = ll_insert(l, r, ll_extract(l, row[i], column), i);
@@ -186,22 +177,6 @@ static val of_memory(struct gen *g, val v, enum sixteenth id)
     return column_of_rows(l, t, row, ll_width(v), id);
 }
 
-/* Four bits choose, from the last on: libNVVM's printer knows no tables. */
-static val of_choices(struct gen *g, val v, const double *from)
-{
-    struct ll *l = &g->l;
-    val bits = bits_from(l, v, 48, 19), row[ROWS];
-    for (unsigned i = 0; i < ROWS; i++)
-        row[i] = ll_splat(l, LLVMConstReal(ll_scalar(LLVMTypeOf(v)), from[i]), ll_width(v));
-    for (unsigned n = ROWS, bit = 0; n > 1; n /= 2, bit++) {
-        val set = LLVMBuildICmp(l->b, LLVMIntNE, LLVMBuildAnd(l->b, bits, integer(l, bits, 1u << bit), ""),
-                                integer(l, bits, 0), "");
-        for (unsigned i = 0; i < n / 2; i++)
-            row[i] = ll_select(l, set, row[2 * i + 1], row[2 * i]);
-    }
-    return row[0];
-}
-
 static val number_of(struct gen *g, enum sixteenth id, val v)
 {
     double from[ROWS];
@@ -210,7 +185,7 @@ static val number_of(struct gen *g, enum sixteenth id, val v)
         return by_registers(g, v, v, from, of_avx512);
     if (!g->gpu && g->target->vector_bits == 256 && !is_wide(&g->l, v))
         return by_registers(g, v, v, from, of_avx2);
-    return g->gpu && g->target->generator != GENERATOR_NVPTX ? of_choices(g, v, from) : of_memory(g, v, id);
+    return of_memory(g, v, id);
 }
 
 val near_reciprocal(struct gen *g, val v)

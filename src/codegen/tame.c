@@ -1,21 +1,9 @@
 /*
- * Division and square root of numbers far from overflow and underflow, correctly rounded as the general ones. A CPU has one instruction
- * for both; a GPU takes an estimate and steps of Newton's and Markstein's (Markstein 1990), and is spared the checks and the calls
+ * Division and square root of numbers far from overflow and underflow, correctly rounded as the general ones. A CPU has an instruction for each,
+ * and wide vectors a quicker root (wide.c); a GPU takes an estimate and steps of Newton's and Markstein's (Markstein 1990), and is spared the checks and the calls
  * of the general operation, of which each element has its own, one after another.
  */
 #include "gen.h"
-
-static val real(struct ll *l, val like, double v)
-{
-    return ll_splat(l, LLVMConstReal(ll_scalar(LLVMTypeOf(like)), v), ll_width(like));
-}
-
-static val fma_of(struct ll *l, val a, val b, val c)
-{
-    type t = LLVMTypeOf(a);
-    val args[] = {a, b, c};
-    return ll_intrinsic(l, "llvm.fma", &t, 1, args, 3);
-}
 
 /* libNVVM is not known to take the intrinsics. */
 static bool has_estimate(const struct gen *g)
@@ -41,7 +29,7 @@ static val estimate(struct ll *l, const char *name, val v)
 /* 1 - a b */
 static val lack(struct ll *l, val a, val b)
 {
-    return fma_of(l, LLVMBuildFNeg(l->b, a, ""), b, real(l, a, 1));
+    return ll_fma(l, LLVMBuildFNeg(l->b, a, ""), b, ll_real(l, a, 1));
 }
 
 /* of float64 the estimate has 20 bits (and a last one, so that it is no power of two): a step of the third order, then one of the second */
@@ -53,9 +41,9 @@ static val reciprocal(struct ll *l, val v)
         r = LLVMBuildBitCast(l->b, LLVMBuildOr(l->b, words, ll_splat(l, ll_i64(l, 1), ll_width(v)), ""),
                              LLVMTypeOf(v), "");
         val e = lack(l, v, r);
-        r = fma_of(l, r, fma_of(l, e, e, e), r);
+        r = ll_fma(l, r, ll_fma(l, e, e, e), r);
     }
-    return fma_of(l, r, lack(l, v, r), r);
+    return ll_fma(l, r, lack(l, v, r), r);
 }
 
 val tame_divide(struct gen *g, val a, val b)
@@ -64,19 +52,19 @@ val tame_divide(struct gen *g, val a, val b)
     if (!has_estimate(g))
         return LLVMBuildFDiv(l->b, a, b, "");
     val r = reciprocal(l, b), q = LLVMBuildFMul(l->b, a, r, "");
-    return fma_of(l, r, fma_of(l, LLVMBuildFNeg(l->b, b, ""), q, a), q);
+    return ll_fma(l, r, ll_fma(l, LLVMBuildFNeg(l->b, b, ""), q, a), q);
 }
 
 val tame_sqrt(struct gen *g, val v)
 {
     struct ll *l = &g->l;
     if (!has_estimate(g))
-        return ll_intrinsic1(l, "llvm.sqrt", v);
+        return wide_tame_sqrt(g, v);
     val r = estimate(l, is_wide(l, v) ? "llvm.nvvm.rsqrt.approx.ftz.d" : "llvm.nvvm.rsqrt.approx.ftz.f", v);
     if (is_wide(l, v)) {
         val e = lack(l, v, LLVMBuildFMul(l->b, r, r, ""));
-        r = fma_of(l, fma_of(l, e, real(l, v, 0.375), real(l, v, 0.5)), LLVMBuildFMul(l->b, r, e, ""), r);
+        r = ll_fma(l, ll_fma(l, e, ll_real(l, v, 0.375), ll_real(l, v, 0.5)), LLVMBuildFMul(l->b, r, e, ""), r);
     }
-    val s = LLVMBuildFMul(l->b, v, r, ""), half = LLVMBuildFMul(l->b, r, real(l, r, 0.5), "");
-    return fma_of(l, fma_of(l, LLVMBuildFNeg(l->b, s, ""), s, v), half, s);
+    val s = LLVMBuildFMul(l->b, v, r, ""), half = LLVMBuildFMul(l->b, r, ll_real(l, r, 0.5), "");
+    return ll_fma(l, ll_fma(l, LLVMBuildFNeg(l->b, s, ""), s, v), half, s);
 }

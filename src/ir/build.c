@@ -377,6 +377,21 @@ ir_id ir_bitcast_of_number(struct ir *ir, ir_id x, enum dtype to, struct span sp
     return bitcast(ir, x, to, true, span);
 }
 
+ir_id ir_table(struct ir *ir, enum table table, unsigned column, ir_id index, struct span span)
+{
+    const struct ir_node *i = ir_at(ir, index);
+    enum dtype dtype = table_table[table].dtype;
+    if (index == 0)
+        return 0;
+    if (i->op == OP_const) {
+        uint64_t out = 0, in = i->attr;
+        table_look_up(table, column, &in, &out, 1);
+        return ir_const(ir, dtype, out, 0, span);
+    }
+    struct ir_node n = {.op = OP_table, .dtype = (uint8_t)dtype, .n_args = 1, .args = {index}, .attr = table * TABLE_COLUMNS + column, .shape = i->shape, .span = span};
+    return ir_intern(ir, n);
+}
+
 static uint32_t reduced_shape(struct ir *ir, uint32_t shape, unsigned axes, bool keepdims)
 {
     struct ir_shape in = ir->shapes.at[shape], out = {0};

@@ -160,7 +160,9 @@ static void convert(struct evaluation *e, ir_id id)
     enum dtype from = ir_at(e->ir, n->args[0])->dtype;
     out->data = get(e, (size_t)count * size_of(e, id));
     if (!e->failed) {
-        if (n->op == OP_cast)
+        if (n->op == OP_table)
+            table_look_up(ir_table_of(n), ir_table_column(n), in.data, out->data, (size_t)count);
+        else if (n->op == OP_cast)
             eval_cast(n->dtype, out->data, from, in.data, (size_t)count);
         else
             eval_bitcast(n->dtype, out->data, from, in.data, (size_t)count);
@@ -581,7 +583,7 @@ static void node(struct evaluation *e, ir_id id)
         shared(e, id);
     else if (n->op == OP_update)
         update(e, id);
-    else if (n->op == OP_cast || n->op == OP_bitcast)
+    else if (n->op == OP_cast || n->op == OP_bitcast || n->op == OP_table)
         convert(e, id);
     else
         elementwise(e, id);

@@ -22,6 +22,7 @@
 #include "base/diag.h"
 #include "base/vec.h"
 #include "ir/ops.h"
+#include "ir/tables.h"
 
 #define IR_MAX_RANK 8
 
@@ -194,6 +195,16 @@ ir_id ir_elem(struct ir *ir, enum op op, enum dtype result, const ir_id *args, u
 ir_id ir_cast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_bitcast(struct ir *ir, ir_id x, enum dtype to, struct span span);
 ir_id ir_bitcast_of_number(struct ir *ir, ir_id x, enum dtype to, struct span span); /* of a nan: the bits of any nan */
+/* A number of a table's row; index: the signed integer of the numbers' width. */
+ir_id ir_table(struct ir *ir, enum table table, unsigned column, ir_id index, struct span span);
+static inline enum table ir_table_of(const struct ir_node *n)
+{
+    return (enum table)(n->attr / TABLE_COLUMNS);
+}
+static inline unsigned ir_table_column(const struct ir_node *n)
+{
+    return (unsigned)(n->attr % TABLE_COLUMNS);
+}
 /* A complex value of parts of one type, and a part of one: of an input, a view that looks at half of each element. */
 ir_id ir_pair(struct ir *ir, ir_id re, ir_id im, struct span span, struct diags *diags);
 ir_id ir_part(struct ir *ir, ir_id x, unsigned part, struct span span);

@@ -43,6 +43,7 @@ const struct op_info op_table[OP_COUNT] = {
     [OP_const] = {.name = "const", .symbol = "", .doc = "", .kind = OPK_INTERNAL},
     [OP_cast] = {.name = "cast", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
     [OP_bitcast] = {.name = "bitcast", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
+    [OP_table] = {.name = "table", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
     [OP_place] = {.name = "place", .symbol = "", .doc = "", .kind = OPK_INTERNAL},
     [OP_view] = {.name = "view", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},
     [OP_layout] = {.name = "layout", .symbol = "", .doc = "", .kind = OPK_INTERNAL, .arity = 1},

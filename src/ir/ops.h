@@ -107,6 +107,7 @@ enum op {
     OP_const, /* attr: the value's bits, in the low bytes */
     OP_cast,  /* to the node's dtype */
     OP_bitcast,
+    OP_table, /* a number of the math library's tables, by the index of a row; attr: table * TABLE_COLUMNS + column */
     OP_place, /* attr: axes; int64, each element's place in C order along those axes of its shape */
     OP_view, /* of an input or a reduction; attr: index into ir.views */
     OP_layout, /* of what is in memory; attr: LAYOUT_ADDRESS, or LAYOUT_STRIDE + axis; int64 */

@@ -132,6 +132,8 @@ static void print_node(const struct ir *ir, ir_id id, struct strbuf *out)
         strbuf_printf(out, "%s%%%u", k ? ", " : " ", n->args[k]);
     if (n->op == OP_const)
         print_value(n, out);
+    if (n->op == OP_table)
+        strbuf_printf(out, " of %s, column %u", table_table[ir_table_of(n)].name, ir_table_column(n));
     if (n->op == OP_input)
         strbuf_printf(out, " %.*s", (int)ir->inputs.at[n->attr].name.n, ir->inputs.at[n->attr].name.s);
     for (uint32_t i = 0; (n->op == OP_view || n->op == OP_replace) && i < ir->views.at[(uint32_t)n->attr].n; i++)

@@ -295,6 +295,14 @@ static const char *check_steps(const struct ir *ir, ir_id id)
     return NULL;
 }
 
+static const char *check_table(const struct ir *ir, ir_id id)
+{
+    const struct ir_node *n = ir_at(ir, id);
+    if (n->attr >= TABLE_COUNT * TABLE_COLUMNS || n->dtype != table_table[ir_table_of(n)].dtype)
+        return fault(ir, id, "is of no table");
+    return ir_at(ir, n->args[0])->dtype != type_bits((enum dtype)n->dtype) ? fault(ir, id, "has no index of its numbers' width") : NULL;
+}
+
 static const char *check_kind(const struct ir *ir, ir_id id)
 {
     const struct ir_node *n = ir_at(ir, id), *of = ir_at(ir, n->args[0]);
@@ -344,6 +352,8 @@ static const char *check_kind(const struct ir *ir, ir_id id)
         return fault(ir, id, "is no round of steps");
     if (n->op == OP_stepped && (of->op != OP_steps || n->attr >= ir->steps.at[of->attr].n || n->dtype != ir_at(ir, ir->steps.at[of->attr].state[n->attr])->dtype))
         return fault(ir, id, "is no result of steps");
+    if (n->op == OP_table)
+        return check_table(ir, id);
     if (n->op == OP_bitcast && type_table[n->dtype].size != type_table[ir_at(ir, n->args[0])->dtype].size)
         return fault(ir, id, "changes the size of an element");
     return NULL;
@@ -354,7 +364,7 @@ static const char *check_shape(const struct ir *ir, ir_id id)
 {
     const struct ir_node *n = ir_at(ir, id);
     unsigned widest = 0, rank = ir->shapes.at[n->shape].rank;
-    if (op_table[n->op].kind != OPK_ELEM && n->op != OP_cast && n->op != OP_bitcast && n->op != OP_rarely)
+    if (op_table[n->op].kind != OPK_ELEM && n->op != OP_cast && n->op != OP_bitcast && n->op != OP_table && n->op != OP_rarely)
         return NULL;
     for (unsigned k = 0; k < n->n_args; k++) {
         unsigned r = ir->shapes.at[ir_at(ir, n->args[k])->shape].rank;

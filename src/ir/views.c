@@ -480,6 +480,8 @@ static ir_id rebuild(struct rebuild *r, ir_id id)
         return ir_gather(r->ir, (enum dtype)n.dtype, args, n.attr, n.span);
     if (n.op == OP_cast)
         return ir_cast(r->ir, args[0], (enum dtype)n.dtype, n.span);
+    if (n.op == OP_table)
+        return ir_table(r->ir, ir_table_of(&n), ir_table_column(&n), args[0], n.span);
     if (n.op == OP_bitcast)
         return (n.attr ? ir_bitcast_of_number : ir_bitcast)(r->ir, args[0], (enum dtype)n.dtype, n.span);
     return ir_elem(r->ir, (enum op)n.op, (enum dtype)n.dtype, args, n.n_args, n.flags, n.span, r->diags);

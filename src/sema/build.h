@@ -198,6 +198,7 @@ struct value call_shaping(struct sema *s, enum op op, const struct value *args, 
 void equal_dims(struct sema *s, uint32_t a, uint32_t b, const char *text, struct span span); /* else a call fails, and says `text` */
 
 /* product.c: values as for call_axes */
+struct value call_rows(struct sema *s, const struct ast *e); /* table.c */
 struct value call_product(struct sema *s, enum op op, const struct value *args, struct span span);
 
 /* part.c: a part of an array replaced, outside kernels */

@@ -470,6 +470,8 @@ struct value eval_call(struct sema *s, const struct ast *e)
 
     if (!f && op == OP_rarely)
         return call_rarely(s, e);
+    if (library && str_is(e->name, "rows"))
+        return call_rows(s, e);
     if (s->in_kernel && !library && !f && kernel_function(e->name))
         return call_kernel_function(s, e);
     a = eval_args(s, e);

@@ -53,19 +53,24 @@ static void assemble(const struct kernel_image *image, const char *arch, const c
         fail_msg("ptxas refuses %s for %s", program, arch);
 }
 
-static void one(const char *program, enum dtype dtype, const char *arch)
+static void one_plan(struct test_plan *p, const char *program, const char *arch)
 {
-    struct test_plan p;
     struct kernel_image image;
-    assert_true(plan_make(&p, program, dtype));
-    struct codegen_job job = {.plan = p.plan, .variants = p.variants, .options = {.target = TARGET_NVPTX, .arch = arch}};
-    assert_true(arex_llvm_api()->compile(&job, &image, NULL, &p.diags));
+    struct codegen_job job = {.plan = p->plan, .variants = p->variants, .options = {.target = TARGET_NVPTX, .arch = arch}};
+    assert_true(arex_llvm_api()->compile(&job, &image, NULL, &p->diags));
     assert_int_equal(image.kind, IMAGE_PTX);
     assert_int_equal(image.bytes[image.size - 1], 0);
     assert_true(image.n_entries >= 1);
     assemble(&image, arch, program);
     image_fini(&image);
-    plan_fini(&p);
+    plan_fini(p);
+}
+
+static void one(const char *program, enum dtype dtype, const char *arch)
+{
+    struct test_plan p;
+    assert_true(plan_make(&p, program, dtype));
+    one_plan(&p, program, arch);
 }
 
 /* Every type that works, on the oldest and the newest GPU that ptxas knows: casts to all, arithmetic, reductions. */
@@ -104,6 +109,29 @@ static void test_assembles(void **state)
     assert_true(known > 0); /* else the way it is asked no longer works */
 }
 
+static void each_column(struct ir *ir, const void *of)
+{
+    enum table t = *(const enum table *)of;
+    ir_id index = ir_input_new(ir, str_of("i"), type_bits(table_table[t].dtype), 1, false, (struct span){0, 0});
+    for (unsigned k = 0; k < TABLE_COLUMNS; k++)
+        vec_push(ir->arena, &ir->outputs, ((struct ir_output){.node = ir_table(ir, t, k, index, (struct span){0, 0})}));
+}
+
+static void test_tables_assemble(void **state)
+{
+    static const char *const archs[] = {"sm_75", "sm_90", "sm_120"};
+    (void)state;
+    if (!find_ptxas())
+        skip();
+    for (unsigned a = 0; a < sizeof archs / sizeof *archs; a++)
+        for (unsigned t = 0; knows(archs[a]) && t < TABLE_COUNT; t++) {
+            struct test_plan p;
+            enum table table = (enum table)t;
+            assert_true(plan_of_ir(&p, each_column, &table));
+            one_plan(&p, table_table[t].name, archs[a]);
+        }
+}
+
 /* ptxas for sm_90 decides a 16-bit extreme that is compared with its bound by the wrong half (src/backend/ptx.c). */
 static void test_no_extreme_in_16_bits(void **state)
 {
@@ -128,6 +156,6 @@ static void test_no_extreme_in_16_bits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_extreme_in_16_bits), cmocka_unit_test(test_assembles), cmocka_unit_test(test_types_assemble)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_extreme_in_16_bits), cmocka_unit_test(test_assembles), cmocka_unit_test(test_tables_assemble), cmocka_unit_test(test_types_assemble)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

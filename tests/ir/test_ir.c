@@ -65,6 +65,46 @@ static void test_many_nodes(void **state)
     assert_null(ir_verify(&ir));
 }
 
+/* A table's numbers: which table, column and index they are of tells them apart; of a known index they are known. */
+static void test_tables(void **state)
+{
+    (void)state;
+    for (unsigned t = 0; t < TABLE_COUNT; t++) {
+        const enum dtype dtype = table_table[t].dtype;
+        ir_end(state);
+        ir_begin(state);
+        ir_id i = input("i", type_bits(dtype), 1), j = input("j", type_bits(dtype), 1);
+        ir_id first = ir_table(&ir, (enum table)t, 0, i, NOWHERE);
+        assert_int_equal(ir_at(&ir, first)->dtype, dtype);
+        assert_int_equal(ir_at(&ir, first)->shape, ir_at(&ir, i)->shape);
+        assert_int_equal(first, ir_table(&ir, (enum table)t, 0, i, NOWHERE));
+        assert_int_not_equal(first, ir_table(&ir, (enum table)t, 1, i, NOWHERE));
+        assert_int_not_equal(first, ir_table(&ir, (enum table)t, 0, j, NOWHERE));
+        for (unsigned other = 0; other < TABLE_COUNT; other++)
+            if (other != t && table_table[other].dtype == dtype)
+                assert_int_not_equal(first, ir_table(&ir, (enum table)other, 0, i, NOWHERE));
+        for (unsigned column = 0; column < TABLE_COLUMNS; column++)
+            for (int row = -3; row < 3; row++) {
+                size_t size = type_table[dtype].size, at = ((uint32_t)row & (table_table[t].rows - 1)) * TABLE_COLUMNS + column;
+                ir_id known = ir_table(&ir, (enum table)t, column, ir_const(&ir, type_bits(dtype), (uint64_t)(int64_t)row, 0, NOWHERE), NOWHERE);
+                assert_int_equal(ir_at(&ir, known)->op, OP_const);
+                assert_memory_equal(&ir_at(&ir, known)->attr, (const char *)table_table[t].data + at * size, size);
+            }
+    }
+}
+
+/* A part of what is looked up is looked up by a part of the indices. */
+static void test_part_of_a_table(void **state)
+{
+    ir_id i = input("i", type_bits(table_table[0].dtype), 1), all = ir_table(&ir, (enum table)0, 2, i, NOWHERE);
+    struct ir_step step = {.kind = STEP_SLICE, .slice = {.step = 2}};
+    ir_id part = ir_view(&ir, all, step, NOWHERE, &diags);
+    (void)state;
+    assert_int_equal(ir_at(&ir, part)->op, OP_table);
+    assert_int_equal(ir_at(&ir, part)->attr, ir_at(&ir, all)->attr);
+    assert_int_equal(ir_at(&ir, ir_at(&ir, part)->args[0])->op, OP_view);
+}
+
 /* Many declared inputs with extents change their nodes' hashes: this used to fill the table and never end. */
 static void test_many_params(void **state)
 {
@@ -676,8 +716,8 @@ static void test_verifier(void **state)
     ir_id view = ir_view(&ir, x, (struct ir_step){.kind = STEP_INDEX, .axis = 0}, NOWHERE, &diags),
           bits = ir_bitcast(&ir, view, DT_int64, NOWHERE);
     ir_id chosen = ir_elem(&ir, OP_where, DT_float64, (ir_id[]){less, y, x}, 3, 0, NOWHERE, &diags),
-          many = ir_count(&ir, x, 1, NOWHERE);
-    const ir_id ends[] = {rarely, bits, chosen, many};
+          many = ir_count(&ir, x, 1, NOWHERE), number = ir_table(&ir, (enum table)0, 1, bits, NOWHERE);
+    const ir_id ends[] = {rarely, bits, chosen, many, number};
     (void)state;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         vec_push(&arena, &ir.outputs, ((struct ir_output){.node = ends[i]}));
@@ -718,6 +758,10 @@ static void test_verifier(void **state)
     BREAK(ir_at(&ir, view)->attr, 9, "no view");
     BREAK(ir_at(&ir, view)->args[0], y, "not in memory");
     BREAK(ir_at(&ir, bits)->dtype, DT_int32, "the size of an element");
+    BREAK(ir_at(&ir, number)->attr, TABLE_COUNT * TABLE_COLUMNS, "of no table");
+    BREAK(ir_at(&ir, number)->dtype, DT_float16, "of no table");
+    BREAK(ir_at(&ir, number)->args[0], view, "no index of its numbers' width");
+    BREAK(ir_at(&ir, number)->shape, 0, "the axes of its arguments");
     BREAK(ir.shapes.at[0].rank, 9, "too many axes");
     BREAK(ir.shapes.at[ir_at(&ir, x)->shape].dim[1], 99, "a dim that is not there");
     BREAK(ir.outputs.at[0].node, 0, "an output is poison");
@@ -731,6 +775,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_equal_nodes),
+        TEST(test_tables),
+        TEST(test_part_of_a_table),
         TEST(test_many_nodes),
         TEST(test_raw_bits),
         TEST(test_many_params),

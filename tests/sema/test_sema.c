@@ -288,6 +288,7 @@ static void dtypes_of_results(void **state)
     check_dtype("astype(x, int64)", f4, DT_int64);
     check_dtype("bits(x)", f4, DT_int32);
     check_dtype("frombits(bits(x), float32)", f4, DT_float32);
+    check_dtype("def rows(a, b) = a + b\nrows(0, x)", f4, DT_float32); /* the library's rows(table, i) is none of a program's */
     check_dtype("count(x, 0)", f4, DT_int64);
     check_dtype("rarely(x > 1, x * 2, x)", f4, DT_float32);
     check_dtype("1 + 2", NULL, DT_int64);
@@ -376,6 +377,7 @@ static void errors_point_at_their_place(void **state)
 
     (void)state;
     check_error("summ(x)", f4, AX_unknown_function, "summ");
+    check_error("rows(0, x)", f4, AX_unknown_function, "rows");
     check_error("sum(x, axes=1)", f4, AX_unknown_keyword, "axes=1");
     check_error("sum(x, 0, axis=1)", f4, AX_duplicate_keyword, "axis=1");
     check_error("sum(x, axis=2)", f4, AX_bad_axis, NULL);

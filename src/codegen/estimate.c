@@ -1,0 +1,40 @@
+/*
+ * A CPU's estimates of 1 / x and 1 / sqrt(x), from which fast mode (quick.c) and roots by steps (wide.c) go on: 14 bits with AVX-512, for float64 too; else
+ * 12 bits and float32 only. Zeros, infinities and nans give what they should; other bits differ from one kind of processor to another.
+ */
+#include <stdio.h>
+#include "gen.h"
+
+/* By an instruction for vectors of exactly this width. */
+static val by_instruction(struct gen *g, enum estimate e, val v)
+{
+    struct ll *l = &g->l;
+    unsigned bits = ll_width(v) * (ll_scalar(LLVMTypeOf(v)) == l->f64 ? 64 : 32);
+    const char *kind = e == ROOT ? "rsqrt" : "rcp";
+    char name[48];
+    if (g->target->vector_bits < 512) {
+        snprintf(name, sizeof name, bits == 256 ? "llvm.x86.avx.%s.ps.256" : "llvm.x86.sse.%s.ps", kind);
+        return ll_intrinsic(l, name, NULL, 0, &v, 1);
+    }
+    snprintf(name, sizeof name, "llvm.x86.avx512.%s14.p%c.%u", kind, ll_scalar(LLVMTypeOf(v)) == l->f64 ? 'd' : 's', bits);
+    type mask = LLVMIntTypeInContext(l->ctx, ll_width(v) > 8 ? 16 : 8);
+    val args[] = {v, LLVMConstNull(LLVMTypeOf(v)), LLVMConstAllOnes(mask)};
+    return ll_intrinsic(l, name, NULL, 0, args, 3);
+}
+
+/* Any power of two: the parts that fit registers; what is shorter than the shortest of them is filled up. */
+val estimate_cpu(struct gen *g, enum estimate e, val v)
+{
+    struct ll *l = &g->l;
+    unsigned w = ll_width(v), size = ll_scalar(LLVMTypeOf(v)) == l->f64 ? 64 : 32, most = g->target->vector_bits / size, least = 128 / size;
+    if (w > most) {
+        val low = estimate_cpu(g, e, ll_part(l, v, 0, w / 2)), high = estimate_cpu(g, e, ll_part(l, v, w / 2, w / 2));
+        return ll_join(l, low, high);
+    }
+    if (w >= least)
+        return by_instruction(g, e, v);
+    val wide = ll_splat(l, ll_extract(l, v, 0), least);
+    for (unsigned i = 1; i < w; i++)
+        wide = ll_insert(l, wide, ll_extract(l, v, i), i);
+    return ll_part(l, by_instruction(g, e, wide), 0, w);
+}
