@@ -121,7 +121,7 @@ def test_quick_functions_at_the_ends(name, dtype, targets):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("text", ["atan2(x, y)", "x ** y", "logaddexp(x, y)"])
+@pytest.mark.parametrize("text", ["x ** y", "logaddexp(x, y)"])
 def test_quick_functions_of_two_at_the_ends(text, dtype, targets):
     x, y = (a.ravel() for a in np.meshgrid(special_values(dtype), special_values(dtype)))
     got = [arex.evaluate(text, dict(x=x, y=y), fast=True, target=t) for t in targets]
