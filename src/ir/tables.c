@@ -19,7 +19,9 @@ typedef double table_float64;
 #define TABLE(name, type, rows)                                                                              \
     static_assert((rows) > 0 && ((rows) & ((rows)-1)) == 0, "rows of a table are a power of two: " #name);   \
     static_assert(sizeof name##_data == (rows) * sizeof *name##_data,                                        \
-                  "as many rows as tables.def says: " #name);
+                  "as many rows as tables.def says: " #name);                                                \
+    static_assert(sizeof name##_data <= 1 << 16,                                                             \
+                  "16 bits tell where a row starts (src/codegen/table.c): " #name);
 #include "runtime/math/tables.def"
 #undef TABLE
 
