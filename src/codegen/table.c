@@ -162,20 +162,12 @@ static val shuffle(struct ll *l, val a, val b, const unsigned *at, unsigned n)
     return LLVMBuildShuffleVector(l->b, a, b, LLVMConstVector(mask, n), "");
 }
 
-static val joined(struct ll *l, val a, val b)
-{
-    unsigned at[64] = {0}, n = ll_width(a);
-    for (unsigned i = 0; i < 2 * n; i++)
-        at[i] = i;
-    return shuffle(l, a, b, at, 2 * n);
-}
-
 /* One after another; `n` of them, a power of two. */
 static val joined_all(struct ll *l, val *v, unsigned n)
 {
     for (; n > 1; n /= 2)
         for (unsigned i = 0; i < n / 2; i++)
-            v[i] = joined(l, v[2 * i], v[2 * i + 1]);
+            v[i] = ll_join(l, v[2 * i], v[2 * i + 1]);
     return v[0];
 }
 

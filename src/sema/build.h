@@ -197,8 +197,10 @@ struct value call_optional(struct sema *s, enum op op, const struct value *args,
 struct value call_shaping(struct sema *s, enum op op, const struct value *args, struct span span);
 void equal_dims(struct sema *s, uint32_t a, uint32_t b, const char *text, struct span span); /* else a call fails, and says `text` */
 
+/* table.c: of the library only */
+struct value call_rows(struct sema *s, const struct ast *e);
+
 /* product.c: values as for call_axes */
-struct value call_rows(struct sema *s, const struct ast *e); /* table.c */
 struct value call_product(struct sema *s, enum op op, const struct value *args, struct span span);
 
 /* part.c: a part of an array replaced, outside kernels */
