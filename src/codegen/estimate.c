@@ -9,14 +9,14 @@
 static val by_instruction(struct gen *g, enum estimate e, val v)
 {
     struct ll *l = &g->l;
-    unsigned bits = ll_width(v) * (ll_scalar(LLVMTypeOf(v)) == l->f64 ? 64 : 32);
+    unsigned bits = ll_width(v) * (ll_is_wide(l, v) ? 64 : 32);
     const char *kind = e == ROOT ? "rsqrt" : "rcp";
     char name[48];
-    if (g->target->vector_bits < 512) {
+    if (!gen_has_avx512(g)) {
         snprintf(name, sizeof name, bits == 256 ? "llvm.x86.avx.%s.ps.256" : "llvm.x86.sse.%s.ps", kind);
         return ll_intrinsic(l, name, NULL, 0, &v, 1);
     }
-    snprintf(name, sizeof name, "llvm.x86.avx512.%s14.p%c.%u", kind, ll_scalar(LLVMTypeOf(v)) == l->f64 ? 'd' : 's', bits);
+    snprintf(name, sizeof name, "llvm.x86.avx512.%s14.p%c.%u", kind, ll_is_wide(l, v) ? 'd' : 's', bits);
     type mask = LLVMIntTypeInContext(l->ctx, ll_width(v) > 8 ? 16 : 8);
     val args[] = {v, LLVMConstNull(LLVMTypeOf(v)), LLVMConstAllOnes(mask)};
     return ll_intrinsic(l, name, NULL, 0, args, 3);
@@ -26,7 +26,7 @@ static val by_instruction(struct gen *g, enum estimate e, val v)
 val estimate_cpu(struct gen *g, enum estimate e, val v)
 {
     struct ll *l = &g->l;
-    unsigned w = ll_width(v), size = ll_scalar(LLVMTypeOf(v)) == l->f64 ? 64 : 32, most = g->target->vector_bits / size, least = 128 / size;
+    unsigned w = ll_width(v), size = ll_is_wide(l, v) ? 64 : 32, most = g->target->vector_bits / size, least = 128 / size;
     if (w > most) {
         val low = estimate_cpu(g, e, ll_part(l, v, 0, w / 2)), high = estimate_cpu(g, e, ll_part(l, v, w / 2, w / 2));
         return ll_join(l, low, high);

@@ -76,6 +76,12 @@ struct gen {
     bool refused; /* with a diagnostic: what is emitted is thrown away */
 };
 
+/* Vectors of 512 bits, and the instructions that came with them. */
+static inline bool gen_has_avx512(const struct gen *g)
+{
+    return !g->gpu && g->target->vector_bits == 512;
+}
+
 /* How many elements a step of a lane-level body takes, and where: everything a load or store needs. */
 struct where {
     val inner;     /* index along the innermost dim ... */

@@ -192,6 +192,20 @@ static inline val ll_intrinsic1(struct ll *l, const char *name, val a)
     return ll_intrinsic(l, name, &t, 1, &a, 1);
 }
 
+/* Of float64, alone or in a vector? */
+static inline bool ll_is_wide(const struct ll *l, val v)
+{
+    return ll_scalar(LLVMTypeOf(v)) == l->f64;
+}
+
+/* A load of what never changes. */
+static inline val ll_invariant(struct ll *l, val load)
+{
+    val none = LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, NULL, 0));
+    LLVMSetMetadata(load, LLVMGetMDKindIDInContext(l->ctx, "invariant.load", 14), none);
+    return load;
+}
+
 static inline val ll_fma(struct ll *l, val a, val b, val c)
 {
     type t = LLVMTypeOf(a);

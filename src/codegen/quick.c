@@ -32,7 +32,7 @@ static bool hidden(const struct gen *g)
 /* Is there an estimate, and fma to go on from it? libNVVM is not known to take the intrinsics. */
 static bool has_estimate(const struct gen *g, val v)
 {
-    bool wide = ll_scalar(LLVMTypeOf(v)) == g->l.f64;
+    bool wide = ll_is_wide(&g->l, v);
     if (g->gpu)
         return !wide && g->target->generator == GENERATOR_NVPTX;
     return !hidden(g) && g->target->has_fma && (!wide || g->target->vector_bits == 512);
@@ -59,7 +59,7 @@ static val root_step(struct ll *l, val v, val r)
 val quick_divide(struct gen *g, val a, val b)
 {
     struct ll *l = &g->l;
-    if (ll_scalar(LLVMTypeOf(b)) == l->f64 || !has_estimate(g, b))
+    if (ll_is_wide(l, b) || !has_estimate(g, b))
         return LLVMBuildFDiv(l->b, a, b, "");
     val r = g->gpu ? on_gpu(g, RECIPROCAL, b) : reciprocal_step(l, b, estimate_cpu(g, RECIPROCAL, b));
     return LLVMBuildFMul(l->b, a, r, "");
@@ -73,5 +73,5 @@ val quick_rsqrt(struct gen *g, val v)
     if (g->gpu)
         return on_gpu(g, ROOT, v);
     val r = root_step(l, v, estimate_cpu(g, ROOT, v));
-    return ll_scalar(LLVMTypeOf(v)) == l->f64 ? root_step(l, v, r) : r;
+    return ll_is_wide(l, v) ? root_step(l, v, r) : r;
 }

@@ -122,7 +122,7 @@ bool rarely_gives_the_one_nan(const struct ir *ir, ir_id id)
 static val needed_by_any(struct gen *g, val cond, enum dtype t)
 {
     unsigned w = ll_width(cond);
-    if (!g->gpu && g->target->vector_bits == 512 && 8 * w * type_table[t].size > 512)
+    if (gen_has_avx512(g) && 8 * w * type_table[t].size > 512)
         return needed_by_any(g, LLVMBuildOr(g->l.b, ll_part(&g->l, cond, 0, w / 2), ll_part(&g->l, cond, w / 2, w / 2), ""), t);
     return prim_any(g, cond);
 }

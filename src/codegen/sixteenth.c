@@ -13,20 +13,10 @@ static const double numbers[][2][ROWS] = {
 #undef SIXTEENTHS
 };
 
-static bool is_wide(struct ll *l, val v)
-{
-    return ll_scalar(LLVMTypeOf(v)) == l->f64;
-}
-
-static bool has_avx512(const struct gen *g)
-{
-    return !g->gpu && g->target->vector_bits == 512;
-}
-
 /* The bits, without a sign for all that is in the domain. */
 static val bits_of(struct ll *l, val v)
 {
-    return LLVMBuildBitCast(l->b, v, ll_vec(is_wide(l, v) ? l->i64 : l->i32, ll_width(v)), "");
+    return LLVMBuildBitCast(l->b, v, ll_vec(ll_is_wide(l, v) ? l->i64 : l->i32, ll_width(v)), "");
 }
 
 static val integer(struct ll *l, val like, uint64_t v)
@@ -37,7 +27,7 @@ static val integer(struct ll *l, val like, uint64_t v)
 static val bits_from(struct ll *l, val v, unsigned wide_shift, unsigned shift)
 {
     val bits = bits_of(l, v);
-    return LLVMBuildLShr(l->b, bits, integer(l, bits, is_wide(l, v) ? wide_shift : shift), "");
+    return LLVMBuildLShr(l->b, bits, integer(l, bits, ll_is_wide(l, v) ? wide_shift : shift), "");
 }
 
 static val constants(type t, const double *from, unsigned n)
@@ -65,7 +55,7 @@ typedef val of_register(struct gen *g, val a, val b, const double *from);
 static val by_registers(struct gen *g, val a, val b, const double *from, of_register *of)
 {
     struct ll *l = &g->l;
-    unsigned w = ll_width(a), full = g->target->vector_bits / (is_wide(l, a) ? 64 : 32);
+    unsigned w = ll_width(a), full = g->target->vector_bits / (ll_is_wide(l, a) ? 64 : 32);
     if (w == full)
         return of(g, a, b, from);
     if (w < full)
@@ -81,7 +71,7 @@ static val of_avx512(struct gen *g, val v, val unused, const double *from)
     struct ll *l = &g->l;
     val at = bits_from(l, v, 48, 19);
     (void)unused;
-    if (!is_wide(l, v)) {
+    if (!ll_is_wide(l, v)) {
         val args[] = {constants(l->f32, from, ROWS), at};
         return ll_intrinsic(l, "llvm.x86.avx512.permvar.sf.512", NULL, 0, args, 2);
     }
@@ -106,7 +96,7 @@ static val of_avx2(struct gen *g, val v, val unused, const double *from)
 /* A table, of which the logarithms make up for the bias of the exponents that they are added to; getexp and float64 have none. */
 static void take(const struct gen *g, enum sixteenth id, bool wide, double *to)
 {
-    const double bias = id == SIXTEENTH_log2 && !wide && !has_avx512(g) ? 127 : 0;
+    const double bias = id == SIXTEENTH_log2 && !wide && !gen_has_avx512(g) ? 127 : 0;
     for (unsigned i = 0; i < ROWS; i++)
         to[i] = numbers[id][wide][i] - bias;
 }
@@ -138,10 +128,8 @@ static val row_at(struct gen *g, val rows, type t, val offset)
 {
     struct ll *l = &g->l;
     val row = LLVMBuildLoad2(l->b, LLVMVectorType(t, 2), ll_offset(l, rows, offset), "");
-    LLVMSetMetadata(row, LLVMGetMDKindIDInContext(l->ctx, "invariant.load", 14),
-                    LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, NULL, 0)));
     LLVMSetAlignment(row, t == l->f64 ? 16 : 8);
-    return row;
+    return ll_invariant(l, row);
 }
 
 /* Of four rows a column: what both columns need comes first, so that it is done once. */
@@ -171,7 +159,7 @@ static val of_memory(struct gen *g, val v, enum sixteenth id)
     struct ll *l = &g->l;
     type t = ll_scalar(LLVMTypeOf(v));
     val rows = rows_in_memory(g, t), offset = bits_from(l, v, 44, 16), row[64];
-    offset = LLVMBuildAnd(l->b, offset, integer(l, offset, is_wide(l, v) ? 0xf0 : 0x78), "");
+    offset = LLVMBuildAnd(l->b, offset, integer(l, offset, ll_is_wide(l, v) ? 0xf0 : 0x78), "");
     for (unsigned i = 0; i < ll_width(v); i++)
         row[i] = row_at(g, rows, t, ll_extract(l, offset, i));
     return column_of_rows(l, t, row, ll_width(v), id);
@@ -180,10 +168,10 @@ static val of_memory(struct gen *g, val v, enum sixteenth id)
 static val number_of(struct gen *g, enum sixteenth id, val v)
 {
     double from[ROWS];
-    take(g, id, is_wide(&g->l, v), from);
-    if (has_avx512(g))
+    take(g, id, ll_is_wide(&g->l, v), from);
+    if (gen_has_avx512(g))
         return by_registers(g, v, v, from, of_avx512);
-    if (!g->gpu && g->target->vector_bits == 256 && !is_wide(&g->l, v))
+    if (!g->gpu && g->target->vector_bits == 256 && !ll_is_wide(&g->l, v))
         return by_registers(g, v, v, from, of_avx2);
     return of_memory(g, v, id);
 }
@@ -207,7 +195,7 @@ static val getexp(struct gen *g, val v, val unused, const double *none)
 {
     (void)unused, (void)none;
     return masked(
-        g, is_wide(&g->l, v) ? "llvm.x86.avx512.mask.getexp.pd.512" : "llvm.x86.avx512.mask.getexp.ps.512", v,
+        g, ll_is_wide(&g->l, v) ? "llvm.x86.avx512.mask.getexp.pd.512" : "llvm.x86.avx512.mask.getexp.ps.512", v,
         NULL);
 }
 
@@ -215,7 +203,7 @@ static val scalef(struct gen *g, val v, val n, const double *none)
 {
     (void)none;
     return masked(
-        g, is_wide(&g->l, v) ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512", v,
+        g, ll_is_wide(&g->l, v) ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512", v,
         &n);
 }
 
@@ -231,9 +219,9 @@ static val wide_exponent(struct ll *l, val v)
 static val exponent(struct gen *g, val v)
 {
     struct ll *l = &g->l;
-    if (has_avx512(g))
+    if (gen_has_avx512(g))
         return by_registers(g, v, v, NULL, getexp);
-    return is_wide(l, v) ? wide_exponent(l, v)
+    return ll_is_wide(l, v) ? wide_exponent(l, v)
                          : LLVMBuildSIToFP(l->b, bits_from(l, v, 0, 23), LLVMTypeOf(v),
                                            ""); /* with its bias: see `take` */
 }
@@ -247,8 +235,8 @@ val near_log2(struct gen *g, val v)
 val tame_scale(struct gen *g, val v, val n, val low)
 {
     struct ll *l = &g->l;
-    if (has_avx512(g))
+    if (gen_has_avx512(g))
         return by_registers(g, v, n, NULL, scalef);
-    val bits = bits_of(l, low), up = LLVMBuildShl(l->b, bits, integer(l, bits, is_wide(l, v) ? 52 : 23), "");
+    val bits = bits_of(l, low), up = LLVMBuildShl(l->b, bits, integer(l, bits, ll_is_wide(l, v) ? 52 : 23), "");
     return LLVMBuildBitCast(l->b, LLVMBuildAdd(l->b, bits_of(l, v), up, ""), LLVMTypeOf(v), "");
 }

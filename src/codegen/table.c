@@ -78,7 +78,7 @@ static void index_rows(struct rows *r, val index)
 static void pack_rows(struct rows *r)
 {
     struct ll *l = &r->g->l;
-    if (r->g->gpu || r->g->target->vector_bits < 512 || r->w % LANES_OF_WORD)
+    if (!gen_has_avx512(r->g) || r->w % LANES_OF_WORD)
         return;
     val lanes = LLVMBuildTrunc(l->b, r->row, ll_vec(LLVMIntTypeInContext(l->ctx, 16), r->w), "");
     r->packed = LLVMBuildBitCast(l->b, lanes, ll_vec(l->i64, r->w / LANES_OF_WORD), "");
@@ -119,10 +119,8 @@ static val load(struct rows *r, unsigned lane, unsigned column, unsigned n)
     if (column)
         at = ll_offset(l, at, ll_i64(l, column * r->size));
     val v = LLVMBuildLoad2(l->b, ll_vec(r->number, n), at, "");
-    val none = LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, NULL, 0));
     LLVMSetAlignment(v, n * r->size);
-    LLVMSetMetadata(v, LLVMGetMDKindIDInContext(l->ctx, "invariant.load", 14), none);
-    return v;
+    return ll_invariant(l, v);
 }
 
 /* Number by number. */

@@ -11,11 +11,6 @@ static bool has_estimate(const struct gen *g)
     return g->gpu && g->target->generator == GENERATOR_NVPTX;
 }
 
-static bool is_wide(struct ll *l, val v)
-{
-    return ll_scalar(LLVMTypeOf(v)) == l->f64;
-}
-
 static val estimate(struct ll *l, const char *name, val v)
 {
     val r = LLVMGetPoison(LLVMTypeOf(v));
@@ -35,8 +30,8 @@ static val lack(struct ll *l, val a, val b)
 /* of float64 the estimate has 20 bits (and a last one, so that it is no power of two): a step of the third order, then one of the second */
 static val reciprocal(struct ll *l, val v)
 {
-    val r = estimate(l, is_wide(l, v) ? "llvm.nvvm.rcp.approx.ftz.d" : "llvm.nvvm.rcp.approx.ftz.f", v);
-    if (is_wide(l, v)) {
+    val r = estimate(l, ll_is_wide(l, v) ? "llvm.nvvm.rcp.approx.ftz.d" : "llvm.nvvm.rcp.approx.ftz.f", v);
+    if (ll_is_wide(l, v)) {
         val words = LLVMBuildBitCast(l->b, r, ll_vec(l->i64, ll_width(v)), "");
         r = LLVMBuildBitCast(l->b, LLVMBuildOr(l->b, words, ll_splat(l, ll_i64(l, 1), ll_width(v)), ""),
                              LLVMTypeOf(v), "");
@@ -60,8 +55,8 @@ val tame_sqrt(struct gen *g, val v)
     struct ll *l = &g->l;
     if (!has_estimate(g))
         return wide_tame_sqrt(g, v);
-    val r = estimate(l, is_wide(l, v) ? "llvm.nvvm.rsqrt.approx.ftz.d" : "llvm.nvvm.rsqrt.approx.ftz.f", v);
-    if (is_wide(l, v)) {
+    val r = estimate(l, ll_is_wide(l, v) ? "llvm.nvvm.rsqrt.approx.ftz.d" : "llvm.nvvm.rsqrt.approx.ftz.f", v);
+    if (ll_is_wide(l, v)) {
         val e = lack(l, v, LLVMBuildFMul(l->b, r, r, ""));
         r = ll_fma(l, ll_fma(l, e, ll_real(l, v, 0.375), ll_real(l, v, 0.5)), LLVMBuildFMul(l->b, r, e, ""), r);
     }

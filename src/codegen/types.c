@@ -72,9 +72,7 @@ val gen_in_memory(struct gen *g, val v)
         return v;
     val loaded = LLVMBuildLoad2(g->l.b, t, constant_in_memory(g, v), "");
     LLVMSetAlignment(loaded, 32);
-    val none = LLVMMetadataAsValue(g->l.ctx, LLVMMDNodeInContext2(g->l.ctx, NULL, 0));
-    LLVMSetMetadata(loaded, LLVMGetMDKindIDInContext(g->l.ctx, "invariant.load", 14), none);
-    return loaded;
+    return ll_invariant(&g->l, loaded);
 }
 
 static val nan_of(struct gen *g, val v)

@@ -62,7 +62,7 @@ static val tame(struct gen *g, val x)
 {
     struct ll *l = &g->l;
     val r = estimate_cpu(g, ROOT, x);
-    struct near s = ll_scalar(LLVMTypeOf(x)) == l->f64 ? near_float64(l, x, r) : near_float32(l, x, r);
+    struct near s = ll_is_wide(l, x) ? near_float64(l, x, r) : near_float32(l, x, r);
     return ll_fma(l, ll_fma(l, LLVMBuildFNeg(l->b, s.root, ""), s.root, x), s.half, s.root);
 }
 
@@ -70,7 +70,7 @@ static val tame(struct gen *g, val x)
 static val with_own_roots(struct ll *l, val v, val x)
 {
     enum { ZERO = 2, INFINITE = 5, X = 1, ROUND_AS_EVER = 4 };
-    bool wide = ll_scalar(LLVMTypeOf(x)) == l->f64;
+    bool wide = ll_is_wide(l, x);
     type words = wide ? l->i64 : l->i32;
     val table = ll_splat(l, LLVMConstInt(words, X << 4 * ZERO | X << 4 * INFINITE, 0), ll_width(x));
     val all = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(x)));
@@ -82,7 +82,7 @@ static val with_own_roots(struct ll *l, val v, val x)
 static val any(struct gen *g, val x)
 {
     struct ll *l = &g->l;
-    bool wide = ll_scalar(LLVMTypeOf(x)) == l->f64;
+    bool wide = ll_is_wide(l, x);
     val small = LLVMBuildFCmp(l->b, LLVMRealOLT, x, ll_real(l, x, wide ? 0x1p-900 : 0x1p-60), "");
     x = ll_select(l, small, LLVMBuildFMul(l->b, x, ll_real(l, x, wide ? 0x1p200 : 0x1p100), ""), x);
     val v = with_own_roots(l, tame(g, x), x);
@@ -102,18 +102,18 @@ static val by_registers(struct gen *g, val x, unsigned w, val (*root)(struct gen
 
 static val root_of(struct gen *g, val x, unsigned steps, val (*root)(struct gen *g, val x))
 {
-    unsigned w = 512 / (ll_scalar(LLVMTypeOf(x)) == g->l.f64 ? 64 : 32);
-    if (g->gpu || g->target->vector_bits < 512 || ll_width(x) < w || !pays(g, steps))
+    unsigned w = 512 / (ll_is_wide(&g->l, x) ? 64 : 32);
+    if (!gen_has_avx512(g) || ll_width(x) < w || !pays(g, steps))
         return ll_intrinsic1(&g->l, "llvm.sqrt", x);
     return by_registers(g, x, w, root);
 }
 
 val wide_sqrt(struct gen *g, val v)
 {
-    return root_of(g, v, ll_scalar(LLVMTypeOf(v)) == g->l.f64 ? 17 : 14, any);
+    return root_of(g, v, ll_is_wide(&g->l, v) ? 17 : 14, any);
 }
 
 val wide_tame_sqrt(struct gen *g, val v)
 {
-    return root_of(g, v, ll_scalar(LLVMTypeOf(v)) == g->l.f64 ? 13 : 10, tame);
+    return root_of(g, v, ll_is_wide(&g->l, v) ? 13 : 10, tame);
 }
