@@ -122,6 +122,7 @@ type gen_memory_type(struct gen *g, enum dtype t); /* in memory: bool is i8 */
 val gen_from_memory(struct gen *g, val v, enum dtype t);
 val gen_to_memory(struct gen *g, val v, enum dtype t);
 val gen_const(struct gen *g, enum dtype t, uint64_t bits);
+val gen_global(struct gen *g, val v, const char *name, unsigned align); /* where the constant v lies in memory, once for all equal ones */
 val gen_in_memory(struct gen *g, val v); /* a constant vector, from memory where instructions take that for nothing */
 val gen_canonical_nan(struct gen *g, val v, enum dtype t);
 val gen_cast(struct gen *g, val v, enum dtype from, enum dtype to);

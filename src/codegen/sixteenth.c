@@ -4,7 +4,7 @@
  */
 #include "gen.h"
 
-enum { ROWS = 16, GLOBAL = 1 };
+enum { ROWS = 16 };
 enum sixteenth { SIXTEENTH_reciprocal, SIXTEENTH_log2 };
 
 static const double numbers[][2][ROWS] = {
@@ -111,17 +111,7 @@ static val rows_in_memory(struct gen *g, type t)
         take(g, (enum sixteenth)id, wide, column[id]);
     for (unsigned i = 0; i < 2 * ROWS; i++)
         all[i] = LLVMConstReal(t, column[i % 2][i / 2]);
-    val rows = LLVMConstArray2(t, all, 2 * ROWS);
-    for (val other = LLVMGetFirstGlobal(g->l.mod); other; other = LLVMGetNextGlobal(other))
-        if (LLVMGetInitializer(other) == rows)
-            return other;
-    val made = LLVMAddGlobalInAddressSpace(g->l.mod, LLVMTypeOf(rows), "sixteenths", g->gpu ? GLOBAL : 0);
-    LLVMSetInitializer(made, rows);
-    LLVMSetGlobalConstant(made, 1);
-    LLVMSetLinkage(made, LLVMPrivateLinkage);
-    LLVMSetUnnamedAddress(made, LLVMGlobalUnnamedAddr);
-    LLVMSetAlignment(made, 64);
-    return made;
+    return gen_global(g, LLVMConstArray2(t, all, 2 * ROWS), "sixteenths", 64);
 }
 
 static val row_at(struct gen *g, val rows, type t, val offset)

@@ -21,25 +21,12 @@ struct rows {
 
 /* ---- the table in the module ---- */
 
-static val make_table(struct gen *g, enum table t, unsigned space)
-{
-    const struct table_info *info = &table_table[t];
-    size_t bytes = (size_t)info->rows * table_row_size(t);
-    val data = LLVMConstDataArray(gen_type(g, info->dtype), info->data, bytes);
-    val made = LLVMAddGlobalInAddressSpace(g->l.mod, LLVMTypeOf(data), info->name, space);
-    LLVMSetInitializer(made, data);
-    LLVMSetGlobalConstant(made, 1);
-    LLVMSetLinkage(made, LLVMInternalLinkage);
-    LLVMSetUnnamedAddress(made, LLVMGlobalUnnamedAddr);
-    LLVMSetAlignment(made, 64);
-    return made;
-}
-
 static val table_in(struct gen *g, enum table t)
 {
-    enum { GLOBAL = 1 }; /* of a GPU's memories */
-    val made = LLVMGetNamedGlobal(g->l.mod, table_table[t].name);
-    return made ? made : make_table(g, t, g->gpu ? GLOBAL : 0);
+    enum { CACHE_LINE = 64 };
+    const struct table_info *info = &table_table[t];
+    size_t bytes = (size_t)info->rows * table_row_size(t);
+    return gen_global(g, LLVMConstDataArray(gen_type(g, info->dtype), info->data, bytes), info->name, CACHE_LINE);
 }
 
 /* ---- where rows start, in bytes ---- */

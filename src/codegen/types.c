@@ -45,18 +45,18 @@ val gen_const(struct gen *g, enum dtype t, uint64_t bits)
     return LLVMConstBitCast(LLVMConstInt(raw, bits, 0), gen_type(g, t));
 }
 
-static val constant_in_memory(struct gen *g, val v)
+val gen_global(struct gen *g, val v, const char *name, unsigned align)
 {
-    type t = LLVMTypeOf(v);
+    enum { GLOBAL = 1 }; /* of a GPU's memories */
     for (val other = LLVMGetFirstGlobal(g->l.mod); other; other = LLVMGetNextGlobal(other))
         if (LLVMGetInitializer(other) == v)
             return other;
-    val made = LLVMAddGlobal(g->l.mod, t, "constant");
+    val made = LLVMAddGlobalInAddressSpace(g->l.mod, LLVMTypeOf(v), name, g->gpu ? GLOBAL : 0);
     LLVMSetInitializer(made, v);
     LLVMSetGlobalConstant(made, 1);
     LLVMSetLinkage(made, LLVMPrivateLinkage);
     LLVMSetUnnamedAddress(made, LLVMGlobalUnnamedAddr);
-    LLVMSetAlignment(made, 32);
+    LLVMSetAlignment(made, align);
     return made;
 }
 
@@ -70,7 +70,7 @@ val gen_in_memory(struct gen *g, val v)
     unsigned bits = ll_width(v) * (ll_scalar(t) == g->l.f64 ? 64 : 32);
     if (g->gpu || g->target->vector_bits != 256 || bits < 256 || !LLVMIsConstant(v))
         return v;
-    val loaded = LLVMBuildLoad2(g->l.b, t, constant_in_memory(g, v), "");
+    val loaded = LLVMBuildLoad2(g->l.b, t, gen_global(g, v, "constant", 32), "");
     LLVMSetAlignment(loaded, 32);
     return ll_invariant(&g->l, loaded);
 }

@@ -312,10 +312,10 @@ static void test_one_fetch_a_row(void **state)
         const struct how how = {(enum table)t, each_column, 1};
         const unsigned size = type_table[table_table[t].dtype].size, lanes = 32 / size, singly = TABLE_COLUMNS;
         expect_count(&how, TARGET_CPU, "x86-64-v3", "llvm", "!invariant.load", lanes + singly);
-        snprintf(definition, sizeof definition, "@%s = internal", table_table[t].name);
+        snprintf(definition, sizeof definition, "@%s = private", table_table[t].name);
         expect_count(&how, TARGET_CPU, "x86-64-v3", "llvm", definition, 1);
         expect_count(&(struct how){(enum table)t, several_rows, 1}, TARGET_CPU, "x86-64-v3", "llvm", definition, 1);
-        snprintf(definition, sizeof definition, "@%s = internal", table_table[(t + 1) % TABLE_COUNT].name);
+        snprintf(definition, sizeof definition, "@%s = private", table_table[(t + 1) % TABLE_COUNT].name);
         expect_count(&how, TARGET_CPU, "x86-64-v3", "llvm", definition, 0);
     }
 }
