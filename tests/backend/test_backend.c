@@ -13,7 +13,7 @@
 #include "backend/backend.h"
 #include "cpu/loader.h"
 #include "codegen/codegen.h"
-#include "plans.h"
+#include "samples.h"
 
 static const char *shared_library;
 
@@ -91,18 +91,6 @@ static struct bytes object_of_program(const char *text, enum dtype dtype, const 
     return copy_of(output);
 }
 
-typedef void kernel(const int64_t *slots, int64_t begin, int64_t end);
-
-static kernel *entry_of(const struct loaded_code *code, const struct kernel_image *image, const char *name)
-{
-    const struct image_entry *e = image_entry(image, name);
-    kernel *f = NULL;
-    assert_non_null(e);
-    void *p = code->base + e->offset;
-    memcpy(&f, &p, sizeof f);
-    return f;
-}
-
 static void check_results(const struct loaded_code *code, const struct kernel_image *image)
 {
     enum { N = 1000 };
@@ -151,74 +139,6 @@ static void test_runs(void **state)
 
 /* ---- every level gives the evaluator's bits ---- */
 
-enum { LEVEL_N = 4099, LEVEL_OUTPUTS = 16 };
-
-struct sample {
-    struct test_plan p;
-    _Alignas(64) uint64_t in[2][LEVEL_N]; /* as many bytes as the widest type needs */
-    uint64_t want[LEVEL_OUTPUTS][LEVEL_N], got[LEVEL_OUTPUTS][LEVEL_N];
-    int64_t dims[64];
-};
-
-/* Bits in no order, so that floats come in every size, with nans and infinities among them. */
-static void fill(struct sample *s)
-{
-    uint64_t state = 1;
-    for (int i = 0; i < LEVEL_N; i++)
-        for (int k = 0; k < 2; k++) {
-            state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
-            s->in[k][i] = state ^ state >> 29;
-        }
-}
-
-static void evaluate(struct sample *s)
-{
-    const struct ir *ir = s->p.plan->ir;
-    struct ir_array arrays[2] = {{.data = s->in[0]}, {.data = s->in[1]}};
-    int64_t extents[2][IR_MAX_RANK] = {{LEVEL_N}, {LEVEL_N}};
-    void *outputs[LEVEL_OUTPUTS];
-    struct ir_faults faults = {0};
-    assert_true(ir->dims.n <= 64 && ir->outputs.n <= LEVEL_OUTPUTS && ir->inputs.n <= 2);
-    for (uint32_t i = 0; i < ir->inputs.n; i++)
-        arrays[i].stride[0] = type_table[ir->inputs.at[i].dtype].size;
-    for (uint32_t i = 0; i < ir->outputs.n; i++)
-        outputs[i] = s->want[i];
-    assert_true(ir_shapes_resolve(ir, (const int64_t(*)[IR_MAX_RANK])extents, NULL, s->dims, &s->p.diags));
-    assert_true(ir_eval(ir, arrays, s->dims, outputs, &faults));
-}
-
-static void run_sample(struct sample *s, const struct loaded_code *code, const struct kernel_image *image)
-{
-    const struct loop_nest *nest = &s->p.plan->nests.at[0];
-    struct loop_slots at = loop_slots(nest);
-    int64_t slots[LOOP_MAX_SLOTS] = {0};
-    struct ir_faults faults = {0};
-    assert_int_equal(s->p.plan->nests.n, 1);
-    slots[at.extents] = LEVEL_N;
-    slots[at.faults] = (intptr_t)&faults;
-    for (uint32_t i = 0; i < nest->main.loads.n; i++) {
-        slots[at.main_loads + 2 * i] = (intptr_t)s->in[nest->main.loads.at[i].index];
-        slots[at.main_loads + 2 * i + 1] = type_table[nest->main.loads.at[i].dtype].size;
-    }
-    for (uint32_t i = 0; i < nest->main.stores.n; i++) {
-        uint32_t output = s->p.plan->buffers.at[nest->main.stores.at[i].index].output;
-        slots[at.main_stores + 2 * i] = (intptr_t)s->got[output];
-        slots[at.main_stores + 2 * i + 1] = type_table[nest->main.stores.at[i].dtype].size;
-    }
-    entry_of(code, image, "n0_main")(slots, 0, LEVEL_N);
-}
-
-static void compare_sample(const struct sample *s, const char *text, const char *arch)
-{
-    const struct ir *ir = s->p.plan->ir;
-    for (uint32_t i = 0; i < ir->outputs.n; i++) {
-        size_t size = type_table[ir_at(ir, ir->outputs.at[i].node)->dtype].size;
-        for (size_t k = 0; k < LEVEL_N; k++)
-            if (memcmp((const char *)s->got[i] + k * size, (const char *)s->want[i] + k * size, size))
-                fail_msg("%s on %s: output %u, element %zu", text, arch, i, k);
-    }
-}
-
 /* Nothing is imported: no conversion is a call. */
 static void level_agrees(const char *text, enum dtype dtype, const char *arch)
 {
@@ -228,27 +148,18 @@ static void level_agrees(const char *text, enum dtype dtype, const char *arch)
     struct loaded_code code;
     assert_non_null(s);
     assert_true(plan_make(&s->p, text, dtype));
-    fill(s);
-    evaluate(s);
+    sample_fill(s);
+    sample_evaluate(s, SAMPLE_N);
     assert_true(flatten_object(object.at, object.n, &image, &s->p.diags));
     assert_int_equal(image.n_imports, 0);
     assert_true(loader_map(&code, &image, &s->p.diags));
-    run_sample(s, &code, &image);
-    compare_sample(s, text, arch);
+    sample_run(s, &code, &image, SAMPLE_N);
+    sample_compare(s, text, arch, SAMPLE_N);
     loader_unmap(&code);
     image_fini(&image);
     plan_fini(&s->p);
     free(object.at);
     free(s);
-}
-
-static bool host_runs(const char *arch)
-{
-    if (strcmp(arch, "x86-64-v4") == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    if (strcmp(arch, "x86-64-v3") == 0)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-    return strcmp(arch, "x86-64-v2") != 0 || __builtin_cpu_supports("sse4.2");
 }
 
 static void test_levels_agree(void **state)

@@ -9,13 +9,10 @@
 #include <string.h>
 #include "backend/backend.h"
 #include "codegen/codegen.h"
-#include "cpu/loader.h"
 #include "ir/build.h"
-#include "plans.h"
+#include "samples.h"
 
 #define NOWHERE ((struct span){0, 0})
-
-enum { N = 1031, MOST_OUTPUTS = 4 };
 
 /* ---- programs ---- */
 
@@ -114,85 +111,12 @@ static void make(struct ir *ir, const void *of)
 
 /* ---- running them ---- */
 
-struct sample {
-    struct test_plan p;
-    uint64_t in[2][N];
-    uint64_t want[MOST_OUTPUTS][N], got[MOST_OUTPUTS][N];
-    int64_t dims[64];
-};
-
 /* Indices from all of their type: below 0, far above the rows; but for some of them that are rows. */
 static void fill(struct sample *s)
 {
-    uint64_t state = 1;
-    for (int i = 0; i < 2 * N; i++) {
-        state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
-        s->in[i / N][i % N] = state ^ state >> 29;
-    }
-    for (uint32_t i = 0; i < N / 2; i++)
+    sample_fill(s);
+    for (uint32_t i = 0; i < SAMPLE_N / 2; i++)
         ((uint32_t *)s->in[0])[i] &= 1023;
-}
-
-static void evaluate(struct sample *s, int64_t n)
-{
-    const struct ir *ir = s->p.plan->ir;
-    struct ir_array arrays[2] = {{.data = s->in[0]}, {.data = s->in[1]}};
-    int64_t extents[2][IR_MAX_RANK] = {{n}, {n}};
-    void *outputs[MOST_OUTPUTS];
-    struct ir_faults faults = {0};
-    assert_true(ir->dims.n <= 64 && ir->outputs.n <= MOST_OUTPUTS && ir->inputs.n <= 2);
-    for (uint32_t i = 0; i < ir->inputs.n; i++)
-        arrays[i].stride[0] = type_table[ir->inputs.at[i].dtype].size;
-    for (uint32_t i = 0; i < ir->outputs.n; i++)
-        outputs[i] = s->want[i];
-    assert_true(ir_shapes_resolve(ir, (const int64_t(*)[IR_MAX_RANK])extents, NULL, s->dims, &s->p.diags));
-    assert_true(ir_eval(ir, arrays, s->dims, outputs, &faults));
-}
-
-static int64_t slot_of_load(const struct sample *s, const struct loop_access *a)
-{
-    int64_t value = 0;
-    if (!a->scalar)
-        return (intptr_t)s->in[a->index];
-    memcpy(&value, s->in[a->index], type_table[a->dtype].size);
-    return value;
-}
-
-typedef void kernel(const int64_t *slots, int64_t begin, int64_t end);
-
-static void run(struct sample *s, const struct loaded_code *code, const struct kernel_image *image, int64_t n)
-{
-    const struct loop_nest *nest = &s->p.plan->nests.at[0];
-    struct loop_slots at = loop_slots(nest);
-    int64_t slots[LOOP_MAX_SLOTS] = {0};
-    struct ir_faults faults = {0};
-    kernel *f = NULL;
-    void *p = code->base + image_entry(image, "n0_main")->offset;
-    assert_int_equal(s->p.plan->nests.n, 1);
-    slots[at.extents] = n;
-    slots[at.faults] = (intptr_t)&faults;
-    for (uint32_t i = 0; i < nest->main.loads.n; i++) {
-        slots[at.main_loads + 2 * i] = slot_of_load(s, &nest->main.loads.at[i]);
-        slots[at.main_loads + 2 * i + 1] = type_table[nest->main.loads.at[i].dtype].size;
-    }
-    for (uint32_t i = 0; i < nest->main.stores.n; i++) {
-        uint32_t output = s->p.plan->buffers.at[nest->main.stores.at[i].index].output;
-        slots[at.main_stores + 2 * i] = (intptr_t)s->got[output];
-        slots[at.main_stores + 2 * i + 1] = type_table[nest->main.stores.at[i].dtype].size;
-    }
-    memcpy(&f, &p, sizeof f);
-    f(slots, 0, n);
-}
-
-static void compare(const struct sample *s, const char *what, const char *arch, int64_t n)
-{
-    const struct ir *ir = s->p.plan->ir;
-    for (uint32_t i = 0; i < ir->outputs.n; i++) {
-        size_t size = type_table[ir_at(ir, ir->outputs.at[i].node)->dtype].size;
-        for (size_t k = 0; k < (size_t)n; k++)
-            if (memcmp((const char *)s->got[i] + k * size, (const char *)s->want[i] + k * size, size))
-                fail_msg("%s on %s: output %u, element %zu of %d", what, arch, i, k, (int)n);
-    }
 }
 
 /* The code is made for vectors of `bits`, whatever the arch has: LLVM makes several of longer ones. */
@@ -218,7 +142,7 @@ static void compile(struct sample *s, const char *arch, unsigned bits, struct ke
 
 static void agrees(const struct how *how, const char *what, const char *arch, unsigned bits)
 {
-    static const int64_t lengths[] = {1, 2, 3, 7, 15, 16, 17, 31, 33, 65, N};
+    static const int64_t lengths[] = {1, 2, 3, 7, 15, 16, 17, 31, 33, 65, SAMPLE_N};
     struct sample *s = calloc(1, sizeof *s);
     struct kernel_image image;
     struct loaded_code code;
@@ -228,24 +152,14 @@ static void agrees(const struct how *how, const char *what, const char *arch, un
     assert_true(loader_map(&code, &image, &s->p.diags));
     fill(s);
     for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        evaluate(s, lengths[i]);
-        memset(s->got, 0, sizeof s->got);
-        run(s, &code, &image, lengths[i]);
-        compare(s, what, arch, lengths[i]);
+        sample_evaluate(s, lengths[i]);
+        sample_run(s, &code, &image, lengths[i]);
+        sample_compare(s, what, arch, lengths[i]);
     }
     loader_unmap(&code);
     image_fini(&image);
     plan_fini(&s->p);
     free(s);
-}
-
-static bool host_runs(const char *arch)
-{
-    if (strcmp(arch, "x86-64-v4") == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    if (strcmp(arch, "x86-64-v3") == 0)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-    return strcmp(arch, "x86-64-v2") != 0 || __builtin_cpu_supports("sse4.2");
 }
 
 static const struct {
