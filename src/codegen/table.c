@@ -60,7 +60,7 @@ static void index_rows(struct rows *r, val index)
 
 /*
  * Out of vector registers by words of four lanes, each lane 16 bits: taking out is what costs, for it needs the ports that the arithmetic and the shuffles
- * need; words are parted in scalar registers, which are idle. (Through memory it was three times slower on a Xeon.)
+ * need; words are parted in scalar registers, which are idle. (Through memory it was two to three times slower on a Xeon.)
  */
 static void pack_rows(struct rows *r)
 {

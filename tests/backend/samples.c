@@ -22,9 +22,11 @@ kernel *entry_of(const struct loaded_code *code, const struct kernel_image *imag
 bool host_runs(const char *arch)
 {
     if (strcmp(arch, "x86-64-v4") == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     if (strcmp(arch, "x86-64-v3") == 0)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+               __builtin_cpu_supports("f16c");
     return strcmp(arch, "x86-64-v2") != 0 || __builtin_cpu_supports("sse4.2");
 }
 

@@ -21,7 +21,8 @@ bool host_runs(const char *arch);
 /* The first n elements, at most SAMPLE_N. */
 void sample_fill(struct sample *s);
 void sample_evaluate(struct sample *s, int64_t n);
-void sample_run(struct sample *s, const struct loaded_code *code, const struct kernel_image *image, int64_t n);
+void sample_run(struct sample *s, const struct loaded_code *code, const struct kernel_image *image,
+                int64_t n);
 void sample_compare(const struct sample *s, const char *what, const char *arch, int64_t n);
 
 #endif
