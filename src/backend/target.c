@@ -63,6 +63,17 @@ static unsigned vector_bits(const char *features)
     return has(features, "avx2") ? 256 : 128;
 }
 
+/* As LLVM calls them. Others' gathers take several operations an element, or were slowed down for safety's sake (Intel's before these, 2023). */
+static const char *const quick_gatherers[] = {"sapphirerapids", "emeraldrapids", "graniterapids", "graniterapids-d", "diamondrapids"};
+
+static bool gathers_quickly(const char *cpu)
+{
+    for (unsigned i = 0; i < sizeof quick_gatherers / sizeof *quick_gatherers; i++)
+        if (strcmp(cpu, quick_gatherers[i]) == 0)
+            return true;
+    return false;
+}
+
 struct level {
     const char *name, *features;
 };
@@ -160,6 +171,7 @@ bool backend_target_init(struct backend_target *t, const struct codegen_options 
         t->emit.has_fma = has(t->features, "fma");
         t->emit.has_round = has(t->features, "sse4.1");
         t->emit.has_half = has(t->features, "f16c");
+        t->emit.gathers = t->emit.vector_bits == 512 && gathers_quickly(t->cpu);
     }
     return true;
 }

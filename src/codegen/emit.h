@@ -17,6 +17,7 @@ struct emit_target {
     bool has_fma;
     bool has_round; /* to integers, in floats */
     bool has_half; /* an instruction for float16 to float32 and back */
+    bool gathers; /* loads by a vector of indices are quick */
     enum codegen_generator generator;
     int sm;
 };

@@ -1,7 +1,7 @@
 /*
  * Rows of the math library's tables. All four numbers of a row are fetched when the first is asked for: a row lies side by side, so on the CPU
  * the rows of the lanes of a vector are loaded whole and transposed, which is far less than a load for each number; a GPU
- * reads one with loads of 16 bytes. What nobody asks for is removed by LLVM, loads included: they are of constants.
+ * reads one with loads of 16 bytes, and a CPU that gathers quickly takes pairs of float32 so. What nobody asks for is removed by LLVM, loads included: they are of constants.
  */
 #include "gen.h"
 
@@ -211,12 +211,56 @@ static void fetch_transposed(struct rows *r)
         r->column[c] = joined_all(&r->g->l, parts[c], count);
 }
 
+/* ---- gathered ---- */
+
+enum { PAIRS = 8, GATHERED = 2 * PAIRS };
+
+/* Two columns of float32, side by side, of eight lanes: as the one column of float64 that they would be. */
+static val gathered_pairs(struct rows *r, unsigned first, unsigned column)
+{
+    struct ll *l = &r->g->l;
+    type pair = ll_vec(l->f64, PAIRS), at = ll_vec(l->ptr, PAIRS), over[] = {pair, at};
+    val offset = ll_part(l, r->row, first, PAIRS), from = ll_offset(l, r->base, ll_i64(l, column * r->size));
+    val args[] = {LLVMBuildGEP2(l->b, l->i8, from, &offset, 1, ""), LLVMConstAllOnes(ll_vec(l->i1, PAIRS)), LLVMGetPoison(pair)};
+    return LLVMBuildBitCast(l->b, ll_intrinsic(l, "llvm.masked.gather", over, 2, args, 3), ll_vec(r->number, GATHERED), "");
+}
+
+static val every_other(struct ll *l, val a, val b, unsigned from)
+{
+    unsigned at[GATHERED];
+    for (unsigned i = 0; i < GATHERED; i++)
+        at[i] = 2 * i + from;
+    return shuffle(l, a, b, at, GATHERED);
+}
+
+static bool is_gathered(const struct rows *r)
+{
+    return r->g->target->gathers && r->size == 4 && r->w % GATHERED == 0;
+}
+
+static void fetch_gathered(struct rows *r)
+{
+    val parts[TABLE_COLUMNS][4];
+    for (unsigned first = 0; first < r->w; first += GATHERED)
+        for (unsigned c = 0; c < TABLE_COLUMNS; c += 2) {
+            val low = gathered_pairs(r, first, c), high = gathered_pairs(r, first + PAIRS, c);
+            for (unsigned k = 0; k < 2; k++)
+                parts[c + k][first / GATHERED] = every_other(&r->g->l, low, high, k);
+        }
+    for (unsigned c = 0; c < TABLE_COLUMNS; c++)
+        r->column[c] = joined_all(&r->g->l, parts[c], r->w / GATHERED);
+}
+
 /* ---- a node ---- */
 
 static void fetch(struct rows *r, val index)
 {
     r->base = table_in(r->g, r->table);
     index_rows(r, index);
+    if (is_gathered(r)) {
+        fetch_gathered(r);
+        return;
+    }
     pack_rows(r);
     if (r->g->gpu)
         fetch_by_sixteen_bytes(r);

@@ -119,16 +119,24 @@ static void fill(struct sample *s)
         ((uint32_t *)s->in[0])[i] &= 1023;
 }
 
-/* The code is made for vectors of `bits`, whatever the arch has: LLVM makes several of longer ones. */
-static void compile(struct sample *s, const char *arch, unsigned bits, struct kernel_image *image)
+/* What the code is made for, whatever the machine has: LLVM makes several of longer vectors, and single loads of gathers. */
+struct as_if {
+    unsigned bits; /* of vectors; 0: as the arch says */
+    bool gathers;
+};
+
+/* `full`: lanes are as many as float32 has. */
+static void compile(struct sample *s, const char *arch, struct as_if as, bool full, struct kernel_image *image)
 {
     struct codegen_job job = {.plan = s->p.plan, .variants = s->p.variants, .options = {.target = TARGET_CPU, .arch = arch}};
     struct backend_target target;
     assert_true(backend_target_init(&target, &job.options, LLVMCodeGenLevelDefault, &s->p.diags));
-    target.emit.vector_bits = bits ? bits : target.emit.vector_bits;
+    target.emit.vector_bits = as.bits ? as.bits : target.emit.vector_bits;
+    target.emit.gathers = as.gathers;
     LLVMContextRef ctx = LLVMContextCreate();
     LLVMModuleRef mod = codegen_emit(ctx, &job, &target.emit, &s->p.diags);
     assert_non_null(mod);
+    assert_int_equal(LLVMGetNamedFunction(mod, "llvm.masked.gather.v8f64.v8p0") != NULL, as.gathers && full);
     backend_prepare_module(&target, mod);
     assert_true(backend_verify(mod, &s->p.diags));
     LLVMMemoryBufferRef object = backend_emit(&target, mod, true, &s->p.diags);
@@ -140,7 +148,7 @@ static void compile(struct sample *s, const char *arch, unsigned bits, struct ke
     backend_target_fini(&target);
 }
 
-static void agrees(const struct how *how, const char *what, const char *arch, unsigned bits)
+static void agrees(const struct how *how, const char *what, const char *arch, struct as_if as)
 {
     static const int64_t lengths[] = {1, 2, 3, 7, 15, 16, 17, 31, 33, 65, SAMPLE_N};
     struct sample *s = calloc(1, sizeof *s);
@@ -148,7 +156,7 @@ static void agrees(const struct how *how, const char *what, const char *arch, un
     struct loaded_code code;
     assert_non_null(s);
     assert_true(plan_of_ir(&s->p, make, how));
-    compile(s, arch, bits, &image);
+    compile(s, arch, as, how->rank && how->outputs != among_wider && table_table[how->table].dtype == DT_float32, &image);
     assert_true(loader_map(&code, &image, &s->p.diags));
     fill(s);
     for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -176,16 +184,17 @@ static void test_levels_agree(void **state)
     for (unsigned a = 0; a < sizeof archs / sizeof *archs; a++)
         for (unsigned i = 0; host_runs(archs[a]) && i < sizeof programs / sizeof *programs; i++)
             for (unsigned t = 0; t < TABLE_COUNT; t++)
-                agrees(&(struct how){(enum table)t, programs[i].outputs, programs[i].rank}, programs[i].what, archs[a], 0);
+                agrees(&(struct how){(enum table)t, programs[i].outputs, programs[i].rank}, programs[i].what, archs[a], (struct as_if){0});
 }
 
-/* The words of long vectors, also where no processor at hand has such. */
+/* The words of long vectors, and gathers, also where no processor at hand has such. */
 static void test_long_vectors_agree(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < sizeof programs / sizeof *programs; i++)
         for (unsigned t = 0; t < TABLE_COUNT; t++)
-            agrees(&(struct how){(enum table)t, programs[i].outputs, programs[i].rank}, programs[i].what, "", 512);
+            for (unsigned gathers = 0; gathers < 2; gathers++)
+                agrees(&(struct how){(enum table)t, programs[i].outputs, programs[i].rank}, programs[i].what, "", (struct as_if){512, gathers});
 }
 
 /* ---- what is emitted ---- */
