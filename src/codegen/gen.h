@@ -70,6 +70,9 @@ struct gen {
     } kept[LOOP_MOST_KEPT]; /* of its row, from nest to nest */
     uint32_t n_kept;
     val row_memory; /* where they lie */
+    struct {
+        unsigned width, at;
+    } turn; /* where a turn of the loop computes several vectors one after another: elements of all, and before the one at hand; else 0 */
     bool gpu;
     uint64_t work;    /* see codegen_work, of the functions up to `counted` */
     LLVMValueRef counted;
@@ -143,7 +146,11 @@ val round_emit(struct gen *g, enum prim prim, val v);
 enum estimate { RECIPROCAL, ROOT };
 val estimate_cpu(struct gen *g, enum estimate e, val v);
 
-/* ---- wide.c: square roots that wide vectors have sooner by steps than by the instruction; where they do not, the instruction ---- */
+/* ---- divider.c: what AVX-512's divider is left to do ---- */
+unsigned divider_share(const struct gen *g, unsigned n);                               /* how many of n registers that a turn computes have their roots from it */
+unsigned divider_registers(const struct gen *g, unsigned least, unsigned most);        /* how many a turn of the nest should have, a power of two times the least */
+
+/* ---- wide.c: square roots of wide vectors, by steps or by the instruction ---- */
 val wide_sqrt(struct gen *g, val v);
 val wide_tame_sqrt(struct gen *g, val v); /* of numbers far from overflow and underflow */
 

@@ -132,11 +132,14 @@ static void compute_row(struct lanes *s, val row)
     val first = ll_mul(l, row, ll_i64(l, s->g->nest->lanes));
     if (s->g->gpu)
         first = ll_add(l, first, ll_mul(l, s->thread, ll_i64(l, s->width)));
+    s->g->turn.width = s->width * s->n_vectors;
     for (unsigned v = 0; v < s->n_vectors; v++) {
+        s->g->turn.at = v * s->width;
         compute(s, first, v * s->workers * s->width, s->width);
         for (unsigned r = 0; r < s->n_reduces; r++)
             *acc_at(s, r, v) = reduce_combine(s->g, reduce_at(s, r), *acc_at(s, r, v), operand(s, r));
     }
+    s->g->turn.width = s->g->turn.at = 0;
 }
 
 /* Rows from..to with the lanes in registers, `unroll` rows a turn. Returns where it stopped. */

@@ -8,6 +8,7 @@
 
 enum { ONCE_COST = 12 };                    /* bodies of more operations are not emitted twice */
 enum { TWICE_COST = 400, MOST_TWICE = 16 }; /* bodies of more operations, or wider vectors, are done one vector at a time */
+enum { MOST_VECTORS = 4 };                   /* that a step of a light body takes, if it takes more than one */
 
 struct map {
     struct gen *g;
@@ -131,6 +132,11 @@ static void walk_row_singly(struct map *m, val from, val to)
     gen_loop_end(m->g, &loop, ll_i64(&m->g->l, 1));
 }
 
+static bool is_emitted_once(struct map *m)
+{
+    return (body_cost(m->g, &m->body) > ONCE_COST && !body_has_places(&m->body)) || m->width > body_width(m->g, &m->body);
+}
+
 static void map_cpu(struct map *m)
 {
     struct gen *g = m->g;
@@ -143,7 +149,7 @@ static void map_cpu(struct map *m)
     body_row_values(g, &m->body);
     if (g->nest->updates)
         walk_row_singly(m, from, to);
-    else if (body_cost(g, &m->body) > ONCE_COST && !body_has_places(&m->body))
+    else if (is_emitted_once(m))
         walk_row_once(m, from, to);
     else
         walk_row(m, from, to);
@@ -211,15 +217,16 @@ static void map_gpu(struct map *m)
 }
 
 /* Elements of a step on the CPU. Of a costly body two vectors: constants are loaded and steps counted once for both, and the
- * one has work to do while the other waits for its chain of operations. Not where elements leave a loop one by one, nor where fma is many operations. */
+ * one has work to do while the other waits for its chain of operations; of a light one with roots as many as let AVX-512's divider be shared best. Not where elements
+ * leave a loop one by one, nor where fma is many operations. */
 static unsigned map_width(struct gen *g, const struct body *b)
 {
-    unsigned width = body_width(g, b), cost = body_cost(g, b);
+    unsigned width = body_width(g, b), cost = body_cost(g, b), n = cost > ONCE_COST ? 2 : 1;
     if (g->nest->updates)
         return 1;
-    if (!g->target->has_fma)
+    if (!g->target->has_fma || cost > TWICE_COST || width > MOST_TWICE || body_has_places(b) || body_has_loop(g, b))
         return width;
-    return cost > ONCE_COST && cost <= TWICE_COST && width <= MOST_TWICE && !body_has_places(b) && !body_has_loop(g, b) ? 2 * width : width;
+    return width * (gen_has_avx512(g) && cost <= ONCE_COST ? divider_registers(g, n, MOST_VECTORS) : n);
 }
 
 void map_emit(struct gen *g, unsigned index)

@@ -1,41 +1,14 @@
 /*
  * Square roots of AVX-512's vectors, correctly rounded as the instruction's: its 14 bits of 1 / sqrt(x), steps that make it good but for a last bit or two, and
  * the root from that with its own residual (Markstein 1990). The instruction takes 24 cycles for eight elements (float32: 12 for sixteen) in which nothing else
- * is divided or rooted; the steps take two operations a cycle of those that all else takes too, so where there is enough else the instruction stays.
+ * is divided or rooted; the steps take two operations a cycle of those that all else takes too. So of the registers of one turn some take the one and the others
+ * the other, at the same time: see divider.c.
  *
  * The result is the correctly rounded one whatever the estimate is, if only it is within 2**-14: processors' estimates differ. float32: gone through for all x of
  * two binades and all such estimates. float64: 1 / sqrt(x) comes out within half a unit in the last place and 0.62 * 2**-53; an x whose root is so near the
  * middle of two floats that this could turn the result is n (n + 1) + j, n the root of its 53 digits, with |j| < 18, and those were gone through with every such 1 / sqrt(x).
  */
 #include "gen.h"
-
-/* Cycles of the divider that an elementwise operation takes for 512 bits. */
-static unsigned divider(const struct gen *g, ir_id id)
-{
-    enum prim prim = ir_prim(g->ir, id);
-    bool wide = ir_at(g->ir, id)->dtype == DT_float64;
-    if (prim == PRIM_fsqrt || prim == PRIM_ftamesqrt)
-        return wide ? 24 : 12;
-    return prim == PRIM_fdiv || prim == PRIM_ftamediv ? (wide ? 16 : 10) : 0;
-}
-
-/*
- * Is the divider what the nest waits for, were `steps` operations more of the others enough to be rid of its roots? Two of them begin in a cycle; not all of that
- * counts: what comes after the root waits longer for it, and a processor holds only so much that waits.
- */
-static bool pays(const struct gen *g, unsigned steps)
-{
-    const struct loop_body *b = &g->nest->main;
-    unsigned busy = 0, others = 0;
-    for (uint32_t i = 0; i < b->order.n; i++) {
-        ir_id id = b->order.at[i];
-        if (op_table[ir_at(g->ir, id)->op].kind != OPK_ELEM || rarely_done(g->ir, id))
-            continue;
-        busy += divider(g, id);
-        others += divider(g, id) == 0;
-    }
-    return 2 * (others + steps) < 3 * busy;
-}
 
 /* 1 / sqrt(x) by steps, and what follows from it: near the root, and half of 1 / sqrt(x). */
 struct near {
@@ -53,7 +26,8 @@ static struct near near_float32(struct ll *l, val x, val r)
 static struct near near_float64(struct ll *l, val x, val r)
 {
     val s = LLVMBuildFMul(l->b, x, r, ""), e = ll_fma(l, LLVMBuildFNeg(l->b, s, ""), r, ll_real(l, r, 1));
-    val p = ll_fma(l, ll_fma(l, e, ll_real(l, e, 0.3125), ll_real(l, e, 0.37500000337395814)), e, ll_real(l, e, 0.5));
+    val p = ll_fma(l, ll_fma(l, e, ll_real(l, e, 0.3125), ll_real(l, e, 0.37500000337395814)), e,
+                   ll_real(l, e, 0.5));
     r = ll_fma(l, LLVMBuildFMul(l->b, r, e, ""), p, r);
     return (struct near){LLVMBuildFMul(l->b, x, r, ""), LLVMBuildFMul(l->b, r, ll_real(l, r, 0.5), "")};
 }
@@ -75,7 +49,9 @@ static val with_own_roots(struct ll *l, val v, val x)
     val table = ll_splat(l, LLVMConstInt(words, X << 4 * ZERO | X << 4 * INFINITE, 0), ll_width(x));
     val all = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(x)));
     val args[] = {v, x, table, ll_i32(l, 0), all, ll_i32(l, ROUND_AS_EVER)};
-    return ll_intrinsic(l, wide ? "llvm.x86.avx512.mask.fixupimm.pd.512" : "llvm.x86.avx512.mask.fixupimm.ps.512", NULL, 0, args, 6);
+    return ll_intrinsic(
+        l, wide ? "llvm.x86.avx512.mask.fixupimm.pd.512" : "llvm.x86.avx512.mask.fixupimm.ps.512", NULL, 0,
+        args, 6);
 }
 
 /* Any x: the residual of small ones would underflow, so they are scaled; of negative ones and nans the estimate is nan. */
@@ -89,31 +65,33 @@ static val any(struct gen *g, val x)
     return ll_select(l, small, LLVMBuildFMul(l->b, v, ll_real(l, x, wide ? 0x1p-100 : 0x1p-50), ""), v);
 }
 
-/* Register by register. */
-static val by_registers(struct gen *g, val x, unsigned w, val (*root)(struct gen *g, val x))
+/* Register by register: those of a turn before the one numbered `steps_from` by the instruction. */
+static val by_registers(struct gen *g, val x, unsigned w, unsigned number, unsigned steps_from,
+                        val (*root)(struct gen *g, val x))
 {
     struct ll *l = &g->l;
     unsigned n = ll_width(x) / 2;
     if (n < w)
-        return root(g, x);
-    val low = by_registers(g, ll_part(l, x, 0, n), w, root), high = by_registers(g, ll_part(l, x, n, n), w, root);
-    return ll_join(l, low, high);
+        return number < steps_from ? ll_intrinsic1(l, "llvm.sqrt", x) : root(g, x);
+    val low = by_registers(g, ll_part(l, x, 0, n), w, number, steps_from, root);
+    return ll_join(l, low, by_registers(g, ll_part(l, x, n, n), w, number + n / w, steps_from, root));
 }
 
-static val root_of(struct gen *g, val x, unsigned steps, val (*root)(struct gen *g, val x))
+static val root_of(struct gen *g, val x, val (*root)(struct gen *g, val x))
 {
-    unsigned w = 512 / (ll_is_wide(&g->l, x) ? 64 : 32);
-    if (!gen_has_avx512(g) || ll_width(x) < w || !pays(g, steps))
+    unsigned w = 512 / (ll_is_wide(&g->l, x) ? 64 : 32),
+             turn = g->turn.width > ll_width(x) ? g->turn.width : ll_width(x);
+    if (!gen_has_avx512(g) || ll_width(x) < w)
         return ll_intrinsic1(&g->l, "llvm.sqrt", x);
-    return by_registers(g, x, w, root);
+    return by_registers(g, x, w, g->turn.at / w, divider_share(g, turn / w), root);
 }
 
 val wide_sqrt(struct gen *g, val v)
 {
-    return root_of(g, v, ll_is_wide(&g->l, v) ? 17 : 14, any);
+    return root_of(g, v, any);
 }
 
 val wide_tame_sqrt(struct gen *g, val v)
 {
-    return root_of(g, v, ll_is_wide(&g->l, v) ? 13 : 10, tame);
+    return root_of(g, v, tame);
 }
