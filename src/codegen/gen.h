@@ -128,6 +128,11 @@ val gen_const(struct gen *g, enum dtype t, uint64_t bits);
 val gen_global(struct gen *g, val v, const char *name, unsigned align); /* where the constant v lies in memory, once for all equal ones */
 val gen_in_memory(struct gen *g, val v); /* a constant vector, from memory where instructions take that for nothing */
 val gen_canonical_nan(struct gen *g, val v, enum dtype t);
+/* A register of AVX-512: x where its class is one of the classes, else v. */
+enum float_class { QUIET_NAN, SIGNALING_NAN, ZERO, ONE, MINUS_INFINITY, INFINITE, NEGATIVE, POSITIVE };
+#define BY_CLASS(c)  (1u << 4 * (c)) /* the instruction takes four bits for each class; 1: x */
+#define BY_CLASS_ALL 0x11111111u
+val gen_by_class(struct gen *g, val v, val x, uint32_t classes);
 val gen_cast(struct gen *g, val v, enum dtype from, enum dtype to);
 
 /* ---- half.c: floats of 16 bits, the integers in which they are kept, and float32 ---- */

@@ -82,10 +82,35 @@ static val nan_of(struct gen *g, val v)
     return ll_splat(&g->l, one, ll_width(v));
 }
 
+val gen_by_class(struct gen *g, val v, val x, uint32_t classes)
+{
+    enum { ROUND_AS_EVER = 4 };
+    struct ll *l = &g->l;
+    bool wide = ll_is_wide(l, x);
+    val table = ll_splat(l, LLVMConstInt(wide ? l->i64 : l->i32, classes, 0), ll_width(x));
+    val all = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(x)));
+    val args[] = {v, x, table, ll_i32(l, 0), all, ll_i32(l, ROUND_AS_EVER)};
+    return ll_intrinsic(l, wide ? "llvm.x86.avx512.mask.fixupimm.pd.512" : "llvm.x86.avx512.mask.fixupimm.ps.512", NULL, 0, args, 6);
+}
+
+/* One operation where AVX-512 has it, not two. */
+static val canonical_registers(struct gen *g, val v, unsigned w)
+{
+    struct ll *l = &g->l;
+    unsigned n = ll_width(v);
+    if (n == w)
+        return gen_by_class(g, nan_of(g, v), v, BY_CLASS_ALL & ~(BY_CLASS(QUIET_NAN) | BY_CLASS(SIGNALING_NAN)));
+    val low = canonical_registers(g, ll_part(l, v, 0, n / 2), w);
+    return ll_join(l, low, canonical_registers(g, ll_part(l, v, n / 2, n / 2), w));
+}
+
 val gen_canonical_nan(struct gen *g, val v, enum dtype t)
 {
     if (type_is_storage(t))
         return half_canonical_nan(g, v, t);
+    unsigned w = ll_is_wide(&g->l, v) ? 8 : 16;
+    if (gen_has_avx512(g) && ll_width(v) >= w && !LLVMIsConstant(v))
+        return canonical_registers(g, v, w);
     val is = LLVMBuildFCmp(g->l.b, LLVMRealUNO, v, v, "");
     return ll_select(&g->l, is, nan_of(g, v), v);
 }

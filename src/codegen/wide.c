@@ -40,20 +40,6 @@ static val tame(struct gen *g, val x)
     return ll_fma(l, ll_fma(l, LLVMBuildFNeg(l->b, s.root, ""), s.root, x), s.half, s.root);
 }
 
-/* Zeros and infinity are their own roots: instead of v what the class of x, four bits a class, says; v itself where that is 0. */
-static val with_own_roots(struct ll *l, val v, val x)
-{
-    enum { ZERO = 2, INFINITE = 5, X = 1, ROUND_AS_EVER = 4 };
-    bool wide = ll_is_wide(l, x);
-    type words = wide ? l->i64 : l->i32;
-    val table = ll_splat(l, LLVMConstInt(words, X << 4 * ZERO | X << 4 * INFINITE, 0), ll_width(x));
-    val all = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(x)));
-    val args[] = {v, x, table, ll_i32(l, 0), all, ll_i32(l, ROUND_AS_EVER)};
-    return ll_intrinsic(
-        l, wide ? "llvm.x86.avx512.mask.fixupimm.pd.512" : "llvm.x86.avx512.mask.fixupimm.ps.512", NULL, 0,
-        args, 6);
-}
-
 /* Any x: the residual of small ones would underflow, so they are scaled; of negative ones and nans the estimate is nan. */
 static val any(struct gen *g, val x)
 {
@@ -61,7 +47,7 @@ static val any(struct gen *g, val x)
     bool wide = ll_is_wide(l, x);
     val small = LLVMBuildFCmp(l->b, LLVMRealOLT, x, ll_real(l, x, wide ? 0x1p-900 : 0x1p-60), "");
     x = ll_select(l, small, LLVMBuildFMul(l->b, x, ll_real(l, x, wide ? 0x1p200 : 0x1p100), ""), x);
-    val v = with_own_roots(l, tame(g, x), x);
+    val v = gen_by_class(g, tame(g, x), x, BY_CLASS(ZERO) | BY_CLASS(INFINITE)); /* which are their own roots */
     return ll_select(l, small, LLVMBuildFMul(l->b, v, ll_real(l, x, wide ? 0x1p-100 : 0x1p-50), ""), v);
 }
 

@@ -49,3 +49,23 @@ def test_one_nan(program, dtype, fast, targets):
             want = compiled(*[np.where(np.isnan(a), np.array(one, word).view(dtype), a) for a in args])
             assert want.dtype != dtype or set(want[np.isnan(want)].view(word).tolist()) <= {one}
         assert compiled(*args).tobytes() == want.tobytes(), target
+
+
+@pytest.mark.parametrize("dtype", BITS)
+def test_what_is_no_nan_keeps_its_bits(dtype, targets):
+    """Also subnormals, both zeros and infinities, in whole vectors and left over."""
+    word, one, _ = BITS[dtype]
+    info = np.finfo(dtype)
+    words = np.random.default_rng(5).integers(0, 2**(8 * word().itemsize), 5000, word, endpoint=False)
+    ends = np.array([*PLAIN, info.tiny, -info.tiny, info.max, -info.max, info.smallest_subnormal, -info.smallest_subnormal], dtype)
+    x = np.concatenate([words.view(dtype), (words[:500] >> word(8 * word().itemsize - info.nmant)).view(dtype), np.tile(ends, 9), nans(dtype)])
+    want = np.where(np.isnan(x), np.array(one, word).view(dtype), -x)
+    for target in targets:
+        assert arex.evaluate("-x", dict(x=x), target=target).tobytes() == want.tobytes(), target
+
+
+@pytest.mark.parametrize("dtype", BITS)
+def test_avx512_has_one_operation_for_it(dtype):
+    emitted = {arch: arex.compile("x - y", target="cpu").emit("asm", types=f"x={dtype}[:], y={dtype}[:]", arch=arch) for arch in ("x86-64-v4", "x86-64-v3")}
+    assert "vfixupimmp" in emitted["x86-64-v4"] and "%zmm" not in "".join(line for line in emitted["x86-64-v4"].splitlines() if "vcmpunordp" in line)
+    assert "vfixupimmp" not in emitted["x86-64-v3"] and "vcmpunordp" in emitted["x86-64-v3"]
