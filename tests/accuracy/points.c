@@ -94,6 +94,7 @@ NEAR(near_sigmoid, one_in(seed, 2) ? sized(seed) : between(seed, -745, 745))
     }
 PAIR(near_quotient, about_one(seed) * ldexp(1, (int)((next_random(seed) >> 20) % 2000) - 1000), about_one(seed))
 PAIR(near_ratio, sized(seed), *x *sized(seed))
+PAIR(near_sides, sized(seed), *x *(one_in(seed, 2) ? sized(seed) : between(seed, 0.4, 1.1)))
 PAIR(near_logadd, 20 * unit(seed), *x + (unit(seed) - 0.5) * ldexp(1, (int)((next_random(seed) >> 20) % 12) - 4))
 
 /* Results over the whole range: the exponent is what takes x there. */
