@@ -34,7 +34,7 @@ static void count(struct work *w, const struct slow *s, bool wide)
     w->others += root ? 0 : s->cycles[wide] ? SLOW_ONE : 1;
 }
 
-/* Comparisons do not count: with the choice between what they compare they are one operation. */
+/* Comparisons do not count: with the choice between what they compare they are one operation, and so is what asks whether a slow side is needed. */
 static struct work work_of(const struct gen *g)
 {
     const struct loop_body *b = &g->nest->main;
@@ -42,17 +42,20 @@ static struct work work_of(const struct gen *g)
     for (uint32_t i = 0; i < b->order.n; i++) {
         ir_id id = b->order.at[i];
         const struct ir_node *n = ir_at(g->ir, id);
-        if (op_table[n->op].kind == OPK_ELEM && n->dtype != DT_bool && !rarely_done(g->ir, id))
+        if (rarely_done(g->ir, id))
+            continue;
+        if (op_table[n->op].kind == OPK_ELEM && n->dtype != DT_bool)
             count(&w, &slow_table[ir_prim(g->ir, id)], n->dtype == DT_float64);
+        w.others += n->op == OP_rarely;
     }
     return w;
 }
 
-/* How many cycles, times BEGUN_IN_A_CYCLE, n registers take of which j have their roots from the divider. */
+/* How long n registers take of which j have their roots from the divider. The divider is kept busier than the others can be, which wait for one another: by a twelfth. */
 static unsigned time_of(const struct work *w, unsigned n, unsigned j)
 {
-    unsigned divider = BEGUN_IN_A_CYCLE * (n * w->quotients + j * w->roots);
-    unsigned operations = n * w->others + (n - j) * w->steps + j * w->n_roots * SLOW_ONE;
+    unsigned divider = 11 * BEGUN_IN_A_CYCLE * (n * w->quotients + j * w->roots);
+    unsigned operations = 12 * (n * w->others + (n - j) * w->steps + j * w->n_roots * SLOW_ONE);
     return divider > operations ? divider : operations;
 }
 

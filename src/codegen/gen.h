@@ -159,6 +159,10 @@ unsigned divider_registers(const struct gen *g, unsigned least, unsigned most); 
 val wide_sqrt(struct gen *g, val v);
 val wide_tame_sqrt(struct gen *g, val v); /* of numbers far from overflow and underflow */
 
+/* ---- size.c: the larger or the smaller of |a| and |b|, where neither is nan ---- */
+enum by_size { SMALLER, LARGER };
+val by_size(struct gen *g, enum by_size which, val a, val b);
+
 /* ---- quick.c: of fast mode ---- */
 val quick_divide(struct gen *g, val a, val b);
 val quick_rsqrt(struct gen *g, val v);

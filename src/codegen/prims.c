@@ -188,6 +188,16 @@ static val emit_ftamesqrt(struct prim_args *p)
     return tame_sqrt(p->g, p->a);
 }
 
+static val emit_flargersize(struct prim_args *p)
+{
+    return by_size(p->g, LARGER, p->a, p->b);
+}
+
+static val emit_fsmallersize(struct prim_args *p)
+{
+    return by_size(p->g, SMALLER, p->a, p->b);
+}
+
 static val emit_ftamescale(struct prim_args *p)
 {
     return tame_scale(p->g, p->a, p->b, p->c);

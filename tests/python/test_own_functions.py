@@ -31,7 +31,8 @@ def of_type(text, dtype):
 def test_the_librarys_text(file, name, dtype, targets):
     x = values(dtype)
     signs = [line for line in (MATH / "basic.arex").read_text().splitlines() if line.startswith("def with_sign_")]
-    own = "\n".join(["def tame_divide(a, b) = a / b", "def tame_sqrt(a) = sqrt(a)", "def tame_scale(a, b, c) = a * exp2(b)", *signs, of_type((MATH / file).read_text(), dtype), f"{name}_{dtype}(x)"])
+    own = "\n".join(["def tame_divide(a, b) = a / b", "def tame_sqrt(a) = sqrt(a)", "def larger_size(a, b) = where(abs(a) > abs(b), abs(a), abs(b))",
+                     "def smaller_size(a, b) = where(abs(a) > abs(b), abs(b), abs(a))", "def tame_scale(a, b, c) = a * exp2(b)", *signs, of_type((MATH / file).read_text(), dtype), f"{name}_{dtype}(x)"])
     want = arex.evaluate(f"{name}(x)", dict(x=x), target="cpu")
     for target in targets:
         got = arex.evaluate(own, dict(x=x), target=target)

@@ -104,6 +104,7 @@ def test_tame_ones_take_the_fewer_steps(dtype):
     text = code("hypot(x, y)", dtype)
     usual = text[:text.index("kortest")]
     assert roots_of(usual) == [1, 1] and "vfixupimmp" not in usual
+    assert usual.count("vrangep") == 4 and "vandp" not in usual  # sizes are chosen without being made
     assert "vfixupimmp" in code("sqrt(x)", dtype)
 
 
