@@ -168,6 +168,7 @@ bool backend_target_init(struct backend_target *t, const struct codegen_options 
     }
     if (o->target == TARGET_CPU) {
         t->emit.vector_bits = vector_bits(t->features);
+        t->emit.has_avx512 = t->emit.vector_bits == 512;
         t->emit.has_fma = has(t->features, "fma");
         t->emit.has_round = has(t->features, "sse4.1");
         t->emit.has_half = has(t->features, "f16c");

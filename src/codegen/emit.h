@@ -14,6 +14,7 @@
 struct emit_target {
     enum codegen_target target;
     unsigned vector_bits; /* CPU */
+    bool has_avx512;      /* vectors of 512 bits are registers, and the instructions that came with them are there */
     bool has_fma;
     bool has_round; /* to integers, in floats */
     bool has_half; /* an instruction for float16 to float32 and back */

@@ -82,7 +82,7 @@ struct gen {
 /* Vectors of 512 bits, and the instructions that came with them. */
 static inline bool gen_has_avx512(const struct gen *g)
 {
-    return !g->gpu && g->target->vector_bits == 512;
+    return !g->gpu && g->target->has_avx512;
 }
 
 /* How many elements a step of a lane-level body takes, and where: everything a load or store needs. */
