@@ -202,7 +202,7 @@ static arex_program *compiled(arex_context *context, const struct function *f, b
     arex_compile_options o;
     arex_program *p = NULL;
     arex_compile_options_init(&o);
-    o.arch = big ? "x86-64-v4" : "x86-64-v3";
+    o.arch = big ? "native" : "x86-64-v3"; /* big only where the machine has AVX-512 */
     o.fast = fast;
     if (arex_program_new(context, f->source, strlen(f->source), NULL, &o, &p, NULL))
         exit(1);

@@ -172,7 +172,7 @@ bool backend_target_init(struct backend_target *t, const struct codegen_options 
         t->emit.has_fma = has(t->features, "fma");
         t->emit.has_round = has(t->features, "sse4.1");
         t->emit.has_half = has(t->features, "f16c");
-        t->emit.gathers = t->emit.vector_bits == 512 && gathers_quickly(t->cpu);
+        t->emit.gathers = t->emit.has_avx512 && gathers_quickly(t->cpu);
     }
     return true;
 }
