@@ -75,13 +75,13 @@ unsigned divider_share(const struct gen *g, unsigned n)
     return best_share(&w, n);
 }
 
-/* More of them only where that saves a twelfth. */
+/* More of them only where that saves a twentieth. */
 unsigned divider_registers(const struct gen *g, unsigned least, unsigned most)
 {
     struct work w = work_of(g);
     unsigned best = least;
     for (unsigned n = 2 * least; w.n_roots && n <= most; n *= 2)
-        if (12 * best * time_of(&w, n, best_share(&w, n)) < 11 * n * time_of(&w, best, best_share(&w, best)))
+        if (20 * best * time_of(&w, n, best_share(&w, n)) < 19 * n * time_of(&w, best, best_share(&w, best)))
             best = n;
     return best;
 }

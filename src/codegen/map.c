@@ -8,7 +8,7 @@
 
 enum { ONCE_COST = 12 };                    /* bodies of more operations are not emitted twice */
 enum { TWICE_COST = 400, MOST_TWICE = 16 }; /* bodies of more operations, or wider vectors, are done one vector at a time */
-enum { MOST_VECTORS = 4 };                   /* that a step of a light body takes, if it takes more than one */
+enum { ROOTS_COST = 24, MOST_VECTORS = 4 }; /* bodies of no more operations take as many vectors at a time as their roots want */
 
 struct map {
     struct gen *g;
@@ -226,7 +226,7 @@ static unsigned map_width(struct gen *g, const struct body *b)
         return 1;
     if (!g->target->has_fma || cost > TWICE_COST || width > MOST_TWICE || body_has_places(b) || body_has_loop(g, b))
         return width;
-    return width * (gen_has_avx512(g) && cost <= ONCE_COST ? divider_registers(g, n, MOST_VECTORS) : n);
+    return width * (gen_has_avx512(g) && cost <= ROOTS_COST ? divider_registers(g, n, MOST_VECTORS) : n);
 }
 
 void map_emit(struct gen *g, unsigned index)

@@ -118,13 +118,52 @@ bool rarely_gives_the_one_nan(const struct ir *ir, ir_id id)
     return ir_at(ir, id)->op == OP_rarely && ir_at(ir, id)->flags & IR_NUMBER;
 }
 
-/* Of a mask of two registers with AVX-512 either half: they go into one test, and into no wider mask before. */
-static val needed_by_any(struct gen *g, val cond, enum dtype t)
+/* Bits of which none may be set where the fast side is right. */
+struct bits_asked {
+    val v, mask; /* NULL: it is not that which is asked */
+};
+
+static struct bits_asked bits_asked(const struct gen *g, val cond)
 {
-    unsigned w = ll_width(cond);
-    if (gen_has_avx512(g) && 8 * w * type_table[t].size > 512)
-        return needed_by_any(g, LLVMBuildOr(g->l.b, ll_part(&g->l, cond, 0, w / 2), ll_part(&g->l, cond, w / 2, w / 2), ""), t);
-    return prim_any(g, cond);
+    if (g->gpu)
+        return (struct bits_asked){NULL, NULL};
+    val both = LLVMIsAICmpInst(cond) && LLVMGetICmpPredicate(cond) == LLVMIntNE && LLVMIsNull(LLVMGetOperand(cond, 1)) ? LLVMGetOperand(cond, 0) : NULL;
+    if (!both || !LLVMIsAInstruction(both) || LLVMGetInstructionOpcode(both) != LLVMAnd || !LLVMIsConstant(LLVMGetOperand(both, 1)))
+        return (struct bits_asked){NULL, NULL};
+    return (struct bits_asked){LLVMGetOperand(both, 0), LLVMGetOperand(both, 1)};
+}
+
+static val is_any_set(struct ll *l, struct bits_asked asked)
+{
+    val both = LLVMBuildAnd(l->b, asked.v, asked.mask, "");
+    return LLVMBuildICmp(l->b, LLVMIntNE, both, LLVMConstNull(LLVMTypeOf(both)), "");
+}
+
+/* What is in any of the parts of n elements. */
+static val merged(struct ll *l, val v, unsigned n)
+{
+    unsigned w = ll_width(v);
+    if (w <= n)
+        return v;
+    val any = ll_part(l, v, 0, n);
+    for (unsigned from = n; from < w; from += n)
+        any = LLVMBuildOr(l->b, any, ll_part(l, v, from, n), "");
+    return any;
+}
+
+/*
+ * Registers go into one test together: bits, of which some may not be set, before these are picked out, and with AVX-512 the masks of
+ * comparisons, each a register of its own, before they are made a wider one.
+ */
+static val needed_by_any(struct gen *g, val cond, struct bits_asked asked, enum dtype t)
+{
+    struct ll *l = &g->l;
+    unsigned full = g->target->vector_bits / (8 * type_table[t].size);
+    if (asked.v) {
+        asked = (struct bits_asked){merged(l, asked.v, full), merged(l, asked.mask, full)};
+        return prim_any(g, is_any_set(l, asked));
+    }
+    return prim_any(g, gen_has_avx512(g) ? merged(l, cond, full) : cond);
 }
 
 /* The slow side runs when any element needs it; its nodes are emitted on that path only. */
@@ -136,8 +175,11 @@ void rarely_emit(struct gen *g, struct body *b, ir_id id, enum level level)
     val fast_fault = body_fault_of(g, b, n->args[2]), chosen = fast, chosen_fault = fast_fault;
     val none = LLVMConstNull(ll_vec(l->i8, b->w));
     block slow = ll_block(l, "slow"), join = ll_block(l, "join"), here = ll_here(l);
-    ll_cond(l, needed_by_any(g, cond, n->dtype), slow, join);
+    struct bits_asked asked = bits_asked(g, cond);
+    ll_cond(l, needed_by_any(g, cond, asked, n->dtype), slow, join);
     ll_at(l, slow);
+    if (asked.v)
+        cond = is_any_set(l, asked); /* made again here, it is not held on the usual path */
     if (level == LEVEL_LANE && b->w > 1 && !is_short(g, b, (uint32_t)n->attr))
         slow_elements(g, b, n, cond, &chosen, &chosen_fault);
     else
