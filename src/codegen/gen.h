@@ -163,6 +163,9 @@ val wide_tame_sqrt(struct gen *g, val v); /* of numbers far from overflow and un
 enum by_size { SMALLER, LARGER };
 val by_size(struct gen *g, enum by_size which, val a, val b);
 
+/* ---- quarter.c: `shifted & mask` where it is the sign of a quarter turn and the processor has a shorter way, else NULL ---- */
+val quarter_sign(struct gen *g, val shifted, val mask);
+
 /* ---- quick.c: of fast mode ---- */
 val quick_divide(struct gen *g, val a, val b);
 val quick_rsqrt(struct gen *g, val v);

@@ -87,6 +87,8 @@ static inline val ll_eq(struct ll *l, val a, val b)
 
 static inline val ll_select(struct ll *l, val c, val a, val b)
 {
+    if (LLVMIsConstant(c) && (LLVMIsNull(c) || c == LLVMConstAllOnes(LLVMTypeOf(c))))
+        return LLVMIsNull(c) ? b : a;
     return LLVMBuildSelect(l->b, c, a, b, "");
 }
 

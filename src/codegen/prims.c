@@ -337,7 +337,13 @@ static val emit_fmod(struct prim_args *p)
 BINARY(iadd, LLVMBuildAdd)
 BINARY(isub, LLVMBuildSub)
 BINARY(imul, LLVMBuildMul)
-BINARY(iand, LLVMBuildAnd)
+
+static val emit_iand(struct prim_args *p)
+{
+    val sign = quarter_sign(p->g, p->a, p->b);
+    return sign ? sign : LLVMBuildAnd(builder(p), p->a, p->b, "");
+}
+
 BINARY(ior, LLVMBuildOr)
 BINARY(ixor, LLVMBuildXor)
 COMPARE(ieq, icmp, LLVMIntEQ)
