@@ -65,7 +65,7 @@ static void index_rows(struct rows *r, val index)
 static void pack_rows(struct rows *r)
 {
     struct ll *l = &r->g->l;
-    if (!gen_has_avx512(r->g) || r->w % LANES_OF_WORD)
+    if (r->g->gpu || r->g->target->vector_bits != 512 || r->w % LANES_OF_WORD)
         return;
     val lanes = LLVMBuildTrunc(l->b, r->row, ll_vec(LLVMIntTypeInContext(l->ctx, 16), r->w), "");
     r->packed = LLVMBuildBitCast(l->b, lanes, ll_vec(l->i64, r->w / LANES_OF_WORD), "");

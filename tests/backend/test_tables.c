@@ -125,6 +125,14 @@ struct as_if {
     bool gathers;
 };
 
+static bool has_words(LLVMModuleRef mod)
+{
+    char *text = LLVMPrintModuleToString(mod);
+    bool found = strstr(text, " x i16> ") != NULL;
+    LLVMDisposeMessage(text);
+    return found;
+}
+
 /* `full`: lanes are as many as float32 has. */
 static void compile(struct sample *s, const char *arch, struct as_if as, bool full, struct kernel_image *image)
 {
@@ -137,6 +145,8 @@ static void compile(struct sample *s, const char *arch, struct as_if as, bool fu
     LLVMModuleRef mod = codegen_emit(ctx, &job, &target.emit, &s->p.diags);
     assert_non_null(mod);
     assert_int_equal(LLVMGetNamedFunction(mod, "llvm.masked.gather.v8f64.v8p0") != NULL, as.gathers && full);
+    if (as.bits == 512 && !as.gathers && full)
+        assert_true(has_words(mod));
     backend_prepare_module(&target, mod);
     assert_true(backend_verify(mod, &s->p.diags));
     LLVMMemoryBufferRef object = backend_emit(&target, mod, true, &s->p.diags);

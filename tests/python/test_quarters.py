@@ -28,9 +28,12 @@ def test_the_second_bit_is_the_sign(dtype, targets):
 
 
 @pytest.mark.parametrize("source", ["(n << 29) & -2147483648", "(n << 30) & -1073741824", "(n << 31) & -2147483648", "(n >> 30) & -2147483648"])
-def test_other_bits_are_not_looked_up(source):
-    assert "vpermil" not in assembly(source, "n=int32[:]")
-    n = np.arange(-40, 40, dtype=np.int32)
+@pytest.mark.parametrize("dtype", SIGNS)
+def test_other_bits_are_not_looked_up(source, dtype):
+    if dtype == "int64":
+        source = re.sub(r"(29|30|31)\)", lambda m: f"{int(m[1]) + 32})", source).replace("-2147483648", "(-9223372036854775807 - 1)").replace("-1073741824", "-4611686018427387904")
+    assert "vpermil" not in assembly(source, f"n={dtype}[:]")
+    n = np.arange(-40, 40, dtype=dtype)
     assert arex.evaluate(source, dict(n=n), target="cpu", arch="x86-64-v3").tolist() == eval(source, {"n": n}).tolist()
 
 
