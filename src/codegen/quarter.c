@@ -13,10 +13,12 @@ static val const_like(val like, uint64_t v)
 static val looked_up(struct gen *g, val n, bool wide)
 {
     struct ll *l = &g->l;
-    val plus = ll_real(l, LLVMGetPoison(wide ? l->f64 : l->f32), 0.0), minus = LLVMConstReal(LLVMTypeOf(plus), -0.0);
+    val plus = ll_real(l, LLVMGetPoison(wide ? l->f64 : l->f32), 0.0),
+        minus = LLVMConstReal(LLVMTypeOf(plus), -0.0);
     val row[] = {plus, wide ? minus : plus, wide ? plus : minus, minus, plus, plus, minus, minus};
     val args[] = {LLVMConstVector(row, wide ? 4 : 8), n};
-    val signs = ll_intrinsic(l, wide ? "llvm.x86.avx.vpermilvar.pd.256" : "llvm.x86.avx.vpermilvar.ps.256", NULL, 0, args, 2);
+    val signs = ll_intrinsic(l, wide ? "llvm.x86.avx.vpermilvar.pd.256" : "llvm.x86.avx.vpermilvar.ps.256",
+                             NULL, 0, args, 2);
     return LLVMBuildBitCast(l->b, signs, LLVMTypeOf(n), "");
 }
 
@@ -35,9 +37,11 @@ val quarter_sign(struct gen *g, val shifted, val mask)
     struct ll *l = &g->l;
     bool wide = ll_scalar(LLVMTypeOf(mask)) == l->i64;
     unsigned bits = wide ? 64 : 32, w = ll_width(mask);
-    if (g->gpu || g->target->vector_bits != 256 || ll_scalar(LLVMTypeOf(mask)) != (wide ? l->i64 : l->i32) || w * bits % 256)
+    if (g->gpu || g->target->vector_bits != 256 || ll_scalar(LLVMTypeOf(mask)) != (wide ? l->i64 : l->i32) ||
+        w * bits % 256)
         return NULL;
-    if (mask != ll_splat(l, const_like(mask, UINT64_C(1) << (bits - 1)), w) || !LLVMIsAInstruction(shifted) || LLVMGetInstructionOpcode(shifted) != LLVMShl)
+    if (mask != ll_splat(l, const_like(mask, UINT64_C(1) << (bits - 1)), w) || !LLVMIsAInstruction(shifted) ||
+        LLVMGetInstructionOpcode(shifted) != LLVMShl)
         return NULL;
     if (LLVMGetOperand(shifted, 1) != ll_splat(l, const_like(mask, bits - 2), w))
         return NULL;
