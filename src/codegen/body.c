@@ -159,7 +159,7 @@ static val place_at(struct gen *g, val at)
 static val places_at(struct gen *g, val at, unsigned w)
 {
     struct ll *l = &g->l;
-    val counts[64];
+    val counts[LL_MOST_LANES];
     for (unsigned i = 0; i < w; i++)
         counts[i] = ll_i64(l, i);
     return ll_add(l, ll_splat(l, place_at(g, at), w), LLVMConstVector(counts, w));

@@ -22,19 +22,21 @@ static val by_instruction(struct gen *g, enum estimate e, val v)
     return ll_intrinsic(l, name, NULL, 0, args, 3);
 }
 
-/* Any power of two: the parts that fit registers; what is shorter than the shortest of them is filled up. */
+/* What is shorter than the shortest register is filled up. */
+static val in_register(struct gen *g, const val *v, void *with)
+{
+    const enum estimate *e = with;
+    struct ll *l = &g->l;
+    unsigned w = ll_width(*v), least = 128 / (ll_is_wide(l, *v) ? 64 : 32);
+    if (w >= least)
+        return by_instruction(g, *e, *v);
+    val wide = ll_splat(l, ll_extract(l, *v, 0), least);
+    for (unsigned i = 1; i < w; i++)
+        wide = ll_insert(l, wide, ll_extract(l, *v, i), i);
+    return ll_part(l, by_instruction(g, *e, wide), 0, w);
+}
+
 val estimate_cpu(struct gen *g, enum estimate e, val v)
 {
-    struct ll *l = &g->l;
-    unsigned w = ll_width(v), size = ll_is_wide(l, v) ? 64 : 32, most = g->target->vector_bits / size, least = 128 / size;
-    if (w > most) {
-        val low = estimate_cpu(g, e, ll_part(l, v, 0, w / 2)), high = estimate_cpu(g, e, ll_part(l, v, w / 2, w / 2));
-        return ll_join(l, low, high);
-    }
-    if (w >= least)
-        return by_instruction(g, e, v);
-    val wide = ll_splat(l, ll_extract(l, v, 0), least);
-    for (unsigned i = 1; i < w; i++)
-        wide = ll_insert(l, wide, ll_extract(l, v, i), i);
-    return ll_part(l, by_instruction(g, e, wide), 0, w);
+    return by_registers(g, &v, 1, in_register, &e);
 }

@@ -135,6 +135,13 @@ enum float_class { QUIET_NAN, SIGNALING_NAN, ZERO, ONE, MINUS_INFINITY, INFINITE
 val gen_by_class(struct gen *g, val v, val x, uint32_t classes);
 val gen_cast(struct gen *g, val v, enum dtype from, enum dtype to);
 
+/* ---- registers.c: what takes a register at a time ---- */
+typedef val of_register(struct gen *g, const val *v, void *with);
+/* `of` of each register of n vectors alike, one or two, from the lowest on; what is shorter than a register is given to it as it is. `with` is for `of`. */
+val by_registers(struct gen *g, const val *v, unsigned n, of_register *of, void *with);
+unsigned register_width(const struct gen *g, val like); /* elements of 32 or 64 bits */
+bool fills_registers(const struct gen *g, val v);       /* one or more? */
+
 /* ---- half.c: floats of 16 bits, the integers in which they are kept, and float32 ---- */
 val half_widen(struct gen *g, val v, enum dtype from);
 val half_narrow(struct gen *g, val v, enum dtype to); /* of float32; to nearest, ties to even */

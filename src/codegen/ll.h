@@ -11,6 +11,8 @@ typedef LLVMValueRef val;
 typedef LLVMTypeRef type;
 typedef LLVMBasicBlockRef block;
 
+enum { LL_MOST_LANES = 64 }; /* elements of a vector: a register of bytes, or several registers of what is longer */
+
 struct ll {
     LLVMContextRef ctx;
     LLVMModuleRef mod;
@@ -149,7 +151,7 @@ static inline val ll_splat(struct ll *l, val v, unsigned w)
     if (w == 1)
         return v;
     if (LLVMIsConstant(v)) {
-        val e[64];
+        val e[LL_MOST_LANES];
         for (unsigned i = 0; i < w; i++)
             e[i] = v;
         return LLVMConstVector(e, w);
@@ -174,7 +176,7 @@ static inline val ll_part(struct ll *l, val v, unsigned from, unsigned n)
 {
     if (n == 1)
         return ll_extract(l, v, from);
-    val idx[64];
+    val idx[LL_MOST_LANES];
     for (unsigned i = 0; i < n; i++)
         idx[i] = ll_i32(l, (int)(from + i));
     return LLVMBuildShuffleVector(l->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(idx, n), "");
@@ -224,7 +226,7 @@ static inline val ll_real(struct ll *l, val like, double v)
 /* Two vectors of one width, one after the other. */
 static inline val ll_join(struct ll *l, val low, val high)
 {
-    val idx[64];
+    val idx[LL_MOST_LANES];
     unsigned n = 2 * ll_width(low);
     for (unsigned i = 0; i < n; i++)
         idx[i] = ll_i32(l, (int)i);

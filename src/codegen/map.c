@@ -9,6 +9,7 @@
 enum { ONCE_COST = 12 };                    /* bodies of more operations are not emitted twice */
 enum { TWICE_COST = 400, MOST_TWICE = 16 }; /* bodies of more operations, or wider vectors, are done one vector at a time */
 enum { ROOTS_COST = 24, MOST_VECTORS = 4 }; /* bodies of no more operations take as many vectors at a time as their roots want */
+_Static_assert(MOST_TWICE * MOST_VECTORS <= LL_MOST_LANES, "the vectors of a step are one");
 
 struct map {
     struct gen *g;

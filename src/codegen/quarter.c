@@ -10,26 +10,18 @@ static val const_like(val like, uint64_t v)
 }
 
 /* float32 by the low two bits out of four numbers, float64 by the second bit out of two; the same in each half of a register. */
-static val looked_up(struct gen *g, val n, bool wide)
+static val looked_up(struct gen *g, const val *n, void *unused)
 {
     struct ll *l = &g->l;
+    bool wide = ll_scalar(LLVMTypeOf(*n)) == l->i64;
+    (void)unused;
     val plus = ll_real(l, LLVMGetPoison(wide ? l->f64 : l->f32), 0.0),
         minus = LLVMConstReal(LLVMTypeOf(plus), -0.0);
     val row[] = {plus, wide ? minus : plus, wide ? plus : minus, minus, plus, plus, minus, minus};
-    val args[] = {LLVMConstVector(row, wide ? 4 : 8), n};
+    val args[] = {LLVMConstVector(row, wide ? 4 : 8), *n};
     val signs = ll_intrinsic(l, wide ? "llvm.x86.avx.vpermilvar.pd.256" : "llvm.x86.avx.vpermilvar.ps.256",
                              NULL, 0, args, 2);
-    return LLVMBuildBitCast(l->b, signs, LLVMTypeOf(n), "");
-}
-
-static val by_registers(struct gen *g, val n, bool wide)
-{
-    struct ll *l = &g->l;
-    unsigned w = ll_width(n) / 2;
-    if (ll_width(n) == (wide ? 4 : 8))
-        return looked_up(g, n, wide);
-    val low = by_registers(g, ll_part(l, n, 0, w), wide);
-    return ll_join(l, low, by_registers(g, ll_part(l, n, w, w), wide));
+    return LLVMBuildBitCast(l->b, signs, LLVMTypeOf(*n), "");
 }
 
 val quarter_sign(struct gen *g, val shifted, val mask)
@@ -38,12 +30,13 @@ val quarter_sign(struct gen *g, val shifted, val mask)
     bool wide = ll_scalar(LLVMTypeOf(mask)) == l->i64;
     unsigned bits = wide ? 64 : 32, w = ll_width(mask);
     if (g->gpu || g->target->vector_bits != 256 || ll_scalar(LLVMTypeOf(mask)) != (wide ? l->i64 : l->i32) ||
-        w * bits % 256)
+        !fills_registers(g, mask))
         return NULL;
     if (mask != ll_splat(l, const_like(mask, UINT64_C(1) << (bits - 1)), w) || !LLVMIsAInstruction(shifted) ||
         LLVMGetInstructionOpcode(shifted) != LLVMShl)
         return NULL;
     if (LLVMGetOperand(shifted, 1) != ll_splat(l, const_like(mask, bits - 2), w))
         return NULL;
-    return by_registers(g, LLVMGetOperand(shifted, 0), wide);
+    val n = LLVMGetOperand(shifted, 0);
+    return by_registers(g, &n, 1, looked_up, NULL);
 }

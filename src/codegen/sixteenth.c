@@ -41,7 +41,7 @@ static val constants(type t, const double *from, unsigned n)
 /* Fills up with elements that nobody looks at. */
 static val filled_up(struct ll *l, val v, unsigned n)
 {
-    val idx[64];
+    val idx[LL_MOST_LANES];
     for (unsigned i = 0; i < n; i++)
         idx[i] = ll_i32(l, (int)(i < ll_width(v) ? i : 0));
     if (ll_width(v) == 1)
@@ -49,29 +49,24 @@ static val filled_up(struct ll *l, val v, unsigned n)
     return LLVMBuildShuffleVector(l->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(idx, n), "");
 }
 
-typedef val of_register(struct gen *g, val a, val b, const double *from);
-
-/* By `of`, which takes vectors that are a register each. */
-static val by_registers(struct gen *g, val a, val b, const double *from, of_register *of)
+/* Of vectors that are no whole register too. */
+static val by_whole_registers(struct gen *g, val a, val b, of_register *of, void *with)
 {
     struct ll *l = &g->l;
-    unsigned w = ll_width(a), full = g->target->vector_bits / (ll_is_wide(l, a) ? 64 : 32);
-    if (w == full)
-        return of(g, a, b, from);
-    if (w < full)
-        return ll_part(l, of(g, filled_up(l, a, full), filled_up(l, b, full), from), 0, w);
-    val low = by_registers(g, ll_part(l, a, 0, w / 2), ll_part(l, b, 0, w / 2), from, of);
-    return ll_join(l, low,
-                   by_registers(g, ll_part(l, a, w / 2, w / 2), ll_part(l, b, w / 2, w / 2), from, of));
+    unsigned full = register_width(g, a);
+    if (fills_registers(g, a))
+        return by_registers(g, (val[]){a, b}, 2, of, with);
+    val last = filled_up(l, b, full);
+    return ll_part(l, of(g, (val[]){filled_up(l, a, full), last}, with), 0, ll_width(a));
 }
 
 /* The index of an element is in the low four bits; the others do not count. */
-static val of_avx512(struct gen *g, val v, val unused, const double *from)
+static val of_avx512(struct gen *g, const val *v, void *table)
 {
+    const double *from = table;
     struct ll *l = &g->l;
-    val at = bits_from(l, v, 48, 19);
-    (void)unused;
-    if (!ll_is_wide(l, v)) {
+    val at = bits_from(l, *v, 48, 19);
+    if (!ll_is_wide(l, *v)) {
         val args[] = {constants(l->f32, from, ROWS), at};
         return ll_intrinsic(l, "llvm.x86.avx512.permvar.sf.512", NULL, 0, args, 2);
     }
@@ -80,14 +75,14 @@ static val of_avx512(struct gen *g, val v, val unused, const double *from)
 }
 
 /* Of float32. The low three bits count; the fourth chooses between two tables. */
-static val of_avx2(struct gen *g, val v, val unused, const double *from)
+static val of_avx2(struct gen *g, const val *v, void *table)
 {
+    const double *from = table;
     struct ll *l = &g->l;
-    val bits = bits_of(l, v), at = bits_from(l, v, 0, 19),
+    val bits = bits_of(l, *v), at = bits_from(l, *v, 0, 19),
         half = LLVMBuildShl(l->b, bits, integer(l, bits, 9), "");
     val low[] = {constants(l->f32, from, ROWS / 2), at},
         high[] = {constants(l->f32, from + ROWS / 2, ROWS / 2), at};
-    (void)unused;
     return ll_select(l, LLVMBuildICmp(l->b, LLVMIntSLT, half, integer(l, bits, 0), ""),
                      ll_intrinsic(l, "llvm.x86.avx2.permps", NULL, 0, high, 2),
                      ll_intrinsic(l, "llvm.x86.avx2.permps", NULL, 0, low, 2));
@@ -148,7 +143,7 @@ static val of_memory(struct gen *g, val v, enum sixteenth id)
 {
     struct ll *l = &g->l;
     type t = ll_scalar(LLVMTypeOf(v));
-    val rows = rows_in_memory(g, t), offset = bits_from(l, v, 44, 16), row[64];
+    val rows = rows_in_memory(g, t), offset = bits_from(l, v, 44, 16), row[LL_MOST_LANES];
     offset = LLVMBuildAnd(l->b, offset, integer(l, offset, ll_is_wide(l, v) ? 0xf0 : 0x78), "");
     for (unsigned i = 0; i < ll_width(v); i++)
         row[i] = row_at(g, rows, t, ll_extract(l, offset, i));
@@ -160,9 +155,9 @@ static val number_of(struct gen *g, enum sixteenth id, val v)
     double from[ROWS];
     take(g, id, ll_is_wide(&g->l, v), from);
     if (gen_has_avx512(g))
-        return by_registers(g, v, v, from, of_avx512);
+        return by_whole_registers(g, v, v, of_avx512, from);
     if (!g->gpu && g->target->vector_bits == 256 && !ll_is_wide(&g->l, v))
-        return by_registers(g, v, v, from, of_avx2);
+        return by_whole_registers(g, v, v, of_avx2, from);
     return of_memory(g, v, id);
 }
 
@@ -171,30 +166,27 @@ val near_reciprocal(struct gen *g, val v)
     return number_of(g, SIXTEENTH_reciprocal, v);
 }
 
-/* An intrinsic that takes a mask, here of all elements, and a last argument that says how to round. */
-static val masked(struct gen *g, const char *name, val a, const val *b)
+/* An intrinsic of n values that takes a mask, here of all elements, and a last argument that says how to round. */
+static val masked(struct gen *g, const char *name, const val *v, unsigned n)
 {
     struct ll *l = &g->l;
-    val all = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(a))), as_set = ll_i32(l, 4);
-    val one[] = {a, LLVMConstNull(LLVMTypeOf(a)), all, as_set},
-        two[] = {a, b ? *b : a, LLVMConstNull(LLVMTypeOf(a)), all, as_set};
-    return b ? ll_intrinsic(l, name, NULL, 0, two, 5) : ll_intrinsic(l, name, NULL, 0, one, 4);
+    val args[5] = {v[0], v[n - 1]};
+    args[n] = LLVMConstNull(LLVMTypeOf(v[0]));
+    args[n + 1] = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(v[0])));
+    args[n + 2] = ll_i32(l, 4); /* as set */
+    return ll_intrinsic(l, name, NULL, 0, args, n + 3);
 }
 
-static val getexp(struct gen *g, val v, val unused, const double *none)
+static val getexp(struct gen *g, const val *v, void *unused)
 {
-    (void)unused, (void)none;
-    return masked(
-        g, ll_is_wide(&g->l, v) ? "llvm.x86.avx512.mask.getexp.pd.512" : "llvm.x86.avx512.mask.getexp.ps.512", v,
-        NULL);
+    (void)unused;
+    return masked(g, ll_is_wide(&g->l, *v) ? "llvm.x86.avx512.mask.getexp.pd.512" : "llvm.x86.avx512.mask.getexp.ps.512", v, 1);
 }
 
-static val scalef(struct gen *g, val v, val n, const double *none)
+static val scalef(struct gen *g, const val *v, void *unused)
 {
-    (void)none;
-    return masked(
-        g, ll_is_wide(&g->l, v) ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512", v,
-        &n);
+    (void)unused;
+    return masked(g, ll_is_wide(&g->l, *v) ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512", v, 2);
 }
 
 /* By way of 2**52 + n, whose last bits are those of n: no x86 before AVX-512 converts integers of 64 bits. */
@@ -210,7 +202,7 @@ static val exponent(struct gen *g, val v)
 {
     struct ll *l = &g->l;
     if (gen_has_avx512(g))
-        return by_registers(g, v, v, NULL, getexp);
+        return by_whole_registers(g, v, v, getexp, NULL);
     return ll_is_wide(l, v) ? wide_exponent(l, v)
                          : LLVMBuildSIToFP(l->b, bits_from(l, v, 0, 23), LLVMTypeOf(v),
                                            ""); /* with its bias: see `take` */
@@ -226,7 +218,7 @@ val tame_scale(struct gen *g, val v, val n, val low)
 {
     struct ll *l = &g->l;
     if (gen_has_avx512(g))
-        return by_registers(g, v, n, NULL, scalef);
+        return by_whole_registers(g, v, n, scalef, NULL);
     val bits = bits_of(l, low), up = LLVMBuildShl(l->b, bits, integer(l, bits, ll_is_wide(l, v) ? 52 : 23), "");
     return LLVMBuildBitCast(l->b, LLVMBuildAdd(l->b, bits_of(l, v), up, ""), LLVMTypeOf(v), "");
 }

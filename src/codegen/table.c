@@ -11,11 +11,11 @@ struct rows {
     struct gen *g;
     enum table table;
     type number;
-    unsigned size, w; /* of a number; lanes */
-    val base, row;    /* the table; of the lanes: which row, on the CPU where it starts */
-    val packed;       /* `row` as words of LANES_OF_WORD lanes, or NULL */
-    val word[16];     /* of these; NULL: not yet asked for */
-    val offset[64];   /* of `row`, per lane, i64; NULL: not yet asked for */
+    unsigned size, w;                        /* of a number; lanes */
+    val base, row;                           /* the table; of the lanes: which row, on the CPU where it starts */
+    val packed;                              /* `row` as words of LANES_OF_WORD lanes, or NULL */
+    val word[LL_MOST_LANES / LANES_OF_WORD]; /* of these; NULL: not yet asked for */
+    val offset[LL_MOST_LANES];               /* of `row`, per lane, i64; NULL: not yet asked for */
     val column[TABLE_COLUMNS];
 };
 
@@ -141,7 +141,7 @@ static void fetch_by_sixteen_bytes(struct rows *r)
 
 static val shuffle(struct ll *l, val a, val b, const unsigned *at, unsigned n)
 {
-    val mask[64];
+    val mask[LL_MOST_LANES];
     for (unsigned i = 0; i < n; i++)
         mask[i] = ll_i32(l, (int)at[i]);
     return LLVMBuildShuffleVector(l->b, a, b, LLVMConstVector(mask, n), "");
@@ -159,7 +159,7 @@ static val joined_all(struct ll *l, val *v, unsigned n)
 /* Of each block the elements (0, 1 of the low half, 2, 3 of the high one) of a and b in turn, `each` at a time: x86's unpck. */
 static val interleaved(struct ll *l, val a, val b, unsigned block_n, unsigned each, bool high)
 {
-    unsigned at[64] = {0}, n = ll_width(a), count = 0;
+    unsigned at[LL_MOST_LANES] = {0}, n = ll_width(a), count = 0;
     for (unsigned from = high ? block_n / 2 : 0; from < n; from += block_n)
         for (unsigned k = 0; k < block_n / 2; k += each) {
             for (unsigned e = 0; e < each; e++)

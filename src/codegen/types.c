@@ -94,23 +94,18 @@ val gen_by_class(struct gen *g, val v, val x, uint32_t classes)
 }
 
 /* One operation where AVX-512 has it, not two. */
-static val canonical_registers(struct gen *g, val v, unsigned w)
+static val canonical_register(struct gen *g, const val *v, void *unused)
 {
-    struct ll *l = &g->l;
-    unsigned n = ll_width(v);
-    if (n == w)
-        return gen_by_class(g, nan_of(g, v), v, BY_CLASS_ALL & ~(BY_CLASS(QUIET_NAN) | BY_CLASS(SIGNALING_NAN)));
-    val low = canonical_registers(g, ll_part(l, v, 0, n / 2), w);
-    return ll_join(l, low, canonical_registers(g, ll_part(l, v, n / 2, n / 2), w));
+    (void)unused;
+    return gen_by_class(g, nan_of(g, *v), *v, BY_CLASS_ALL & ~(BY_CLASS(QUIET_NAN) | BY_CLASS(SIGNALING_NAN)));
 }
 
 val gen_canonical_nan(struct gen *g, val v, enum dtype t)
 {
     if (type_is_storage(t))
         return half_canonical_nan(g, v, t);
-    unsigned w = ll_is_wide(&g->l, v) ? 8 : 16;
-    if (gen_has_avx512(g) && ll_width(v) >= w && !LLVMIsConstant(v))
-        return canonical_registers(g, v, w);
+    if (gen_has_avx512(g) && fills_registers(g, v) && !LLVMIsConstant(v))
+        return by_registers(g, &v, 1, canonical_register, NULL);
     val is = LLVMBuildFCmp(g->l.b, LLVMRealUNO, v, v, "");
     return ll_select(&g->l, is, nan_of(g, v), v);
 }

@@ -51,25 +51,27 @@ static val any(struct gen *g, val x)
     return ll_select(l, small, LLVMBuildFMul(l->b, v, ll_real(l, x, wide ? 0x1p-100 : 0x1p-50), ""), v);
 }
 
-/* Register by register: those of a turn before the one numbered `steps_from` by the instruction. */
-static val by_registers(struct gen *g, val x, unsigned w, unsigned number, unsigned steps_from,
-                        val (*root)(struct gen *g, val x))
+typedef val root(struct gen *g, val x);
+
+/* Of the registers of a turn those before the one numbered `steps_from` take the instruction. */
+struct turn {
+    unsigned number, steps_from; /* number: of the one at hand */
+    root *by_steps;
+};
+
+static val root_of_register(struct gen *g, const val *x, void *with)
 {
-    struct ll *l = &g->l;
-    unsigned n = ll_width(x) / 2;
-    if (n < w)
-        return number < steps_from ? ll_intrinsic1(l, "llvm.sqrt", x) : root(g, x);
-    val low = by_registers(g, ll_part(l, x, 0, n), w, number, steps_from, root);
-    return ll_join(l, low, by_registers(g, ll_part(l, x, n, n), w, number + n / w, steps_from, root));
+    struct turn *t = with;
+    return t->number++ < t->steps_from ? ll_intrinsic1(&g->l, "llvm.sqrt", *x) : t->by_steps(g, *x);
 }
 
-static val root_of(struct gen *g, val x, val (*root)(struct gen *g, val x))
+static val root_of(struct gen *g, val x, root *by_steps)
 {
-    unsigned w = 512 / (ll_is_wide(&g->l, x) ? 64 : 32),
-             turn = g->turn.width > ll_width(x) ? g->turn.width : ll_width(x);
-    if (!gen_has_avx512(g) || ll_width(x) < w)
+    unsigned w = register_width(g, x), turn = g->turn.width > ll_width(x) ? g->turn.width : ll_width(x);
+    if (!gen_has_avx512(g) || !fills_registers(g, x))
         return ll_intrinsic1(&g->l, "llvm.sqrt", x);
-    return by_registers(g, x, w, g->turn.at / w, divider_share(g, turn / w), root);
+    return by_registers(g, &x, 1, root_of_register,
+                        &(struct turn){g->turn.at / w, divider_share(g, turn / w), by_steps});
 }
 
 val wide_sqrt(struct gen *g, val v)
