@@ -39,7 +39,14 @@ const char *all_text(arex_diagnostics *d);
 /* An error was told with this status and code; frees *d and sets it to NULL. */
 void expect_told(arex_status got, arex_status want, arex_diagnostics **d, const char *code);
 
+/* The groups, in the order of the public header; then what goes across it. */
+int run_table_tests(void);
+int run_context_tests(void);
 int run_program_tests(void);
+int run_call_tests(void);
+int run_view_tests(void);
+int run_stage_tests(void);
+int run_memory_tests(void);
 int run_misuse_tests(void);
 int run_launch_tests(void);
 int run_device_tests(const char *folder); /* where this program lies */

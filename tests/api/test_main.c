@@ -5,7 +5,8 @@
 int main(int argc, char **argv)
 {
     char *self = strdup(argc > 0 ? argv[0] : ".");
-    int failed = run_program_tests() + run_misuse_tests() + run_launch_tests() + run_device_tests(dirname(self));
+    int failed = run_table_tests() + run_context_tests() + run_program_tests() + run_call_tests() + run_view_tests() + run_stage_tests() + run_memory_tests();
+    failed += run_misuse_tests() + run_launch_tests() + run_device_tests(dirname(self));
     free(self);
     return (failed ? failed : run_code_tests()) != 0;
 }
