@@ -1,0 +1,9 @@
+/* One nest, or several that are done row by row: its one to three launches. */
+#ifndef AREX_API_NEST_H
+#define AREX_API_NEST_H
+#include "run.h"
+
+bool nest_run(struct run *r, struct variant_code *v, unsigned i);
+bool nest_run_rows(struct run *r, struct variant_code *v, unsigned i); /* the i-th rows of the plan */
+
+#endif
