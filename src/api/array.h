@@ -1,0 +1,18 @@
+/* What an array says of its elements: how many bytes they are, where they lie, how far they reach. Nothing is asked of a device. */
+#ifndef AREX_API_ARRAY_H
+#define AREX_API_ARRAY_H
+#include <stdbool.h>
+#include <arex/arex.h>
+
+size_t array_bytes(const arex_array *a); /* of all elements */
+bool array_has_elements(const arex_array *a);
+bool array_is_contiguous(const arex_array *a); /* row-major, without gaps */
+/* Do all elements lie as near the first as a machine's memory reaches, at multiples of their size? */
+bool array_strides_fit(const arex_array *a);
+bool array_elements_apart(const arex_array *a); /* none on top of another; of strides that fit */
+bool arrays_overlap(const arex_array *a, const arex_array *b); /* may they, by where they begin and end? */
+arex_array array_packed_like(const arex_array *a, void *data); /* contiguous, on the host */
+/* Element by element between two host arrays of one shape. */
+void array_copy_strided(const arex_array *to, const arex_array *from);
+
+#endif
