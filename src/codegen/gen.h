@@ -141,6 +141,7 @@ typedef val of_register(struct gen *g, const val *v, void *with);
 val by_registers(struct gen *g, const val *v, unsigned n, of_register *of, void *with);
 unsigned register_width(const struct gen *g, val like); /* elements of 32 or 64 bits */
 bool fills_registers(const struct gen *g, val v);       /* one or more? */
+val by_avx512(struct gen *g, const char *name, const val *v, unsigned n); /* an intrinsic of one register: for all its elements, rounded as ever */
 
 /* ---- half.c: floats of 16 bits, the integers in which they are kept, and float32 ---- */
 val half_widen(struct gen *g, val v, enum dtype from);

@@ -166,27 +166,16 @@ val near_reciprocal(struct gen *g, val v)
     return number_of(g, SIXTEENTH_reciprocal, v);
 }
 
-/* An intrinsic of n values that takes a mask, here of all elements, and a last argument that says how to round. */
-static val masked(struct gen *g, const char *name, const val *v, unsigned n)
-{
-    struct ll *l = &g->l;
-    val args[5] = {v[0], v[n - 1]};
-    args[n] = LLVMConstNull(LLVMTypeOf(v[0]));
-    args[n + 1] = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(v[0])));
-    args[n + 2] = ll_i32(l, 4); /* as set */
-    return ll_intrinsic(l, name, NULL, 0, args, n + 3);
-}
-
 static val getexp(struct gen *g, const val *v, void *unused)
 {
     (void)unused;
-    return masked(g, ll_is_wide(&g->l, *v) ? "llvm.x86.avx512.mask.getexp.pd.512" : "llvm.x86.avx512.mask.getexp.ps.512", v, 1);
+    return by_avx512(g, "getexp", (val[]){v[0], LLVMConstNull(LLVMTypeOf(v[0]))}, 2);
 }
 
 static val scalef(struct gen *g, const val *v, void *unused)
 {
     (void)unused;
-    return masked(g, ll_is_wide(&g->l, *v) ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512", v, 2);
+    return by_avx512(g, "scalef", (val[]){v[0], v[1], LLVMConstNull(LLVMTypeOf(v[0]))}, 3);
 }
 
 /* By way of 2**52 + n, whose last bits are those of n: no x86 before AVX-512 converts integers of 64 bits. */

@@ -3,19 +3,10 @@
 
 static val in_register(struct gen *g, const val *v, void *with)
 {
-    enum { OF_SIZES = 2, NO_SIGN = 8, ROUND_AS_EVER = 4 }; /* LARGER is a bit of it too */
+    enum { OF_SIZES = 2, NO_SIGN = 8 }; /* LARGER is a bit of it too */
     const enum by_size *which = with;
-    struct ll *l = &g->l;
-    val all = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(v[0])));
-    val args[] = {v[0],
-                  v[1],
-                  ll_i32(l, OF_SIZES | NO_SIGN | (int)*which),
-                  LLVMConstNull(LLVMTypeOf(v[0])),
-                  all,
-                  ll_i32(l, ROUND_AS_EVER)};
-    return ll_intrinsic(
-        l, ll_is_wide(l, v[0]) ? "llvm.x86.avx512.mask.range.pd.512" : "llvm.x86.avx512.mask.range.ps.512",
-        NULL, 0, args, 6);
+    val how = ll_i32(&g->l, OF_SIZES | NO_SIGN | (int)*which);
+    return by_avx512(g, "range", (val[]){v[0], v[1], how, LLVMConstNull(LLVMTypeOf(v[0]))}, 4);
 }
 
 val by_size(struct gen *g, enum by_size which, val a, val b)

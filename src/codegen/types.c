@@ -84,13 +84,9 @@ static val nan_of(struct gen *g, val v)
 
 val gen_by_class(struct gen *g, val v, val x, uint32_t classes)
 {
-    enum { ROUND_AS_EVER = 4 };
     struct ll *l = &g->l;
-    bool wide = ll_is_wide(l, x);
-    val table = ll_splat(l, LLVMConstInt(wide ? l->i64 : l->i32, classes, 0), ll_width(x));
-    val all = LLVMConstAllOnes(LLVMIntTypeInContext(l->ctx, ll_width(x)));
-    val args[] = {v, x, table, ll_i32(l, 0), all, ll_i32(l, ROUND_AS_EVER)};
-    return ll_intrinsic(l, wide ? "llvm.x86.avx512.mask.fixupimm.pd.512" : "llvm.x86.avx512.mask.fixupimm.ps.512", NULL, 0, args, 6);
+    val table = LLVMConstInt(ll_is_wide(l, x) ? l->i64 : l->i32, classes, 0);
+    return by_avx512(g, "fixupimm", (val[]){v, x, ll_splat(l, table, ll_width(x)), ll_i32(l, 0)}, 4);
 }
 
 /* One operation where AVX-512 has it, not two. */
