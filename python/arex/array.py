@@ -1,198 +1,22 @@
 """Arrays on a device (or, where there is none, in the memory of the host) whose operations are put off and fused: an expression
 runs as one program when a value of it is needed."""
-import collections
-import threading
-import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import devices, evaluating, exchange
-from .errors import check, fail
+from . import devices, exchange
+from .errors import fail
 from .evaluating import _cached
-from .locks import lock
-from .memory import Elements, Value, host_view
-from .program import _CODES, _dtype, _view, bind_arrays, context, ffi, lib
+from .memory import Value
+from .pending import _MOST_PENDING, _Pending, _program_of_structure
+from .program import _CODES, bind_arrays
+from .stored import _copy, _Foreign, _is_contiguous, _Memory, _state
 
 if TYPE_CHECKING:
     from ._operators import Operators as _Operators
 else:
     _Operators = object  # they are set below, from a table
-
-_MOST_PENDING = 64  # operations put off before they run: bounds the size of programs
-_state = lock()  # what an array waits for, and whether it has run, changes under it; nothing runs under it
-
-
-class _Memory(Elements):
-    """Elements that are there: in a NumPy array, or on a device behind an arex_array. owner is kept alive with them."""
-
-    __slots__ = ("__weakref__",)
-
-    def __init__(self, struct, owner, host=None, read_only=False):
-        super().__init__()
-        self.owner, self.host, self.readers, self.read_only = owner, host, [], bool(read_only)
-        self._set(int(ffi.cast("uintptr_t", struct)))
-
-    @property
-    def struct(self):
-        """The arex_array, which keeps this object."""
-        return ffi.gc(ffi.cast("arex_array *", self._address), lambda _, keep=self: None)
-
-    @property
-    def dtype(self):
-        return _dtype(self._code) if self.host is None else self.host.dtype
-
-    def read_by(self, array):
-        if self.readers is None:  # made without Python
-            self.readers = []
-        if len(self.readers) >= 256:
-            self.readers = [r for r in self.readers if r() is not None and r()._pending]
-        self.readers.append(weakref.ref(array))
-
-    def settle(self):
-        """Before the elements change: may they? What has been put off and reads them runs now."""
-        if self.read_only:
-            fail("AX0309", "the array is read-only: who made it said so")
-        with _state:
-            readers, self.readers = self.readers or [], []
-        for reader in readers:
-            array = reader()
-            if array is not None:
-                array._run()
-
-    def lent(self):
-        """Others work on the elements from now on, on streams that are not seen here."""
-        lib.arex_array_lent(context(), self.struct)
-
-    @classmethod
-    def of_host(cls, array):
-        struct = ffi.new("arex_array *")
-        if not host_view(array, int(ffi.cast("uintptr_t", struct))):
-            _view(struct, array, "array")  # says what is wrong, if anything
-        return cls(struct, array, array, not array.flags.writeable)
-
-    @classmethod
-    def taken(cls, result):
-        """Of an output that the library has allocated."""
-        memory = cls(ffi.new("arex_array *", result), None)
-        memory._own(int(ffi.cast("uintptr_t", context())), int(ffi.cast("uintptr_t", lib.arex_array_free)))
-        return memory
-
-    @classmethod
-    def new(cls, shape, dtype, device):
-        struct = ffi.new("arex_array *")
-        struct.dtype, struct.rank, struct.device = _code(dtype), len(shape), device
-        struct.shape[0:len(shape)] = shape
-        slot = ffi.new("arex_diagnostics **")
-        check(lib.arex_array_alloc(context(), struct, slot), slot)
-        return cls.taken(struct[0])
-
-
-def _code(dtype):
-    code = _CODES.get(np.dtype(dtype))
-    return code if code else fail("AX0306", f"dtype {dtype!r} is not supported")
-
-
-def _copy(to, source):
-    slot = ffi.new("arex_diagnostics **")
-    check(lib.arex_array_copy(context(), to, source, slot), slot)
-
-
-class _Pending:
-    """An operation that has not run: its text, with {} where an operand stands. line: how its value gets a name; of a function that
-    gives several values, which one it is."""
-
-    __slots__ = ("text", "operands", "size", "line")
-
-    def __init__(self, text, operands, line="{} = {}"):
-        self.text, self.line, self.operands, self.size = text, line, [], 1
-        for o in operands:
-            if isinstance(o, Array):
-                pending = o._pending
-                self.size += pending.size if pending else 0
-            elif isinstance(o, np.ndarray) and o.ndim:
-                o = o.copy()  # an array of the caller's may change before this runs
-            self.operands.append(o)
-
-
-def _program_of(root):
-    """The text of an expression and the values of its inputs, in the order in which the text names them."""
-    names, lines, values, order = {}, [], [], collections.Counter()
-
-    def name_of(operand):
-        key = id(operand)
-        if key not in names:
-            if isinstance(operand, Array) and operand._pending:
-                visit(operand)
-            else:
-                kind = "a" if isinstance(operand, (Array, np.ndarray)) else "s"
-                names[key] = f"{kind}{order[kind]}"
-                order[kind] += 1
-                values.append((names[key], operand))
-        return names[key]
-
-    def visit(array):  # no deeper than _MOST_PENDING
-        node = array._pending
-        text = node.text.format(*[name_of(o) for o in node.operands])
-        names[id(array)] = f"t{order['t']}"
-        order["t"] += 1
-        lines.append(node.line.format(names[id(array)], text))
-
-    lines.append(f"return {name_of(root)}")
-    return "\n".join(lines), values
-
-
-def _structure_of_one(node):
-    """Of an operation on what is there, the same in less time."""
-    places, values = [node.text, node.line], []
-    for operand in node.operands:
-        number = next((i for i, v in enumerate(values) if v is operand), len(values)) if values else 0
-        if number == len(values):
-            values.append(operand)
-        places.append(number)
-    return (tuple(places),), values
-
-
-def _structure(root):
-    """What tells the programs of expressions apart, without their texts; and the values of inputs, in the order in which _program_of has them."""
-    if root._pending and root._pending.size == 1:
-        return _structure_of_one(root._pending)
-    numbers, steps, values = {}, [], []
-
-    def visit(array):
-        node, places = array._pending, []
-        for operand in node.operands:
-            number = numbers.get(id(operand))
-            if number is None:
-                if isinstance(operand, Array) and operand._pending:
-                    number = visit(operand)
-                else:
-                    number = numbers[id(operand)] = len(values)
-                    values.append(operand)
-            places.append(number)
-        steps.append((node.text, node.line, *places))
-        numbers[id(array)] = -len(steps)
-        return -len(steps)
-
-    if root._pending:
-        visit(root)
-    else:  # another thread has just run it
-        values.append(root)
-    return tuple(steps), values
-
-
-def _program_of_structure(root):
-    """A program, and its inputs' values."""
-    with _state:  # another thread may run it, or a part of it, meanwhile
-        key, values = _structure(root)
-        found = evaluating._programs.get(key)
-        text, named = ("", []) if found else _program_of(root)
-    if found is None:
-        program, names = _cached(text), [name for name, _ in named]
-        found = evaluating._keep(key, (program, [names.index(name) for name in program.inputs]))
-    program, order = found
-    return program, [values[i] for i in order]
 
 
 class Array(Value, _Operators):
@@ -538,13 +362,6 @@ def _refusal(name):
     return f"arex has no {short}: on the host NumPy has it, {short}(arex.asnumpy(x), ...), and arex.asarray brings the result back"
 
 
-class _Foreign:
-    """Elements by their descriptor, for a call; keeps what owns them."""
-
-    def __init__(self, struct, owner):
-        self.struct, self.owner = struct, owner
-
-
 def _out(result, out):
     if not out:
         return result
@@ -553,15 +370,6 @@ def _out(result, out):
         return target._take(result)
     target[...] = result.get()
     return target
-
-
-def _is_contiguous(memory):
-    step = memory.dtype.itemsize
-    for extent, stride in zip(reversed(memory.shape), reversed(memory.strides)):
-        if extent != 1 and stride != step:
-            return False
-        step *= extent
-    return True
 
 
 def _device_of(values):

@@ -6,9 +6,10 @@ from typing import Any, Callable
 import numpy as np
 
 from . import forms
-from .array import Array, _Pending, _plain, asarray, function
+from .array import Array, _plain, asarray, function
 from .errors import fail
 from .forms import FORMS, LINALG, _form, _own, matmul, moveaxis, ravel, reshape, transpose
+from .pending import _Pending
 
 
 def _where(condition, a, b):

@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 
 from . import streams as _streams
-from .array import Array, _Memory, _place, asarray as _asarray
+from .array import Array, _place, asarray as _asarray
 from .devices import KERNELS, available_or_told, is_available
 from .errors import fail
 from .jit import Compiled, Translated
 from .program import Program
+from .stored import _Memory
 from .streams import Stream, default_stream, external_stream, stream
 from .translate import Translator
 

@@ -6,10 +6,11 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .array import Array, _out, _Pending, _plain, asarray, function, zeros
+from .array import Array, _out, _plain, asarray, function, zeros
 from .errors import fail
 from .evaluating import _cached
 from .indexing import flatnonzero, nonzero
+from .pending import _Pending
 
 FORMS: dict[str, Callable[..., Any]] = {}
 LINALG: dict[str, Callable[..., Any]] = {}  # those of np.linalg

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from .array import Array, _cached, _Foreign, _is_contiguous, _Memory, _plain, asarray
+from .array import Array, _plain, asarray
 from .errors import fail
+from .evaluating import _cached
 from .exchange import on_a_device
 from .program import ffi
+from .stored import _Foreign, _is_contiguous, _Memory
 
 _BLOCK = 256
 _PLACES = """kernel places(holds, number, out) {

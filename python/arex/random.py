@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .array import Array, _Memory, _place
+from .array import Array, _place
 from .errors import fail
 from .locks import lock
 from .program import Program, ffi
+from .stored import _Memory
 
 _ROUNDS = 10
 _MULTIPLIERS = ("0xD2511F53", "0xCD9E8D57")

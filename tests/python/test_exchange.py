@@ -101,7 +101,7 @@ def test_out_by_interface(fake):
 
 
 def test_a_description_keeps_its_elements(fake):
-    from arex.array import _Memory
+    from arex.stored import _Memory
     for memory in (arex.asarray(X)._run(), _Memory.of_host(X)):
         struct = memory.struct
         assert struct.rank == 2 and struct.shape[1] == 6

@@ -8,7 +8,7 @@ import pytest
 import arex
 from arex import asarray, asnumpy
 
-ARRAY = sys.modules["arex.array"]
+STORED = sys.modules["arex.stored"]
 RNG = np.random.default_rng(0)
 M = RNG.integers(-9, 9, (5, 7)).astype(np.float32)
 N = M > 0
@@ -23,8 +23,8 @@ def quiet():
 
 def described(x):
     """Elements as on a device: behind an arex_array, and NumPy does not see them."""
-    memory = ARRAY._Memory.new(x.shape, x.dtype, 0 if arex.device_count() else -1)
-    ARRAY._copy(memory.struct, ARRAY._Memory.of_host(np.array(x, order="C")).struct)
+    memory = STORED._Memory.new(x.shape, x.dtype, 0 if arex.device_count() else -1)
+    STORED._copy(memory.struct, STORED._Memory.of_host(np.array(x, order="C")).struct)
     assert memory.host is None
     return arex.Array(memory)
 
@@ -127,7 +127,7 @@ def test_errors(make, index, value, error):
 def test_read_only():
     x = np.arange(3.0)
     x.flags.writeable = False
-    a = arex.from_dlpack(x) if int(np.__version__.split(".")[1]) >= 1 else arex.Array(ARRAY._Memory.of_host(x))
+    a = arex.from_dlpack(x) if int(np.__version__.split(".")[1]) >= 1 else arex.Array(STORED._Memory.of_host(x))
     with pytest.raises(arex.ArexError) as e:
         a[0] = 1
     assert e.value.code == "AX0309" and x[0] == 0

@@ -191,7 +191,7 @@ def test_a_fork_while_a_lock_is_held():
     held, done, gpu, right = threading.Event(), threading.Event(), arex.device_count() > 0, False
 
     def hold():
-        with sys.modules["arex.program"]._lock, sys.modules["arex.evaluating"]._lock, sys.modules["arex.array"]._state, total._lock:
+        with sys.modules["arex.program"]._lock, sys.modules["arex.evaluating"]._lock, sys.modules["arex.stored"]._state, total._lock:
             held.set()
             done.wait(30)
     thread = threading.Thread(target=hold)
