@@ -50,14 +50,15 @@ static val filled_up(struct ll *l, val v, unsigned n)
 }
 
 /* Of vectors that are no whole register too. */
-static val by_whole_registers(struct gen *g, val a, val b, of_register *of, void *with)
+static val by_whole_registers(struct gen *g, const val *v, unsigned n, of_register *of, void *with)
 {
     struct ll *l = &g->l;
-    unsigned full = register_width(g, a);
-    if (fills_registers(g, a))
-        return by_registers(g, (val[]){a, b}, 2, of, with);
-    val last = filled_up(l, b, full);
-    return ll_part(l, of(g, (val[]){filled_up(l, a, full), last}, with), 0, ll_width(a));
+    val whole[2];
+    if (fills_registers(g, v[0]))
+        return by_registers(g, v, n, of, with);
+    for (unsigned i = n; i-- > 0;)
+        whole[i] = filled_up(l, v[i], register_width(g, v[0]));
+    return ll_part(l, of(g, whole, with), 0, ll_width(v[0]));
 }
 
 /* The index of an element is in the low four bits; the others do not count. */
@@ -155,9 +156,9 @@ static val number_of(struct gen *g, enum sixteenth id, val v)
     double from[ROWS];
     take(g, id, ll_is_wide(&g->l, v), from);
     if (gen_has_avx512(g))
-        return by_whole_registers(g, v, v, of_avx512, from);
+        return by_whole_registers(g, &v, 1, of_avx512, from);
     if (!g->gpu && g->target->vector_bits == 256 && !ll_is_wide(&g->l, v))
-        return by_whole_registers(g, v, v, of_avx2, from);
+        return by_whole_registers(g, &v, 1, of_avx2, from);
     return of_memory(g, v, id);
 }
 
@@ -191,7 +192,7 @@ static val exponent(struct gen *g, val v)
 {
     struct ll *l = &g->l;
     if (gen_has_avx512(g))
-        return by_whole_registers(g, v, v, getexp, NULL);
+        return by_whole_registers(g, &v, 1, getexp, NULL);
     return ll_is_wide(l, v) ? wide_exponent(l, v)
                          : LLVMBuildSIToFP(l->b, bits_from(l, v, 0, 23), LLVMTypeOf(v),
                                            ""); /* with its bias: see `take` */
@@ -207,7 +208,7 @@ val tame_scale(struct gen *g, val v, val n, val low)
 {
     struct ll *l = &g->l;
     if (gen_has_avx512(g))
-        return by_whole_registers(g, v, n, scalef, NULL);
+        return by_whole_registers(g, (val[]){v, n}, 2, scalef, NULL);
     val bits = bits_of(l, low), up = LLVMBuildShl(l->b, bits, integer(l, bits, ll_is_wide(l, v) ? 52 : 23), "");
     return LLVMBuildBitCast(l->b, LLVMBuildAdd(l->b, bits_of(l, v), up, ""), LLVMTypeOf(v), "");
 }
