@@ -45,12 +45,9 @@ val gen_const(struct gen *g, enum dtype t, uint64_t bits)
     return LLVMConstBitCast(LLVMConstInt(raw, bits, 0), gen_type(g, t));
 }
 
-val gen_global(struct gen *g, val v, const char *name, unsigned align)
+static val new_global(struct gen *g, val v, const char *name, unsigned align)
 {
     enum { GLOBAL = 1 }; /* of a GPU's memories */
-    for (val other = LLVMGetFirstGlobal(g->l.mod); other; other = LLVMGetNextGlobal(other))
-        if (LLVMGetInitializer(other) == v)
-            return other;
     val made = LLVMAddGlobalInAddressSpace(g->l.mod, LLVMTypeOf(v), name, g->gpu ? GLOBAL : 0);
     LLVMSetInitializer(made, v);
     LLVMSetGlobalConstant(made, 1);
@@ -60,9 +57,18 @@ val gen_global(struct gen *g, val v, const char *name, unsigned align)
     return made;
 }
 
+val gen_global(struct gen *g, val v, const char *name, unsigned align)
+{
+    for (val other = LLVMGetFirstGlobal(g->l.mod); other; other = LLVMGetNextGlobal(other))
+        if (LLVMGetInitializer(other) == v)
+            return other;
+    return new_global(g, v, name, align);
+}
+
 /*
  * AVX2's instructions take a whole vector from memory for nothing, but not one element for all lanes, which is what the
  * backend makes of constant vectors: a load each, in long functions one for every step. (AVX-512's take that too.)
+ * Each use has a place of its own: one that stands for several would be loaded into a register first.
  */
 val gen_in_memory(struct gen *g, val v)
 {
@@ -70,7 +76,7 @@ val gen_in_memory(struct gen *g, val v)
     unsigned bits = ll_width(v) * (ll_scalar(t) == g->l.f64 ? 64 : 32);
     if (g->gpu || g->target->vector_bits != 256 || bits < 256 || !LLVMIsConstant(v))
         return v;
-    val loaded = LLVMBuildLoad2(g->l.b, t, gen_global(g, v, "constant", 32), "");
+    val loaded = LLVMBuildLoad2(g->l.b, t, new_global(g, v, "constant", 32), "");
     LLVMSetAlignment(loaded, 32);
     return ll_invariant(&g->l, loaded);
 }
