@@ -1,5 +1,6 @@
 /* What takes exactly a register at a time, for vectors of several: each register of them in turn, lowest first, and the results put together again. */
 #include <stdio.h>
+#include <string.h>
 #include "gen.h"
 
 unsigned register_width(const struct gen *g, val like)
