@@ -5,7 +5,7 @@
 #include <string.h>
 #include "arguments.h"
 #include "call.h"
-#include "place.h"
+#include "transfer.h"
 #include "reference.h"
 #include "repeat.h"
 
@@ -122,7 +122,7 @@ static bool run_on_device(struct call *c)
     struct repeat *repeat = repeat_new(c->p, c->signature, c->dims, c->inputs, c->outputs, c->results, &c->options);
     bool ok = place_inputs(c, there) && place_outputs(c);
     tell_uses(c);
-    ok = ok && exec_run(c->signature->code, c->in, c->out, c->dims, threads, c->options.stream, &watch, &c->faults, repeat ? repeat->replay : NULL, c->diags) && bring_all_out(c);
+    ok = ok && exec_run(c->signature->code, c->in, c->out, c->dims, threads, c->options.stream, &watch, &c->faults, repeat ? repeat->replay : NULL, c->diags) && bring_results_out(c);
     if (repeat)
         repeat_made(repeat, ok, c->options.stream);
     free(there);
@@ -195,7 +195,7 @@ bool call_run(struct call *c, int n_inputs, int n_outputs, const arex_call_optio
     ok = ok && begin(c, n_inputs, n_outputs, true);
     for (uint32_t i = 0; ok && i < c->n_outputs; i++)
         ok = check_output(c, i);
-    ok = ok && (c->device ? run_on_device(c) : all_on_host(c) && run_reference(c)) && finish(c);
+    ok = ok && (c->device ? run_on_device(c) : reference_takes(c) && reference_run(c)) && finish(c);
     atomic_fetch_add_explicit(&c->p->calls, 1, memory_order_relaxed);
     call_fini(c, ok);
     return ok;

@@ -1,4 +1,4 @@
-/* A call under way, as the rooms that do it share it: arguments.c, place.c, reference.c, launch.c; call.c has their order. */
+/* A call under way, as the rooms that do it share it: arguments.c, transfer.c, reference.c, launch.c; call.c has their order. */
 #ifndef AREX_API_CALL_H
 #define AREX_API_CALL_H
 #include "api.h"

@@ -1,4 +1,4 @@
-/* What one run knows and owns, filled by one room after another: places (meet.c), code (variant.c), arguments of launches (slots.c). Private to the rooms of exec.h. */
+/* What one run knows and owns, filled by one room after another: arrays (bind.c), code (variant.c), arguments of launches (slots.c). Private to the rooms of exec.h. */
 #ifndef AREX_API_RUN_H
 #define AREX_API_RUN_H
 #include "exec_code.h"

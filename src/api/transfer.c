@@ -1,9 +1,9 @@
-/* See place.h. */
+/* See transfer.h. */
 #include <stdlib.h>
 #include <string.h>
 #include "arguments.h"
 #include "array.h"
-#include "place.h"
+#include "transfer.h"
 
 static int place_of(const struct call *c)
 {
@@ -18,7 +18,7 @@ static bool host_alloc(struct call *c, size_t size, void **out)
     return *out != NULL;
 }
 
-/* A host array to the device: contiguous there. Its strides there go to results_strides. */
+/* A host array to the device; `there`: as it is there, contiguous. */
 static bool bring_in(struct call *c, uint32_t i, arex_array *there)
 {
     const arex_array *a = &c->inputs[i];
@@ -139,7 +139,7 @@ static bool bring_out(struct call *c, uint32_t i)
     return ok;
 }
 
-bool bring_all_out(struct call *c)
+bool bring_results_out(struct call *c)
 {
     for (uint32_t i = 0; i < c->n_outputs; i++)
         if (c->out_memory[i] && !bring_out(c, i))
