@@ -3,9 +3,9 @@
 #define AREX_API_TRANSFER_H
 #include "call.h"
 
-/* there: room for the inputs as they then are; outlives the run. false with a diagnostic, as the others here. */
-bool place_inputs(struct call *c, arex_array *there);
-bool place_outputs(struct call *c); /* the caller's memory where it serves; else memory of ours, copied afterwards */
-bool bring_results_out(struct call *c);
+/* Fills `there` and `in`. false with a diagnostic, as the others here. */
+bool place_inputs(struct call *c);
+bool place_outputs(struct call *c); /* fills `out`: the caller's memory where it serves; else memory of ours, copied afterwards */
+bool bring_results_out(struct call *c); /* to the outputs that were not written in place */
 
 #endif
