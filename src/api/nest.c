@@ -1,8 +1,8 @@
 /* See nest.h. */
 #include <string.h>
+#include "launch_shape.h"
 #include "nest.h"
 #include "replay.h"
-#include "launch_shape.h"
 #include "slots.h"
 
 static bool launch_entry(struct run *r, struct variant_code *v, unsigned entry, struct device_launch *l)
