@@ -1,8 +1,6 @@
 """@cuda.jit: kernels over blocks of threads, as Numba's users write them; on the CPU where there is no GPU. Streams, which calls and launches are given to."""
 import functools
 import inspect
-import threading
-import warnings
 
 import numpy as np
 

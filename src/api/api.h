@@ -82,7 +82,6 @@ struct arex_diagnostics {
 /* ---- diagnostics.c ---- */
 /* Hands `diags` to the caller (or drops it) and gives the status it stands for; the struct is empty afterwards. */
 arex_status diags_hand_over(struct diags *diags, bool ok, arex_diagnostics **out);
-uint64_t now_ns(void);
 
 /* ---- faults.c ---- */
 /* Is nothing wrong? Else with a diagnostic. dims: of the run. */

@@ -1,8 +1,8 @@
 /* See array.h. */
 #include <stdlib.h>
 #include <string.h>
-#include "api.h"
 #include "array.h"
+#include "ir/ops.h"
 
 bool array_has_elements(const arex_array *a)
 {
@@ -16,7 +16,9 @@ bool array_strides_fit(const arex_array *a)
 {
     const int64_t memory = INT64_C(1) << 57; /* what five levels of page tables give, both ways */
     int64_t size = type_alignment((enum dtype)a->dtype), below = 0, above = type_table[a->dtype].size, reach;
-    for (int d = 0; d < a->rank && array_has_elements(a); d++) {
+    if (!array_has_elements(a))
+        return true;
+    for (int d = 0; d < a->rank; d++) {
         if (a->shape[d] == 1)
             continue;
         if (a->strides[d] % size || __builtin_mul_overflow(a->shape[d] - 1, a->strides[d], &reach))
@@ -59,27 +61,22 @@ size_t array_bytes(const arex_array *a)
     return n;
 }
 
-struct range {
-    uintptr_t begin, end;
-};
-
-static struct range range_of(const arex_array *a)
+struct array_reach array_reach_of(const arex_array *a)
 {
-    struct range r = {(uintptr_t)a->data, (uintptr_t)a->data + type_table[a->dtype].size};
+    struct array_reach r = {0, type_table[a->dtype].size};
+    if (!array_has_elements(a))
+        return r;
     for (int d = 0; d < a->rank; d++) {
-        int64_t reach = a->shape[d] > 0 ? (a->shape[d] - 1) * a->strides[d] : 0;
-        if (reach > 0)
-            r.end += (uintptr_t)reach;
-        else
-            r.begin -= (uintptr_t)-reach;
+        int64_t reach = (a->shape[d] - 1) * a->strides[d];
+        *(reach < 0 ? &r.below : &r.above) += reach;
     }
     return r;
 }
 
 bool arrays_overlap(const arex_array *a, const arex_array *b)
 {
-    struct range r = range_of(a), s = range_of(b);
-    return a->data && b->data && a->device == b->device && r.begin < s.end && s.begin < r.end;
+    struct array_reach r = array_reach_of(a), s = array_reach_of(b);
+    return a->data && b->data && a->device == b->device && !array_reaches_apart(a->data, &r, b->data, &s);
 }
 
 bool array_is_contiguous(const arex_array *a)

@@ -4,29 +4,45 @@
 #include <stdlib.h>
 #include <string.h>
 #include "arguments.h"
+#include "base/slab.h"
 #include "call.h"
-#include "place.h"
 #include "reference.h"
 #include "repeat.h"
+#include "transfer.h"
+
+static void take_arrays(struct call *c, struct slab *slab)
+{
+    uint32_t n = c->n_inputs, m = c->n_outputs;
+    c->args = slab_take(slab, n, sizeof *c->args);
+    c->extents = slab_take(slab, n, sizeof *c->extents);
+    c->weak = slab_take(slab, n, sizeof *c->weak);
+    c->there = slab_take(slab, n, sizeof *c->there);
+    c->in = slab_take(slab, n, sizeof *c->in);
+    c->in_memory = slab_take(slab, n, sizeof *c->in_memory);
+    c->results = slab_take(slab, m, sizeof *c->results);
+    c->out = slab_take(slab, m, sizeof *c->out);
+    c->out_memory = slab_take(slab, m, sizeof *c->out_memory);
+    c->allocated = slab_take(slab, m, sizeof *c->allocated);
+}
+
+static bool no_memory(struct call *c)
+{
+    diag_add(c->diags, AX_out_of_memory, NO_SPAN, "out of memory");
+    return false;
+}
 
 static bool call_init(struct call *c)
 {
-    uint32_t n = c->p->interface.inputs.n + 1, m = c->p->interface.outputs.n + 1;
-    c->n_inputs = n - 1;
-    c->n_outputs = m - 1;
-    c->args = calloc(n, sizeof *c->args);
-    c->extents = calloc(n, sizeof *c->extents);
-    c->weak = calloc(n, sizeof *c->weak);
-    c->in = calloc(n, sizeof *c->in);
-    c->in_memory = calloc(n, sizeof *c->in_memory);
-    c->results = calloc(m, sizeof *c->results);
-    c->out = calloc(m, sizeof *c->out);
-    c->out_memory = calloc(m, sizeof *c->out_memory);
-    c->allocated = calloc(m, sizeof *c->allocated);
-    if (c->args && c->extents && c->weak && c->in && c->in_memory && c->results && c->out && c->out_memory && c->allocated)
-        return true;
-    diag_add(c->diags, AX_out_of_memory, NO_SPAN, "out of memory");
-    return false;
+    struct slab slab = {0};
+    c->n_inputs = c->p->interface.inputs.n;
+    c->n_outputs = c->p->interface.outputs.n;
+    take_arrays(c, &slab);
+    slab = (struct slab){.memory = calloc(1, slab.used + 1)};
+    if (!slab.memory)
+        return no_memory(c);
+    take_arrays(c, &slab);
+    c->memory = slab.memory;
+    return true;
 }
 
 static void call_fini(struct call *c, bool ok)
@@ -40,16 +56,8 @@ static void call_fini(struct call *c, bool ok)
     for (uint32_t i = 0; c->allocated && i < c->n_outputs && !ok; i++)
         if (c->allocated[i])
             arex_array_free(c->p->context, &c->outputs[i]);
-    free(c->args);
-    free(c->extents);
-    free(c->weak);
     free(c->dims);
-    free(c->in);
-    free(c->in_memory);
-    free(c->results);
-    free(c->out);
-    free(c->out_memory);
-    free(c->allocated);
+    free(c->memory);
 }
 
 static void describe_output(const struct call *c, uint32_t i)
@@ -78,10 +86,8 @@ static bool resolve(struct call *c)
             memcpy(&c->weak[i], c->inputs[i].data, sizeof c->weak[i]);
     }
     c->dims = calloc(ir->dims.n + 1, sizeof *c->dims);
-    if (!c->dims) {
-        diag_add(c->diags, AX_out_of_memory, NO_SPAN, "out of memory");
-        return false;
-    }
+    if (!c->dims)
+        return no_memory(c);
     if (!ir_shapes_resolve(ir, (const int64_t(*)[IR_MAX_RANK])c->extents, c->weak, c->dims, c->diags))
         return false;
     for (uint32_t i = 0; i < c->n_outputs; i++)
@@ -111,21 +117,15 @@ static void tell_uses(const struct call *c)
 
 static bool run_on_device(struct call *c)
 {
-    arex_array *there = calloc(c->n_inputs + 1, sizeof *there);
-    if (!there) {
-        diag_add(c->diags, AX_out_of_memory, NO_SPAN, "out of memory");
-        return false;
-    }
     unsigned threads = c->options.threads > 0 ? (unsigned)c->options.threads : 0;
     struct watch watch;
     watch_init(&watch, c->options.progress, c->options.progress_user);
     struct repeat *repeat = repeat_new(c->p, c->signature, c->dims, c->inputs, c->outputs, c->results, &c->options);
-    bool ok = place_inputs(c, there) && place_outputs(c);
+    bool ok = place_inputs(c) && place_outputs(c);
     tell_uses(c);
-    ok = ok && exec_run(c->signature->code, c->in, c->out, c->dims, threads, c->options.stream, &watch, &c->faults, repeat ? repeat->replay : NULL, c->diags) && bring_all_out(c);
+    ok = ok && exec_run(c->signature->code, c->in, c->out, c->dims, threads, c->options.stream, &watch, &c->faults, repeat ? repeat->replay : NULL, c->diags) && bring_results_out(c);
     if (repeat)
         repeat_made(repeat, ok, c->options.stream);
-    free(there);
     return ok;
 }
 
@@ -195,7 +195,7 @@ bool call_run(struct call *c, int n_inputs, int n_outputs, const arex_call_optio
     ok = ok && begin(c, n_inputs, n_outputs, true);
     for (uint32_t i = 0; ok && i < c->n_outputs; i++)
         ok = check_output(c, i);
-    ok = ok && (c->device ? run_on_device(c) : all_on_host(c) && run_reference(c)) && finish(c);
+    ok = ok && (c->device ? run_on_device(c) : reference_takes(c) && reference_run(c)) && finish(c);
     atomic_fetch_add_explicit(&c->p->calls, 1, memory_order_relaxed);
     call_fini(c, ok);
     return ok;

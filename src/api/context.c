@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "api.h"
+#include "array.h"
 
 static char *copy_of(const char *s)
 {
@@ -278,15 +279,6 @@ PUBLIC arex_status arex_pointer_device(arex_context *c, const void *pointer, int
     return diags_hand_over(&d, device && *ordinal >= 0, diags);
 }
 
-/* Has `a` the strides that C order gives it? Those of axes with one element mean nothing. */
-static bool is_packed(const arex_array *a, const arex_array *packed)
-{
-    for (int d = 0; d < a->rank; d++)
-        if (a->shape[d] > 1 && a->strides[d] != packed->strides[d])
-            return false;
-    return true;
-}
-
 static bool copy(arex_context *c, const arex_array *to, const arex_array *from, struct diags *diags)
 {
     arex_array t = *to, f = *from;
@@ -300,7 +292,7 @@ static bool copy(arex_context *c, const arex_array *to, const arex_array *from, 
     }
     if (size == 0)
         return true;
-    if (!to->data || !from->data || !is_packed(to, &t) || !is_packed(from, &f)) {
+    if (!to->data || !from->data || !array_is_contiguous(to) || !array_is_contiguous(from)) {
         diag_add(diags, AX_usage, NO_SPAN, "only C-contiguous arrays with data are copied");
         return false;
     }

@@ -1,15 +1,7 @@
 /* Diagnostics as the public header shows them. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "api.h"
-
-uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* What kind of trouble an error is follows from its code. */
 static arex_status status_of(enum diag_id id)

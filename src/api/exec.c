@@ -1,8 +1,8 @@
 /*
- * See exec.h. A run from beginning to end: where arrays are (meet.c), code for that (variant.c), launches (steps.c, nest.c), what they raised. Each part either succeeds or
+ * See exec.h. A run from beginning to end: arrays bound to the plan (bind.c), code for that (variant.c), launches (steps.c, nest.c), what they raised. Each part either succeeds or
  * adds a diagnostic; what was allocated is freed on one exit.
  */
-#include "meet.h"
+#include "bind.h"
 #include "replay.h"
 #include "steps.h"
 #include "variant.h"
@@ -46,7 +46,7 @@ static bool faults_end(struct run *r, struct ir_faults *faults)
 
 static bool prepare(struct run *r, const struct exec_array *inputs, const struct exec_array *outputs, bool allocate)
 {
-    return run_init(r) && (!allocate || faults_begin(r)) && run_meet(r, inputs, outputs, allocate);
+    return run_init(r) && (!allocate || faults_begin(r)) && run_bind(r, inputs, outputs, allocate);
 }
 
 bool exec_run(struct exec_code *code, const struct exec_array *inputs, const struct exec_array *outputs,

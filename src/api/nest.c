@@ -1,8 +1,8 @@
 /* See nest.h. */
 #include <string.h>
+#include "launch_shape.h"
 #include "nest.h"
 #include "replay.h"
-#include "shape.h"
 #include "slots.h"
 
 static bool launch_entry(struct run *r, struct variant_code *v, unsigned entry, struct device_launch *l)
@@ -21,9 +21,9 @@ static bool launch(struct run *r, struct variant_code *v, unsigned entry, const 
 {
     struct device_launch l = {.slots = slots, .n_slots = loop_slots(geo->nest).count, .grid = {1, 1, 1}, .block = {1, 1, 1}};
     if (join)
-        shape_join(geo, &l);
+        launch_shape_join(geo, &l);
     else
-        shape_main(r->code->plan->ir, geo, &l);
+        launch_shape_main(r->code->plan->ir, geo, &l);
     return launch_entry(r, v, entry, &l);
 }
 
@@ -75,7 +75,7 @@ bool nest_run(struct run *r, struct variant_code *v, unsigned i)
     int64_t here[LOOP_MAX_SLOTS], *slots;
     if (copies_onto_itself(r->code->plan->ir, geo))
         return true;
-    if (geo->nest->blocks && !shape_fits(geo, r->diags))
+    if (geo->nest->blocks && !launch_shape_fits(geo, r->diags))
         return false;
     if (!(slots = slots_of(r, i, 1, here)))
         return false;

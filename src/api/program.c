@@ -1,6 +1,7 @@
 /* Programs: parsed when made; names, figures, stages as text. */
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "repeat.h"
 
 static char *c_string(struct arena *a, struct str s)

@@ -5,7 +5,7 @@
 #include "array.h"
 #include "reference.h"
 
-bool all_on_host(struct call *c)
+bool reference_takes(struct call *c)
 {
     for (uint32_t i = 0; i < c->n_inputs; i++)
         if (c->inputs[i].device >= 0)
@@ -18,7 +18,7 @@ bool all_on_host(struct call *c)
     return true;
 }
 
-bool run_reference(struct call *c)
+bool reference_run(struct call *c)
 {
     struct ir_array *in = calloc(c->n_inputs + 1, sizeof *in);
     void **out = calloc(c->n_outputs + 1, sizeof *out);

@@ -3,7 +3,8 @@
 #define AREX_API_REFERENCE_H
 #include "call.h"
 
-bool all_on_host(struct call *c); /* as it must be; else with a diagnostic */
-bool run_reference(struct call *c);
+bool reference_takes(struct call *c); /* are all arrays on the host? Else with a diagnostic */
+/* Results go to the outputs, whose memory is made where none is given. false with a diagnostic. */
+bool reference_run(struct call *c);
 
 #endif

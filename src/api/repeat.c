@@ -1,6 +1,7 @@
 /* See repeat.h. */
 #include <stdlib.h>
 #include <string.h>
+#include "array.h"
 #include "repeat.h"
 
 enum {
@@ -8,21 +9,6 @@ enum {
     MOST_ARRAYS = 24,  /* of a call: inputs, outputs */
     MOST_GIVEN = 500   /* calls after which one may have to wait: CUDA keeps about 1000 launches */
 };
-
-/* How far from its first element an array goes, in bytes. */
-struct reach {
-    int64_t below, above;
-};
-
-static struct reach reach_of(const arex_array *a)
-{
-    struct reach r = {0, type_table[a->dtype].size};
-    for (int d = 0; d < a->rank; d++) {
-        int64_t reach = a->shape[d] > 0 ? (a->shape[d] - 1) * a->strides[d] : 0;
-        *(reach < 0 ? &r.below : &r.above) += reach;
-    }
-    return r;
-}
 
 static bool by_value(const arex_array *a)
 {
@@ -51,22 +37,17 @@ static bool output_alike(const arex_array *a, const arex_array *b)
     return a->data && b->data ? alike(a, b) && a->data : !a->data && !b->data && a->device == b->device;
 }
 
-static bool apart(const void *a, const struct reach *ra, const void *b, const struct reach *rb)
-{
-    return (intptr_t)a + ra->below >= (intptr_t)b + rb->above || (intptr_t)b + rb->below >= (intptr_t)a + ra->above;
-}
-
 /* A kernel's output is the very input it was given as; nothing else may share memory with an output. */
 static bool outputs_apart(const struct repeat *r, const arex_array *in, const arex_array *out, uint32_t i)
 {
     const struct sema_interface *face = &r->program->interface;
-    const struct reach *to = &r->reach[face->inputs.n + i];
+    const struct array_reach *to = &r->reach[face->inputs.n + i];
     for (uint32_t k = 0; k < visible_inputs(r->program); k++)
         if (!by_value(&in[k]) && !(face->kernel && in[k].data == out[i].data && str_eq(face->inputs.at[k].name, face->outputs.at[i].name)) &&
-            !apart(out[i].data, to, in[k].data, &r->reach[k]))
+            !array_reaches_apart(out[i].data, to, in[k].data, &r->reach[k]))
             return false;
     for (uint32_t k = 0; k < i; k++)
-        if (out[k].data && !apart(out[i].data, to, out[k].data, &r->reach[face->inputs.n + k]))
+        if (out[k].data && !array_reaches_apart(out[i].data, to, out[k].data, &r->reach[face->inputs.n + k]))
             return false;
     return true;
 }
@@ -101,7 +82,7 @@ static struct repeat *find(struct arex_program *p, const arex_array *in, const a
 static bool place_output(const struct repeat *r, uint32_t i, arex_array *out, void *stream, struct diags *diags)
 {
     struct device *d = r->signature->device;
-    const struct reach *reach = &r->reach[r->program->interface.inputs.n + i];
+    const struct array_reach *reach = &r->reach[r->program->interface.inputs.n + i];
     void *data;
     if (out->data)
         return true;
@@ -234,9 +215,9 @@ static bool fill(struct repeat *r, const int64_t *dims, const arex_array *inputs
     if (!r->replay || !r->dims || !r->in || !r->out || !r->results || !r->reach)
         return false;
     for (uint32_t i = 0; i < n; i++)
-        r->reach[i] = reach_of(&inputs[i]);
+        r->reach[i] = array_reach_of(&inputs[i]);
     for (uint32_t i = 0; i < m; i++)
-        r->reach[n + i] = reach_of(outputs[i].data ? &outputs[i] : &results[i]);
+        r->reach[n + i] = array_reach_of(outputs[i].data ? &outputs[i] : &results[i]);
     return true;
 }
 

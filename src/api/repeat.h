@@ -15,7 +15,7 @@ struct repeat {
     int64_t *dims;
     arex_array *in, *out; /* as they were given */
     arex_array *results;  /* as outputs are where none is given */
-    struct reach *reach;  /* inputs, then outputs */
+    struct array_reach *reach; /* inputs, then outputs */
     struct replay *replay;
     /* ---- late.c ---- */
     struct repeat *next_armed;

@@ -1,10 +1,11 @@
-/* What one run knows and owns, filled by one room after another: places (meet.c), code (variant.c), arguments of launches (slots.c). Private to the rooms of exec.h. */
+/* What one run knows and owns, filled by one room after another: arrays (bind.c), code (variant.c), arguments of launches (slots.c). Private to the rooms of exec.h. */
 #ifndef AREX_API_RUN_H
 #define AREX_API_RUN_H
 #include "exec_code.h"
 #include "geometry.h"
 
 struct run {
+    void *memory; /* of all arrays below that no caller owns */
     /* ---- as the caller says ---- */
     struct exec_code *code;
     struct device *device;
@@ -22,7 +23,7 @@ struct run {
     struct geometry_rows *rows;
     uint8_t *key;
     void **temporaries; /* to free */
-    uint32_t n_temporaries, max_temporaries;
+    uint32_t n_temporaries;
     struct ir_faults *faults_on_device, faults_here;
     /* ---- where nests are repeated ---- */
     int64_t *slots, *rounds; /* of all nests, filled once; by their number in the IR */
@@ -31,7 +32,7 @@ struct run {
     void **now;              /* where buffers are, and room for where they were */
 };
 
-/* Room for all of it; what the caller says is set. false with a diagnostic. */
+/* Memory for all of it, in one piece; what the caller says is set. false with a diagnostic. */
 bool run_init(struct run *r);
 void run_fini(struct run *r); /* also after a run_init that failed */
 /* Memory of the device until the run is over; at least a byte. false with a diagnostic. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "api.h"
+#include "base/clock.h"
 
 static enum diag_id arena_trouble(const struct arena *a)
 {

@@ -1,19 +1,12 @@
 /* The one door of libarex-llvm.so: a job goes through emission, verification and the target's backend. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include "backend/nvvm.h"
+#include "base/clock.h"
 
 #define NO_SPAN ((struct span){0, 0})
 #define EXPORT __attribute__((visibility("default")))
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* Everything LLVM that one call makes; freed on one path. */
 struct work {

@@ -1,5 +1,6 @@
 /* What takes exactly a register at a time, for vectors of several: each register of them in turn, lowest first, and the results put together again. */
 #include <stdio.h>
+#include <string.h>
 #include "gen.h"
 
 unsigned register_width(const struct gen *g, val like)
@@ -21,7 +22,7 @@ val by_registers(struct gen *g, const val *v, unsigned n, of_register *of, void 
     if (half < register_width(g, v[0]))
         return of(g, v, with);
     for (unsigned k = 0; k < 2; k++) {
-        for (unsigned i = n; i-- > 0;)
+        for (unsigned i = 0; i < n; i++)
             part[i] = ll_part(&g->l, v[i], k * half, half);
         done[k] = by_registers(g, part, n, of, with);
     }

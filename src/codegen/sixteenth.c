@@ -56,7 +56,7 @@ static val by_whole_registers(struct gen *g, const val *v, unsigned n, of_regist
     val whole[2];
     if (fills_registers(g, v[0]))
         return by_registers(g, v, n, of, with);
-    for (unsigned i = n; i-- > 0;)
+    for (unsigned i = 0; i < n; i++)
         whole[i] = filled_up(l, v[i], register_width(g, v[0]));
     return ll_part(l, of(g, whole, with), 0, ll_width(v[0]));
 }

@@ -93,6 +93,25 @@ static void test_overlap(void **state)
     call_close(&c);
 }
 
+/* Nothing lies anywhere, whatever the strides say. */
+static void test_strides_of_no_elements(void **state)
+{
+    double nothing;
+    struct call c;
+    arex_array x = {.data = &nothing, .dtype = AREX_FLOAT64, .rank = 2, .device = -1, .shape = {0, 5}, .strides = {INT64_MAX - 7, INT64_MIN}};
+    (void)state;
+    call_open(&c, "2*x + 1");
+    static const int targets[] = {AREX_TARGET_CPU, AREX_TARGET_REFERENCE};
+    for (int t = 0; t < 2; t++) {
+        c.options.target = targets[t];
+        c.out = x;
+        if (call_run(&c, &x, 1) != AREX_OK)
+            fail_msg("%s", all_text(c.diags));
+    }
+    c.out = (arex_array){0};
+    call_close(&c);
+}
+
 static void diffuse(double *u, int n, int rounds)
 {
     double old[64];
@@ -189,7 +208,7 @@ int run_view_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_views), cmocka_unit_test(test_bools), cmocka_unit_test(test_overlap), cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_overlap_of_axes),
+        cmocka_unit_test(test_overlap_of_axes), cmocka_unit_test(test_strides_of_no_elements),
     };
     return cmocka_run_group_tests_name("views", tests, open_context, close_context);
 }

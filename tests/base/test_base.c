@@ -12,6 +12,7 @@
 #include "base/diag.h"
 #include "base/hash.h"
 #include "base/lock.h"
+#include "base/slab.h"
 #include "base/vec.h"
 
 /* ---- arena ---- */
@@ -33,6 +34,30 @@ static void test_arena(void **state)
     assert_string_equal(arena_strndup(&a, "abcdef", 3), "abc");
     assert_string_equal(arena_printf(&a, "%d-%s", 7, "x"), "7-x");
     arena_fini(&a);
+}
+
+/* What a slab was taken for: counted first, then there, each after the other. */
+static void test_slab(void **state)
+{
+    static const size_t counts[] = {3, 0, 1, 40}, sizes[] = {8, 4, 1, 3};
+    struct slab s = {0};
+    char *end;
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        assert_null(slab_take(&s, counts[i], sizes[i]));
+    size_t counted = s.used;
+    end = s.memory = calloc(1, counted);
+    s.used = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        char *at = slab_take(&s, counts[i], sizes[i]);
+        assert_int_equal((uintptr_t)at % 16, 0);
+        assert_true(at >= end);
+        end = at + counts[i] * sizes[i];
+        memset(at, 1, counts[i] * sizes[i]);
+    }
+    assert_true(end <= s.memory + counted);
+    assert_int_equal(s.used, counted);
+    free(s.memory);
 }
 
 static void test_arena_limit(void **state)
@@ -326,7 +351,7 @@ static void test_lock_after_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arena), cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_vec),       cmocka_unit_test(test_str),
+        cmocka_unit_test(test_arena), cmocka_unit_test(test_slab), cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_vec),       cmocka_unit_test(test_str),
         cmocka_unit_test(test_strbuf), cmocka_unit_test(test_utf8), cmocka_unit_test(test_floats),     cmocka_unit_test(test_hash),      cmocka_unit_test(test_render),
         cmocka_unit_test(test_long_line), cmocka_unit_test(test_notes_and_limit), cmocka_unit_test(test_table), cmocka_unit_test(test_lock_after_fork),
     };

@@ -1,9 +1,9 @@
-/* See place.h. */
+/* See transfer.h. */
 #include <stdlib.h>
 #include <string.h>
 #include "arguments.h"
 #include "array.h"
-#include "place.h"
+#include "transfer.h"
 
 static int place_of(const struct call *c)
 {
@@ -18,7 +18,7 @@ static bool host_alloc(struct call *c, size_t size, void **out)
     return *out != NULL;
 }
 
-/* A host array to the device: contiguous there. Its strides there go to results_strides. */
+/* A host array to the device; `there`: as it is there, contiguous. */
 static bool bring_in(struct call *c, uint32_t i, arex_array *there)
 {
     const arex_array *a = &c->inputs[i];
@@ -39,22 +39,23 @@ static bool bring_in(struct call *c, uint32_t i, arex_array *there)
     return ok;
 }
 
-bool place_inputs(struct call *c, arex_array *there)
+bool place_inputs(struct call *c)
 {
     for (uint32_t i = 0; i < c->n_inputs; i++) {
         const arex_array *a = &c->inputs[i];
         bool by_value = a->rank == 0 && a->device < 0, only_a_shape = i >= visible_inputs(c->p);
-        there[i] = *a;
+        arex_array *there = &c->there[i];
+        *there = *a;
         if (!only_a_shape && a->device != place_of(c) && !by_value) {
             if (a->device >= 0) {
                 diag_add(c->diags, AX_argument_array, c->p->interface.inputs.at[i].span, "argument '%s' is on CUDA device %d, and the program runs elsewhere",
                          call_input_name(c, i), a->device);
                 return false;
             }
-            if (!bring_in(c, i, &there[i]))
+            if (!bring_in(c, i, there))
                 return false;
         }
-        c->in[i] = (struct exec_array){there[i].data, there[i].shape, there[i].strides, !by_value};
+        c->in[i] = (struct exec_array){there->data, there->shape, there->strides, !by_value};
     }
     return true;
 }
@@ -139,7 +140,7 @@ static bool bring_out(struct call *c, uint32_t i)
     return ok;
 }
 
-bool bring_all_out(struct call *c)
+bool bring_results_out(struct call *c)
 {
     for (uint32_t i = 0; i < c->n_outputs; i++)
         if (c->out_memory[i] && !bring_out(c, i))

@@ -1,5 +1,5 @@
-/* See meet.h. */
-#include "meet.h"
+/* See bind.h. */
+#include "bind.h"
 
 static void take_inputs(struct run *r, const struct exec_array *inputs)
 {
@@ -84,7 +84,7 @@ static void find_geometry(struct run *r)
     }
 }
 
-bool run_meet(struct run *r, const struct exec_array *inputs, const struct exec_array *outputs, bool allocate)
+bool run_bind(struct run *r, const struct exec_array *inputs, const struct exec_array *outputs, bool allocate)
 {
     take_inputs(r, inputs);
     if (!make_buffers(r, outputs, allocate))

@@ -1,5 +1,5 @@
-/* See shape.h. */
-#include "shape.h"
+/* See launch_shape.h. */
+#include "launch_shape.h"
 
 enum { GPU_BLOCK = 256, GPU_WARPS = 4, GRID_HEIGHT = 65535 };
 
@@ -47,7 +47,7 @@ static void shape_blocks(const struct geometry *geo, struct device_launch *l)
     l->grain = up(4096, threads);
 }
 
-bool shape_fits(const struct geometry *geo, struct diags *diags)
+bool launch_shape_fits(const struct geometry *geo, struct diags *diags)
 {
     unsigned axis;
     if (geometry_blocks_fit(geo, &axis))
@@ -59,7 +59,7 @@ bool shape_fits(const struct geometry *geo, struct diags *diags)
     return false;
 }
 
-void shape_main(const struct ir *ir, const struct geometry *geo, struct device_launch *l)
+void launch_shape_main(const struct ir *ir, const struct geometry *geo, struct device_launch *l)
 {
     const struct loop_nest *n = geo->nest;
     unsigned width = loop_gpu_width(ir, n);
@@ -94,7 +94,7 @@ void shape_main(const struct ir *ir, const struct geometry *geo, struct device_l
     }
 }
 
-void shape_join(const struct geometry *geo, struct device_launch *l)
+void launch_shape_join(const struct geometry *geo, struct device_launch *l)
 {
     l->items = geo->kept;
     l->grain = up(4096, geo->blocks);
