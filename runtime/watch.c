@@ -1,27 +1,20 @@
 /* See watch.h. */
 #include <stddef.h>
-#include <time.h>
+#include "base/clock.h"
 #include "watch.h"
 
 enum { PERIOD_NS = 50000000, SHORT_NS = 1000000, LONG_NS = 10000000 };
-
-uint64_t watch_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 void watch_init(struct watch *w, int (*look)(void *user, double done), void *user)
 {
     *w = (struct watch){.look = look, .user = user, .share = 1, .owner = pthread_self()};
     if (look)
-        w->next_ns = watch_clock() + PERIOD_NS;
+        w->next_ns = now_ns() + PERIOD_NS;
 }
 
 int64_t watch_piece(int64_t piece, uint64_t began, int64_t least, int64_t most)
 {
-    uint64_t took = watch_clock() - began;
+    uint64_t took = now_ns() - began;
     if (took < SHORT_NS)
         piece = piece > most / 2 ? most : piece * 2;
     else if (took > LONG_NS)
@@ -48,11 +41,11 @@ bool watch_goes_on(struct watch *w, double part)
     if (!is_watched(w) || atomic_load_explicit(&w->stopped, memory_order_relaxed))
         return !is_watched(w);
     w->part = part;
-    if (watch_clock() < w->next_ns)
+    if (now_ns() < w->next_ns)
         return true;
     if (w->look(w->user, w->begin + w->share * part) != 0)
         atomic_store_explicit(&w->stopped, true, memory_order_relaxed);
-    w->next_ns = watch_clock() + PERIOD_NS;
+    w->next_ns = now_ns() + PERIOD_NS;
     return !atomic_load_explicit(&w->stopped, memory_order_relaxed);
 }
 

@@ -27,9 +27,7 @@ void watch_init(struct watch *w, int (*look)(void *user, double done), void *use
 bool is_watched(const struct watch *w);
 /* What is at work now is this share of the whole, from begin on. */
 void watch_share(struct watch *w, double begin, double share);
-/* A clock in nanoseconds. */
-uint64_t watch_clock(void);
-/* How large the next piece of work should be after one of this size that began then: so large that the clock costs nothing, so small that an
+/* How large the next piece of work should be after one of this size that began then (now_ns of base/clock.h): so large that the clock costs nothing, so small that an
  * end comes soon. Between least and most; a multiple of least when most is one. */
 int64_t watch_piece(int64_t piece, uint64_t began, int64_t least, int64_t most);
 /* part of the share is done. False: stop. */

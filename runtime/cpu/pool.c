@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/lock.h"
 #include "cpu/pool.h"
 
@@ -100,7 +101,7 @@ static void drain(struct job *j, struct span_of_work *s, bool is_caller)
         int64_t begin = atomic_fetch_add_explicit(&s->next, piece, memory_order_relaxed);
         if (begin >= s->end)
             return;
-        uint64_t began = is_caller && is_watched(j->watch) ? watch_clock() : 0;
+        uint64_t began = is_caller && is_watched(j->watch) ? now_ns() : 0;
         j->fn(j->slots, begin, s->end - begin < piece ? s->end : begin + piece);
         if (!began)
             continue;
@@ -247,7 +248,7 @@ static bool run_alone(pool_fn *fn, const int64_t *slots, int64_t items, int64_t 
         return true;
     }
     for (int64_t begin = 0, end, piece = grain; on && begin < items; begin = end) {
-        uint64_t began = watch_clock();
+        uint64_t began = now_ns();
         end = items - begin < piece ? items : begin + piece;
         fn(slots, begin, end);
         piece = watch_piece(piece, began, grain, round_up(items, grain));

@@ -10,8 +10,9 @@
 #include "repeat.h"
 #include "transfer.h"
 
-static void take_arrays(struct call *c, struct slab *slab)
+static void take_arrays(void *call, struct slab *slab)
 {
+    struct call *c = call;
     uint32_t n = c->n_inputs, m = c->n_outputs;
     c->args = slab_take(slab, n, sizeof *c->args);
     c->extents = slab_take(slab, n, sizeof *c->extents);
@@ -33,16 +34,10 @@ static bool no_memory(struct call *c)
 
 static bool call_init(struct call *c)
 {
-    struct slab slab = {0};
     c->n_inputs = c->p->interface.inputs.n;
     c->n_outputs = c->p->interface.outputs.n;
-    take_arrays(c, &slab);
-    slab = (struct slab){.memory = calloc(1, slab.used + 1)};
-    if (!slab.memory)
-        return no_memory(c);
-    take_arrays(c, &slab);
-    c->memory = slab.memory;
-    return true;
+    c->memory = slab_new(take_arrays, c);
+    return c->memory || no_memory(c);
 }
 
 static void call_fini(struct call *c, bool ok)

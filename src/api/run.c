@@ -18,8 +18,9 @@ static uint32_t most_temporaries(const struct loop_plan *p)
     return p->buffers.n + n_reduces + 1;
 }
 
-static void take_arrays(struct run *r, struct slab *slab)
+static void take_arrays(void *run, struct slab *slab)
 {
+    struct run *r = run;
     const struct loop_plan *p = r->code->plan;
     r->arguments = slab_take(slab, p->ir->inputs.n, sizeof *r->arguments);
     r->buffers = slab_take(slab, p->buffers.n, sizeof *r->buffers);
@@ -41,13 +42,9 @@ static void take_arrays(struct run *r, struct slab *slab)
 
 bool run_init(struct run *r)
 {
-    struct slab slab = {0};
-    take_arrays(r, &slab);
-    slab = (struct slab){.memory = calloc(1, slab.used + 1)};
-    if (!slab.memory)
+    r->memory = slab_new(take_arrays, r);
+    if (!r->memory)
         return run_no_memory(r->diags);
-    take_arrays(r, &slab);
-    r->memory = slab.memory;
     if (r->once)
         loop_find_once(r->code->plan, r->dims, r->once);
     return true;

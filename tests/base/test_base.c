@@ -36,28 +36,45 @@ static void test_arena(void **state)
     arena_fini(&a);
 }
 
-/* What a slab was taken for: counted first, then there, each after the other. */
+struct taken {
+    unsigned times;
+    char *at[4];
+};
+
+static const size_t slab_counts[] = {3, 0, 1, 40}, slab_sizes[] = {8, 4, 1, 3};
+
+static void take(void *owner, struct slab *s)
+{
+    struct taken *t = owner;
+    t->times++;
+    for (unsigned i = 0; i < 4; i++)
+        t->at[i] = slab_take(s, slab_counts[i], slab_sizes[i]);
+}
+
+/* Counted first, then there, zeroed, each after the other. */
 static void test_slab(void **state)
 {
-    static const size_t counts[] = {3, 0, 1, 40}, sizes[] = {8, 4, 1, 3};
-    struct slab s = {0};
-    char *end;
+    struct taken t = {0};
+    struct slab counting = {0};
     (void)state;
+    take(&t, &counting);
     for (unsigned i = 0; i < 4; i++)
-        assert_null(slab_take(&s, counts[i], sizes[i]));
-    size_t counted = s.used;
-    end = s.memory = calloc(1, counted);
-    s.used = 0;
+        assert_null(t.at[i]);
+    t.times = 0;
+    char *memory = slab_new(take, &t), *end = memory;
+    assert_non_null(memory);
+    assert_int_equal(t.times, 2);
     for (unsigned i = 0; i < 4; i++) {
-        char *at = slab_take(&s, counts[i], sizes[i]);
-        assert_int_equal((uintptr_t)at % 16, 0);
-        assert_true(at >= end);
-        end = at + counts[i] * sizes[i];
-        memset(at, 1, counts[i] * sizes[i]);
+        size_t bytes = slab_counts[i] * slab_sizes[i];
+        assert_int_equal((uintptr_t)t.at[i] % 16, 0);
+        assert_true(t.at[i] >= end);
+        for (size_t k = 0; k < bytes; k++)
+            assert_int_equal(t.at[i][k], 0);
+        memset(t.at[i], 1, bytes);
+        end = t.at[i] + bytes;
     }
-    assert_true(end <= s.memory + counted);
-    assert_int_equal(s.used, counted);
-    free(s.memory);
+    assert_true(end <= memory + counting.used);
+    free(memory);
 }
 
 static void test_arena_limit(void **state)

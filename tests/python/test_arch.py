@@ -122,3 +122,11 @@ def test_not_of_this_machine(cli):
     got = cli("eval", "1 + x", "-i", "x=2", "-t", "cpu", "--arch", "x86-64-v4")
     assert got.returncode == 3 and "AX0509" in got.stderr
     assert "n0_main" in cli("emit", "--stage", "asm", "--arch", "x86-64-v4", "x + 1").stdout
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_each_use_of_a_constant_has_its_place(dtype):
+    """AVX2: taken from memory by the operation that needs it, not loaded for two of them."""
+    text = arex.compile("(x + 3.5) * (y - 3.5) + (x*y + 3.5)").emit("asm", types=f"x={dtype}[:], y={dtype}[:]", arch="x86-64-v3", target="cpu")
+    wide = [line for line in text.splitlines() if "Lconstant" in line and "%ymm" in line]
+    assert len(wide) >= 3 and not any("vmov" in line for line in wide), wide
