@@ -1,4 +1,4 @@
-"""The sign of a quarter turn, (n << 30) & the sign bit, which AVX2 looks up; and the slow side of sin and cos, asked for by the bits of all registers at once."""
+"""The sign of a quarter turn, (n << 30) & the sign bit, which AVX2 looks up; and the slow side of sin, cos and tan, asked for by n's bits, of all registers at once."""
 import re
 
 import numpy as np
@@ -67,3 +67,31 @@ def test_one_large_argument_in_any_place(function, dtype, targets):
             w[at], expected[at] = x, alone[0]
             for target in targets:
                 assert arex.evaluate(f"{function}(v)", dict(v=w), target=target).tobytes() == expected.tobytes(), (x, at)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("function", ["sin", "cos", "tan"])
+def test_no_large_argument_has_the_bits_of_a_small_one(function, dtype, fast, targets):
+    """The sum of x, in units, with 2 and a little: by its sign, its exponent or its significand it is not between 2 and 2 and twice that little."""
+    unit, little = (2.0**22, 2.0**-6) if dtype == "float32" else (2.0**51, 2.0**-21)
+    near = np.linspace(-3 * little, 3 * little, 301)
+    sums = np.concatenate([sign * (m + near) for sign in (1, -1) for m in (0, 1, 2, 4, 6, 8, 2.0**20, 2.0**60)])
+    x = np.concatenate([(sums - 2 - little) * unit * turn for turn in (np.pi / 2, np.pi)]).astype(dtype)
+    want = getattr(np, function)(x.astype(np.float64)).astype(dtype)
+    for target in targets:
+        got = arex.evaluate(f"{function}(x)", dict(x=x), target=target, fast=fast)
+        assert np.all(np.abs(got.astype(np.float64) - want) <= 6 * np.spacing(np.abs(want)))
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("function", ["sin", "cos", "tan"])
+def test_every_nan_gives_the_one_nan_and_zeros_keep_their_sign(function, dtype, fast, targets):
+    bits = np.dtype(dtype.replace("float", "int"))
+    nans = np.concatenate([np.array([np.nan, -np.nan, np.inf, -np.inf], dtype).view(bits), np.array([-1, np.iinfo(bits).max], bits)]).view(dtype)
+    zeros = np.array([0.0, -0.0], dtype)
+    for target in targets:
+        got = arex.evaluate(f"{function}(x)", dict(x=nans), target=target, fast=fast)
+        assert len(set(got.view(bits).tolist())) == 1 and np.isnan(got[0])
+        assert arex.evaluate(f"{function}(x)", dict(x=zeros), target=target, fast=fast).tobytes() == getattr(np, function)(zeros).tobytes()
