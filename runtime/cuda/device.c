@@ -430,47 +430,45 @@ static bool waited(struct cuda_device *c, void *stream, struct diags *diags)
     return driver_ok(&c->driver, c->driver.cuStreamSynchronize(stream), "cuStreamSynchronize", diags);
 }
 
+enum way { INTO_DEVICE, OUT_OF_DEVICE, WITHIN_DEVICE };
+
 /* Ordinary memory is staged by the driver before the call returns, so the source may change at once. */
-static bool cuda_copy_in(struct device *d, void *to, const void *from, size_t size, void *stream, struct diags *diags)
+static bool start_copy(struct cuda_device *c, enum way way, void *to, const void *from, size_t size, void *stream, struct diags *diags)
 {
-    struct cuda_device *c = cuda_of(d);
-    if (size == 0)
-        return true;
+    struct driver *driver = &c->driver;
+    if (way == INTO_DEVICE)
+        return driver_ok(driver, driver->cuMemcpyHtoDAsync(pointer(to), from, size, stream), "cuMemcpyHtoD", diags);
+    if (way == OUT_OF_DEVICE)
+        return driver_ok(driver, driver->cuMemcpyDtoHAsync(to, pointer(from), size, stream), "cuMemcpyDtoH", diags);
+    return driver_ok(driver, driver->cuMemcpyDtoDAsync(pointer(to), pointer(from), size, stream), "cuMemcpyDtoD", diags);
+}
+
+/* Where the host has a part in it, it is waited for. */
+static bool copy_some(struct cuda_device *c, enum way way, void *to, const void *from, size_t size, void *stream, struct diags *diags)
+{
     enum entry how = enter(c, diags);
     if (how == OUTSIDE)
         return false;
     on_stream(c, stream);
-    bool ok = others_done(c, stream, diags) && driver_ok(&c->driver, c->driver.cuMemcpyHtoDAsync(pointer(to), from, size, stream), "cuMemcpyHtoD", diags) &&
-              waited(c, stream, diags);
+    bool ok = others_done(c, stream, diags) && (size == 0 || start_copy(c, way, to, from, size, stream, diags)) && (way == WITHIN_DEVICE || waited(c, stream, diags));
     leave(c, how);
     return ok;
 }
 
+static bool cuda_copy_in(struct device *d, void *to, const void *from, size_t size, void *stream, struct diags *diags)
+{
+    return size == 0 || copy_some(cuda_of(d), INTO_DEVICE, to, from, size, stream, diags);
+}
+
+/* Waits even for nothing: for what the stream has to do before. */
 static bool cuda_copy_out(struct device *d, void *to, const void *from, size_t size, void *stream, struct diags *diags)
 {
-    struct cuda_device *c = cuda_of(d);
-    enum entry how = enter(c, diags);
-    if (how == OUTSIDE)
-        return false;
-    on_stream(c, stream);
-    bool ok = others_done(c, stream, diags) &&
-              (size == 0 || driver_ok(&c->driver, c->driver.cuMemcpyDtoHAsync(to, pointer(from), size, stream), "cuMemcpyDtoH", diags)) && waited(c, stream, diags);
-    leave(c, how);
-    return ok;
+    return copy_some(cuda_of(d), OUT_OF_DEVICE, to, from, size, stream, diags);
 }
 
 static bool cuda_copy(struct device *d, void *to, const void *from, size_t size, void *stream, struct diags *diags)
 {
-    struct cuda_device *c = cuda_of(d);
-    if (size == 0)
-        return true;
-    enum entry how = enter(c, diags);
-    if (how == OUTSIDE)
-        return false;
-    on_stream(c, stream);
-    bool ok = others_done(c, stream, diags) && driver_ok(&c->driver, c->driver.cuMemcpyDtoDAsync(pointer(to), pointer(from), size, stream), "cuMemcpyDtoD", diags);
-    leave(c, how);
-    return ok;
+    return size == 0 || copy_some(cuda_of(d), WITHIN_DEVICE, to, from, size, stream, diags);
 }
 
 static bool cuda_zero(struct device *d, void *p, size_t size, void *stream, struct diags *diags)

@@ -46,6 +46,15 @@ arex_array weak(int dtype, void *data)
     return a;
 }
 
+arex_program *program(const char *source)
+{
+    arex_program *p = NULL;
+    arex_diagnostics *d = NULL;
+    if (arex_program_new(context, source, strlen(source), NULL, NULL, &p, &d))
+        fail_msg("%s", all_text(d));
+    return p;
+}
+
 void call_open(struct call *c, const char *source)
 {
     memset(c, 0, sizeof *c);

@@ -22,6 +22,8 @@ arex_array vector(int dtype, void *data, int64_t n);
 arex_array scalar(int dtype, void *data);
 arex_array weak(int dtype, void *data);
 
+arex_program *program(const char *source); /* which is sound */
+
 /* A program of one output, called again and again. */
 struct call {
     arex_program *program;
@@ -49,7 +51,10 @@ int run_stage_tests(void);
 int run_memory_tests(void);
 int run_misuse_tests(void);
 int run_launch_tests(void);
-int run_device_tests(const char *folder); /* where this program lies */
-int run_code_tests(void);                 /* last: what no test triggered */
+int run_device_tests(void); /* from here on a driver made for tests, once found (fake.h) */
+int run_device_memory_tests(void);
+int run_device_launch_tests(void);
+int run_stream_tests(void);
+int run_code_tests(void); /* last: what no test triggered */
 
 #endif

@@ -4,15 +4,6 @@
 static const int targets[] = {AREX_TARGET_REFERENCE, AREX_TARGET_CPU};
 static const uint32_t one[3] = {1, 1, 1}, few[3] = {2, 1, 1}, eight[3] = {8, 1, 1};
 
-static arex_program *program(const char *source)
-{
-    arex_program *p = NULL;
-    arex_diagnostics *d = NULL;
-    if (arex_program_new(context, source, strlen(source), NULL, NULL, &p, &d))
-        fail_msg("%s", all_text(d));
-    return p;
-}
-
 static void test_functions_by_element(void **state)
 {
     static const struct {

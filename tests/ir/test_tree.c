@@ -1,9 +1,4 @@
 /* The fixed reduction tree, written down once more and plainly, against the evaluator: over the last axis, the first, and two around a kept one. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,8 +109,7 @@ static void compare_tree(enum op op, enum dtype t, size_t n, size_t before, size
     eval_cast(t, data, DT_float64, x, length * kept);
     for (int d = 2; d >= 0; d--, step *= order[d + 1])
         extents[0][d] = order[d], array.stride[d] = step;
-    ir_end(NULL);
-    ir_begin(NULL);
+    ir_anew();
     vec_push(
         &arena, &ir.outputs,
         ((struct ir_output){.node = ir_reduce(&ir, op, input("x", t, 3), last ? 6 : 3, false, NOWHERE)}));
@@ -168,8 +162,8 @@ static void test_tree_of_operations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_tree_of_operations, ir_begin, ir_end),
-        cmocka_unit_test_setup_teardown(test_long_sequences, ir_begin, ir_end),
+        TEST(test_tree_of_operations),
+        TEST(test_long_sequences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

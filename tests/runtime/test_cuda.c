@@ -26,7 +26,7 @@ struct fake_launch {
 static char fake_path[4096], old_path[4096];
 static struct {
     void (*reset)(void), (*fail_at)(const char *, int, int), (*limit)(size_t);
-    int (*failed)(void), (*live)(void), (*synchronised)(void), (*launches)(void), (*out_of_order)(void);
+    int (*failed)(void), (*live)(void), (*synchronised)(void), (*launches)(void), (*out_of_order)(void), (*waits)(void);
     const void *(*last_launch)(void);
 } fake;
 
@@ -276,6 +276,30 @@ static void test_copies_wait_for_other_streams(void **state)
     diags_fini(&d);
 }
 
+/* Copies that the host has a part in are waited for, and the stream even where nothing is copied out; copies within the device are not. */
+static void test_copies_are_waited_for(void **state)
+{
+    struct diags d;
+    char here[64] = {0};
+    (void)state;
+    fake.reset();
+    diags_init(&d);
+    struct device *dev = cuda_device_open(fake_path, 0, &d);
+    const struct device_ops *o = dev->ops;
+    void *a = place(dev, NULL), *b = place(dev, NULL);
+    int before = fake.waits();
+    assert_true(o->copy(dev, a, b, 64, NULL, &d) && o->copy(dev, a, b, 0, NULL, &d) && o->copy_in(dev, a, here, 0, NULL, &d));
+    assert_int_equal(fake.waits(), before);
+    assert_true(o->copy_in(dev, a, here, 64, NULL, &d));
+    assert_int_equal(fake.waits(), before + 1);
+    assert_true(o->copy_out(dev, here, a, 64, NULL, &d));
+    assert_int_equal(fake.waits(), before + 2);
+    assert_true(o->copy_out(dev, here, a, 0, NULL, &d));
+    assert_int_equal(fake.waits(), before + 3);
+    o->close(dev);
+    diags_fini(&d);
+}
+
 static void test_shared(void **state)
 {
     enum { N = 100 };
@@ -443,10 +467,11 @@ int main(int argc, char **argv)
     fake.launches = (int (*)(void))look_up(lib, "fake_launches");
     fake.last_launch = (const void *(*)(void))look_up(lib, "fake_last_launch");
     fake.out_of_order = (int (*)(void))look_up(lib, "fake_out_of_order");
+    fake.waits = (int (*)(void))look_up(lib, "fake_waits");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_works), cmocka_unit_test(test_every_failure), cmocka_unit_test(test_close_without_context), cmocka_unit_test(test_failed_wait),
-        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_memory_by_stream), cmocka_unit_test(test_copies_wait_for_other_streams), cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_no_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_rejected), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_memory_by_stream), cmocka_unit_test(test_copies_wait_for_other_streams), cmocka_unit_test(test_copies_are_waited_for),
+        cmocka_unit_test(test_shared), cmocka_unit_test(test_no_driver), cmocka_unit_test(test_no_device), cmocka_unit_test(test_rejected), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
