@@ -21,6 +21,7 @@ struct toolkit {
     char *given, *packages, *variable[TOOLKIT_VARIABLES];
     struct codegen_place *places;
     unsigned n;
+    bool starved; /* a place was left out for want of memory */
 };
 
 /* Owns its devices and the opened code generator. Any thread; `lock` guards what is opened lazily. */
@@ -99,8 +100,8 @@ void late_free(struct arex_context *c);
 /* ---- program.c ---- */
 size_t memory_limit(const struct arex_program *p); /* of one compilation, in bytes */
 uint32_t work_limit(const struct arex_program *p);
-/* What its options say of code, for the CPU until a device says otherwise. */
-struct codegen_options program_codegen(const struct arex_program *p);
+/* What its options say of code, for the CPU until a device says otherwise. False, with a diagnostic: no memory. */
+bool program_codegen(const struct arex_program *p, struct codegen_options *out, struct diags *diags);
 
 /* ---- options.c ---- */
 /* Is this option struct one this version understands: a known size, nothing set that it does not know? */
@@ -116,9 +117,9 @@ exec_codegen context_codegen; /* user: the context */
 void context_close_codegen(struct arex_context *c);
 
 /* ---- toolkit.c ---- */
-void toolkit_init(struct toolkit *t, const char *file, const char *packages); /* either may be NULL */
+bool toolkit_init(struct toolkit *t, const char *file, const char *packages); /* either may be NULL; false: no memory, and toolkit_fini is still due */
 void toolkit_fini(struct toolkit *t);
-const struct codegen_place *context_nvvm(struct arex_context *c, unsigned *n); /* live as long as the context */
+const struct codegen_place *context_nvvm(struct arex_context *c, unsigned *n); /* live as long as the context; NULL: no memory */
 
 /* ---- context.c ---- */
 struct device *context_cpu(struct arex_context *c, struct diags *diags);
