@@ -1,0 +1,424 @@
+/*
+ * Memory that runs short. Each scenario is done again and again: the first request of libarex.so for memory is refused, then the second, and so on until it is done with
+ * none refused; and then the same with all that follow refused too. Whatever was refused, the call returns, says so (AX0408) or is right, loses nothing and does no harm: made
+ * again with memory it is right, and once all is freed nothing of the library's is alive.
+ */
+#include <libgen.h>
+#include <unistd.h>
+#include "host.h"
+#include "short.h"
+
+/* What a scenario works on; freed after each round. */
+struct stage {
+    const struct scenario *scenario;
+    arex_context *context;
+    arex_program *program;
+    arex_diagnostics *diags;
+    arex_array in[3], out[2];
+    int n_in, n_out;
+    char *text;
+    int count;
+};
+
+struct scenario {
+    const char *name;
+    void (*open)(struct stage *); /* with memory; NULL: a context and the program */
+    arex_status (*act)(struct stage *);
+    bool (*right)(struct stage *); /* has it done what it is for? Asked where its status is `want` */
+    const char *source, *argument; /* what for, is open's and act's business */
+    const char *says;              /* the code of what it is to say, or NULL */
+    arex_status want;
+    int target, threads;
+    void (*fill)(struct stage *); /* inputs and outputs of a call; NULL: ten elements of float64, outputs allocated by the library */
+};
+
+static char expected[1 << 14]; /* of a round with memory: text, or the bytes of outputs */
+static size_t n_expected;
+
+/* ---- arrays ---- */
+
+enum { SMALL = 10, LARGE = 1 << 17 };
+static double small[3 * SMALL], large[LARGE], room[4 * SMALL];
+static float narrow[SMALL];
+static int64_t whole[SMALL];
+
+static void fill_data(void)
+{
+    for (int i = 0; i < 3 * SMALL; i++)
+        small[i] = 0.5 * i - 3;
+    for (int i = 0; i < LARGE; i++)
+        large[i] = (i % 1000) * 0.001;
+    for (int i = 0; i < SMALL; i++)
+        narrow[i] = (float)i, whole[i] = i % 3;
+}
+
+static arex_array place(void)
+{
+    return (arex_array){.device = -1};
+}
+
+static void fill_usual(struct stage *s)
+{
+    s->n_in = arex_program_inputs(s->program);
+    s->n_out = arex_program_outputs(s->program);
+    for (int i = 0; i < s->n_in; i++)
+        s->in[i] = vector(AREX_FLOAT64, small + SMALL * i, SMALL);
+    for (int i = 0; i < s->n_out; i++)
+        s->out[i] = place();
+}
+
+static void fill_large(struct stage *s)
+{
+    fill_usual(s);
+    s->in[0] = vector(AREX_FLOAT64, large, LARGE);
+}
+
+static void fill_matrix(struct stage *s)
+{
+    const int64_t shape[] = {3, SMALL};
+    fill_usual(s);
+    s->in[0] = view(AREX_FLOAT64, small, 2, shape);
+}
+
+/* An output that lies where the input does, with room between its elements. */
+static void fill_over(struct stage *s)
+{
+    fill_usual(s);
+    memcpy(room, small, sizeof small);
+    s->in[0] = vector(AREX_FLOAT64, room + 1, SMALL);
+    s->out[0] = vector(AREX_FLOAT64, room, SMALL);
+    s->out[0].strides[0] = 16;
+}
+
+static void fill_mixed(struct stage *s)
+{
+    fill_usual(s);
+    s->in[0] = vector(AREX_FLOAT32, narrow, SMALL);
+    s->in[1] = vector(AREX_INT64, whole, SMALL);
+}
+
+/* ---- opening and closing ---- */
+
+static void open_context_of(struct stage *s, const char *driver)
+{
+    arex_context_options o;
+    arex_context_options_init(&o);
+    o.threads = s->scenario->threads ? s->scenario->threads : 1;
+    o.cuda_driver = driver;
+    assert_int_equal(arex_context_new(&o, &s->context, NULL), AREX_OK);
+}
+
+static void open_only_context(struct stage *s)
+{
+    open_context_of(s, "/nowhere/libcuda.so.1");
+}
+
+static void make_program(struct stage *s)
+{
+    if (arex_program_new(s->context, s->scenario->source, strlen(s->scenario->source), "t", NULL, &s->program, &s->diags) != AREX_OK)
+        fail_msg("%s: %s", s->scenario->source, all_text(s->diags));
+}
+
+/* Arrays for a call. */
+static void fill(struct stage *s)
+{
+    (s->scenario->fill ? s->scenario->fill : fill_usual)(s);
+}
+
+static void open_program(struct stage *s)
+{
+    open_only_context(s);
+    make_program(s);
+}
+
+static void drop_results(struct stage *s)
+{
+    for (int i = 0; i < s->n_out; i++)
+        if (s->out[i].data && !(s->out[i].data >= (void *)room && s->out[i].data < (void *)(room + 4 * SMALL)))
+            arex_array_free(s->context, &s->out[i]);
+    arex_diagnostics_free(s->diags);
+    arex_free(s->text);
+    s->diags = NULL;
+    s->text = NULL;
+}
+
+static void close_stage(struct stage *s)
+{
+    drop_results(s);
+    arex_program_free(s->program);
+    arex_context_free(s->context);
+}
+
+/* ---- what is done ---- */
+
+static void open_nothing(struct stage *s)
+{
+    (void)s;
+}
+
+static arex_status new_context(struct stage *s)
+{
+    arex_context_options o;
+    arex_context_options_init(&o);
+    o.threads = 1;
+    o.cuda_driver = "/nowhere/cuda";
+    o.llvm_library = "/nowhere/llvm";
+    o.packages = "/nowhere/packages";
+    o.libnvvm = s->scenario->argument;
+    arex_context_free(s->context);
+    return arex_context_new(&o, &s->context, &s->diags);
+}
+
+/* It has kept all that it was told. */
+static bool keeps_options(struct stage *s)
+{
+    char *text = NULL;
+    bool all = arex_doctor(s->context, 0, &text) == AREX_OK && strstr(text, "/nowhere/cuda") && strstr(text, "/nowhere/llvm");
+    arex_free(text);
+    return all;
+}
+
+static arex_status new_program(struct stage *s)
+{
+    const char *source = s->scenario->source;
+    arex_program_free(s->program);
+    return arex_program_new(s->context, source, strlen(source), "t", NULL, &s->program, &s->diags);
+}
+
+static bool has_names(struct stage *s)
+{
+    return arex_program_inputs(s->program) >= 1 && strcmp(arex_program_input(s->program, 0), "x") == 0;
+}
+
+static arex_status call(struct stage *s)
+{
+    fill(s);
+    arex_call_options o;
+    arex_call_options_init(&o);
+    o.target = s->scenario->target;
+    return arex_call(s->program, s->in, s->n_in, s->out, s->n_out, &o, &s->diags);
+}
+
+static arex_status prepare(struct stage *s)
+{
+    fill(s);
+    arex_call_options o;
+    arex_call_options_init(&o);
+    o.target = s->scenario->target;
+    return arex_prepare(s->program, s->in, s->n_in, &o, &s->diags);
+}
+
+static arex_status infer(struct stage *s)
+{
+    fill(s);
+    return arex_infer(s->program, s->in, s->n_in, s->out, s->n_out, &s->diags);
+}
+
+static arex_status list(struct stage *s)
+{
+    return arex_list(s->scenario->argument, s->scenario->target, &s->text);
+}
+
+static arex_status doctor(struct stage *s)
+{
+    return arex_doctor(s->context, s->scenario->target, &s->text);
+}
+
+static arex_status emit(struct stage *s)
+{
+    return arex_emit(s->program, s->scenario->argument, s->scenario->target, NULL, NULL, &s->text, &s->diags);
+}
+
+static arex_status count_devices(struct stage *s)
+{
+    return arex_device_count(s->context, &s->count, &s->diags);
+}
+
+static arex_status new_array(struct stage *s)
+{
+    s->n_out = 1;
+    s->out[0] = (arex_array){.dtype = AREX_FLOAT64, .rank = 1, .device = -1, .shape = {SMALL}};
+    return arex_array_alloc(s->context, &s->out[0], &s->diags);
+}
+
+/* ---- is it right? ---- */
+
+static size_t elements(const arex_array *a)
+{
+    size_t n = 1;
+    for (int d = 0; d < a->rank; d++)
+        n *= (size_t)a->shape[d];
+    return n;
+}
+
+/* The same as the first time. */
+static bool as_expected(const void *at, size_t n)
+{
+    n = n < sizeof expected ? n : sizeof expected;
+    if (!n_expected) {
+        memcpy(expected, at, n);
+        n_expected = n;
+    }
+    return n == n_expected && memcmp(expected, at, n) == 0;
+}
+
+static bool same_text(struct stage *s)
+{
+    return s->text && as_expected(s->text, strlen(s->text) + 1);
+}
+
+/* Of the first output. */
+static bool same_result(struct stage *s)
+{
+    const arex_array *o = &s->out[0];
+    int64_t size = (int64_t)arex_dtype_size(o->dtype);
+    return o->data && as_expected(o->data, elements(o) ? (elements(o) - 1) * (size_t)(o->rank ? o->strides[o->rank - 1] : size) + (size_t)size : 1);
+}
+
+static bool same_shape(struct stage *s)
+{
+    return as_expected(s->out[0].shape, sizeof s->out[0].shape);
+}
+
+static bool same_words(struct stage *s)
+{
+    const char *text = all_text(s->diags);
+    return strstr(text, s->scenario->says) && as_expected(text, strlen(text) + 1);
+}
+
+/* ---- rounds ---- */
+
+static bool says(const struct stage *s, const char *code)
+{
+    arex_diagnostic one;
+    bool found = false;
+    for (int i = 0; i < arex_diagnostics_count(s->diags); i++) {
+        found |= arex_diagnostics_get(s->diags, i, &one) == AREX_OK && strcmp(one.code, code) == 0 && one.message && *one.message;
+        assert_non_null(arex_diagnostics_text(s->diags, i));
+    }
+    return found;
+}
+
+/* No memory, told so where there was memory to tell it; or code that could not be loaded. */
+static bool tells_shortage(const struct stage *s, arex_status status)
+{
+    return (status == AREX_ERROR_MEMORY && (arex_diagnostics_count(s->diags) == 0 || says(s, "AX0408"))) || (status == AREX_ERROR_MACHINE && says(s, "AX0607"));
+}
+
+/* With something refused an error may have lost its words, but not its code. */
+static bool is_right(struct stage *s, bool refused)
+{
+    const struct scenario *c = s->scenario;
+    return refused && c->says ? arex_diagnostics_count(s->diags) == 0 || says(s, c->says) : c->right(s);
+}
+
+static void judge(struct stage *s, arex_status status, bool refused, unsigned nth, bool on)
+{
+    bool fine = status == s->scenario->want ? is_right(s, refused) : refused && tells_shortage(s, status);
+    if (!fine)
+        fail_msg("%s, request %u%s (%s)%s: status %d, %s", s->scenario->name, nth, on ? " and on" : "", short_first(), refused ? "" : ", again with memory", status, all_text(s->diags));
+}
+
+/* Was anything refused? */
+static bool round_of(const struct scenario *c, unsigned nth, bool on)
+{
+    struct stage s = {.scenario = c};
+    unsigned before = short_live();
+    (c->open ? c->open : open_program)(&s);
+    short_refuse(nth, on);
+    arex_status status = c->act(&s);
+    bool refused = short_done() > 0;
+    judge(&s, status, refused, nth, on);
+    drop_results(&s);
+    judge(&s, c->act(&s), false, nth, on);
+    close_stage(&s);
+    if (short_live() != before)
+        fail_msg("%s, request %u%s (%s): %d blocks stay, of %s", c->name, nth, on ? " and on" : "", short_first(), (int)(short_live() - before), short_alive());
+    return refused;
+}
+
+static void play(void **state)
+{
+    const struct scenario *c = *state;
+    n_expected = 0;
+    round_of(c, 0, false); /* what is right */
+    for (int on = 0; on < 2; on++)
+        for (unsigned k = 1; round_of(c, k, on); k++)
+            ;
+}
+
+/* ---- scenarios ---- */
+
+#define SUMS    "sum(x * y) + max(x)"
+#define LOOPS   "def f(x) { s = 0.0; for i in range(10, 0, -3) { if i % 2 == 0 { continue }; for j in range(i) { s += x } }; return s }\nf(x)"
+#define SOFTMAX "e = exp(x - max(x, 1, keepdims=True)); return e / sum(e, 1, keepdims=True)"
+#define STEPS   "for k in range(3) { x[1:-1] = (x[:-2] + x[2:]) / 2.0 }\nreturn x"
+#define KERNEL  "kernel f(x, out) { i = grid(1); if i < len(x) { out[i] = x[i] * 2.0 } }"
+
+#define NEW(source_)          {"new " source_, open_only_context, new_program, has_names, .source = source_}
+#define NEW_WRONG(source_, code)                                                                             \
+    {                                                                                                        \
+        "new " source_, open_only_context, new_program, same_words, .source = source_, .says = code, .want = AREX_ERROR_PROGRAM                                  \
+    }
+#define CALL(source_, target_, ...)       {#target_ " " source_, NULL, call, same_result, .source = source_, .target = AREX_TARGET_##target_, __VA_ARGS__}
+#define CALL_WRONG(source_, target_, code)                                                                   \
+    {                                                                                                        \
+        #target_ " " source_, NULL, call, same_words, .source = source_, .target = AREX_TARGET_##target_, .says = code, .want = AREX_ERROR_PROGRAM                \
+    }
+#define EMIT(stage, source_)    {"emit " stage, NULL, emit, same_text, .source = source_, .argument = stage}
+
+static const struct scenario scenarios[] = {
+    {"new context", open_nothing, new_context, keeps_options, .argument = "/nowhere/nvvm"},
+    NEW(SUMS),
+    NEW(LOOPS),
+    NEW(KERNEL),
+    NEW_WRONG("y = (x + 1\nz = y", "AX0105"),
+    NEW_WRONG("x +", "AX0106"),
+    NEW_WRONG("sqr(x)", "AX0202"),
+    CALL_WRONG("def f(a) = a & 1.5\ndef g(a) = f(a) + 1\ng(x)", CPU, "AX0203"),
+    CALL_WRONG("x[20]", CPU, "AX0312"),
+    CALL_WRONG("x[int64(y) * 0 + 20]", REFERENCE, "AX0312"),
+    CALL_WRONG("x[int64(y) * 0 + 20]", CPU, "AX0312"),
+    CALL(SUMS, REFERENCE),
+    CALL(SUMS, CPU),
+    CALL(LOOPS, CPU),
+    CALL(SOFTMAX, REFERENCE, .fill = fill_matrix),
+    CALL(SOFTMAX, CPU, .fill = fill_matrix),
+    CALL(STEPS, CPU),
+    CALL("cumsum(x)", REFERENCE),
+    CALL("cumsum(x)", CPU),
+    CALL("cumsum(x)", CPU, .fill = fill_large, .threads = 2),
+    CALL("sum(x * x)", CPU, .fill = fill_large, .threads = 2),
+    CALL("x * 2.0", REFERENCE, .fill = fill_over),
+    CALL("x * 2.0", CPU, .fill = fill_over),
+    CALL("sin(x * 1e300)", CPU),
+    CALL("x + y", CPU, .fill = fill_mixed),
+    {"prepare", NULL, prepare, same_shape, .source = "x * y + 1.0", .target = AREX_TARGET_CPU},
+    {"infer", NULL, infer, same_shape, .source = SOFTMAX, .fill = fill_matrix},
+    EMIT("ast", LOOPS),
+    EMIT("ir", LOOPS),
+    EMIT("loop", "param x: float64[n]\nsum(x * x)"),
+    EMIT("plan", "param x: float64[n]\nsum(x * x)"),
+    EMIT("llvm", "x * 2.0"),
+    EMIT("asm", "x * 2.0"),
+    EMIT("ptx", "x * 2.0"),
+    {"list ops", open_only_context, list, same_text, .argument = "ops"},
+    {"list ops as JSON", open_only_context, list, same_text, .argument = "ops", .target = 1},
+    {"list accuracy as JSON", open_only_context, list, same_text, .argument = "accuracy", .target = 1},
+    {"list errors as JSON", open_only_context, list, same_text, .argument = "errors", .target = 1},
+    {"doctor", open_only_context, doctor, same_text},
+    {"doctor as JSON", open_only_context, doctor, same_text, .target = 1},
+    {"devices", open_only_context, count_devices, same_words, .says = "AX0601"},
+    {"new array", open_only_context, new_array, same_shape},
+};
+
+int main(void)
+{
+    enum { N = sizeof scenarios / sizeof *scenarios };
+    struct CMUnitTest tests[N];
+    short_begin();
+    fill_data();
+    for (int i = 0; i < N; i++)
+        tests[i] = (struct CMUnitTest){.name = scenarios[i].name, .test_func = play, .initial_state = (void *)&scenarios[i]};
+    return cmocka_run_group_tests_name("failing", tests, NULL, NULL) != 0;
+}
