@@ -92,6 +92,8 @@ bool faults_told(const struct ir_faults *f, const struct ir *ir, const int64_t *
 struct repeat;
 void late_arm(struct repeat *r, void *stream);
 void late_forget(struct repeat *r);
+struct late *late_new(void); /* NULL: no memory */
+void late_drop(struct late *l); /* NULL is allowed */
 /* Asked before a wait, and then, after it: is nothing wrong with what was given to the stream (all: to any) before? Else with a diagnostic and its source. */
 uint64_t late_ticket(struct arex_context *c);
 bool late_told(struct arex_context *c, uint64_t ticket, bool all, void *stream, struct diags *diags);

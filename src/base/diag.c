@@ -77,7 +77,7 @@ static char *format(struct diags *d, const char *fmt, va_list args)
     return made ? s : NULL;
 }
 
-static bool make_room(struct diags *d)
+bool diags_reserve(struct diags *d)
 {
     if (d->n >= (d->limit ? d->limit : DEFAULT_LIMIT))
         return false;
@@ -97,7 +97,7 @@ static bool make_room(struct diags *d)
 void diag_add(struct diags *d, enum diag_id id, struct span span, const char *fmt, ...)
 {
     d->n_errors += diag_table[id].severity == SEVERITY_ERROR;
-    if (!make_room(d)) {
+    if (!diags_reserve(d)) {
         d->lost++;
         return;
     }

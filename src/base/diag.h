@@ -57,6 +57,8 @@ struct diags {
 void diags_init(struct diags *d);
 void diags_fini(struct diags *d);
 void diags_set_source(struct diags *d, const char *name, const char *text, size_t n);
+/* Room for one more, so that adding it loses its words at most. */
+bool diags_reserve(struct diags *d);
 void diag_add(struct diags *d, enum diag_id id, struct span span, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* Attaches to the diagnostic added last. */
