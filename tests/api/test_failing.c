@@ -17,6 +17,7 @@ struct stage {
     arex_diagnostics *diags;
     arex_diagnostics *kept; /* of what was told before */
     arex_array in[3], out[2];
+    arex_array there; /* of the device, for outputs */
     int n_in, n_out, count;
     char *text;
     bool raised;  /* a fault that nobody was told of */
@@ -31,7 +32,7 @@ struct scenario {
     const char *source, *argument; /* what for, is open's and act's business */
     const char *says;              /* the code of what it is to say, or NULL */
     arex_status want;
-    int target, threads, calls; /* calls: how many more there are in a row, with arrays on the device and a stream */
+    int target, threads, codegen, calls; /* calls: how many more there are in a row, with arrays on the device and a stream */
     void (*fill)(struct stage *); /* inputs and outputs of a call; NULL: ten elements of float64, outputs allocated by the library */
 };
 
@@ -113,6 +114,7 @@ static void open_context_of(struct stage *s, const char *driver)
 {
     arex_context_options o;
     arex_context_options_init(&o);
+    o.packages = "/nowhere/one:/nowhere/two";
     o.threads = s->scenario->threads ? s->scenario->threads : 1;
     o.cuda_driver = driver;
     assert_int_equal(arex_context_new(&o, &s->context, NULL), AREX_OK);
@@ -125,7 +127,10 @@ static void open_only_context(struct stage *s)
 
 static void make_program(struct stage *s)
 {
-    if (arex_program_new(s->context, s->scenario->source, strlen(s->scenario->source), "t", NULL, &s->program, &s->diags) != AREX_OK)
+    arex_compile_options o;
+    arex_compile_options_init(&o);
+    o.codegen = s->scenario->codegen;
+    if (arex_program_new(s->context, s->scenario->source, strlen(s->scenario->source), "t", &o, &s->program, &s->diags) != AREX_OK)
         fail_msg("%s: %s", s->scenario->source, all_text(s->diags));
 }
 
@@ -196,19 +201,41 @@ static void open_gpu_arrays(struct stage *s)
     fill_gpu(s);
 }
 
-static void drop_inputs(struct stage *s)
+/* With room on the device for an output that lies over its input. */
+static void open_gpu_room(struct stage *s)
 {
-    for (int i = 0; i < s->n_in; i++)
-        if (s->in[i].device >= 0)
-            arex_array_free(s->context, &s->in[i]);
+    open_gpu_program(s);
+    s->there = (arex_array){.dtype = AREX_FLOAT64, .rank = 1, .device = 0, .shape = {2 * SMALL}};
+    assert_int_equal(arex_array_alloc(s->context, &s->there, NULL), AREX_OK);
+}
+
+static void fill_gpu_over(struct stage *s)
+{
+    s->n_in = s->n_out = 1;
+    s->in[0] = s->out[0] = s->there;
+    s->in[0].shape[0] = s->out[0].shape[0] = SMALL;
+    s->out[0].strides[0] = 16;
 }
 
 /* ---- the end of a round ---- */
 
+static bool is_of_test(const struct stage *s, const char *data)
+{
+    return data == s->there.data || (data >= (char *)room && data < (char *)(room + 4 * SMALL));
+}
+
+static void drop_inputs(struct stage *s)
+{
+    for (int i = 0; i < s->n_in; i++)
+        if (s->in[i].device >= 0 && !is_of_test(s, s->in[i].data))
+            arex_array_free(s->context, &s->in[i]);
+    arex_array_free(s->context, &s->there);
+}
+
 static void drop_results(struct stage *s)
 {
     for (int i = 0; i < s->n_out; i++)
-        if (s->out[i].data && !(s->out[i].data >= (void *)room && s->out[i].data < (void *)(room + 4 * SMALL)))
+        if (s->out[i].data && !is_of_test(s, s->out[i].data))
             arex_array_free(s->context, &s->out[i]);
     arex_diagnostics_free(s->diags);
     arex_free(s->text);
@@ -597,6 +624,7 @@ static const struct scenario scenarios[] = {
     NEW(SUMS),
     NEW(LOOPS),
     NEW(KERNEL),
+    NEW("param x: float64[n]; param y: float64[n]; x"),
     NEW(DEEP),
     NEW_WRONG("y = (x + 1; z = y", "AX0105"),
     NEW_WRONG("x +", "AX0106"),
@@ -641,6 +669,7 @@ static const struct scenario scenarios[] = {
     EMIT("llvm", "x * 2.0"),
     EMIT("asm", "x * 2.0"),
     EMIT("ptx", "x * 2.0"),
+    {"emit for libNVVM", NULL, emit, same_text, .source = "x * 2.0", .argument = "nvvm", .codegen = AREX_CODEGEN_NVVM},
     {"list ops", open_only_context, list, same_text, .argument = "ops"},
     {"list ops as JSON", open_only_context, list, same_text, .argument = "ops", .target = 1},
     {"list accuracy as JSON", open_only_context, list, same_text, .argument = "accuracy", .target = 1},
@@ -654,6 +683,8 @@ static const struct scenario scenarios[] = {
     {"new array on a GPU", open_gpu, new_device_array, same_shape},
     {"CUDA x * 2.0", open_gpu_program, call, has_output, .source = "x * 2.0", .target = AREX_TARGET_CUDA},
     {"CUDA cumsum(x)", open_gpu_program, call, has_output, .source = "cumsum(x)", .target = AREX_TARGET_CUDA},
+    {"CUDA x * 2.0 over x", open_gpu_program, call, has_output, .source = "x * 2.0", .target = AREX_TARGET_CUDA, .fill = fill_over},
+    {"CUDA x * 2.0 over x on the device", open_gpu_room, call, has_output, .source = "x * 2.0", .target = AREX_TARGET_CUDA, .fill = fill_gpu_over},
     {"AUTO x * 2.0", open_gpu_program, call, ran_on_gpu, .source = "x * 2.0", .target = AREX_TARGET_AUTO},
     CALLS("x * y", 0),
     CALLS("x * y", 3),
@@ -663,6 +694,16 @@ static const struct scenario scenarios[] = {
     {"fault of a program that is gone", open_raised, synchronize_without, same_words, .source = "x[int64(y)]", .says = "AX0312", .want = AREX_ERROR_PROGRAM, .calls = 1},
 };
 
+/* Where a toolkit is looked for: here it depends on nothing but this machine's folders. */
+static void set_environment(void)
+{
+    unsetenv("AREX_LIBNVVM");
+    unsetenv("CUDA_PATH");
+    setenv("CUDA_HOME", "/nowhere/toolkit", 1);
+    setenv("CONDA_PREFIX", "/nowhere/conda", 1);
+    setenv("VIRTUAL_ENV", "/nowhere/venv", 1);
+}
+
 int main(int argc, char **argv)
 {
     char *self = strdup(argc > 0 ? argv[0] : ".");
@@ -670,6 +711,7 @@ int main(int argc, char **argv)
     struct CMUnitTest tests[N];
     short_begin();
     fill_data();
+    set_environment();
     open_fake(dirname(self));
     free(self);
     for (int i = 0; i < N; i++)
