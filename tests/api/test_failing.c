@@ -267,8 +267,8 @@ static arex_status new_context(struct stage *s)
     arex_context_options_init(&o);
     o.threads = 1;
     o.cuda_driver = "/nowhere/cuda";
-    o.llvm_library = "/nowhere/llvm";
     o.packages = "/nowhere/packages";
+    o.llvm_library = s->scenario->argument ? NULL : "/nowhere/llvm";
     o.libnvvm = s->scenario->argument;
     arex_context_free(s->context);
     return arex_context_new(&o, &s->context, &s->diags);
@@ -278,7 +278,7 @@ static arex_status new_context(struct stage *s)
 static bool keeps_options(struct stage *s)
 {
     char *text = NULL;
-    bool all = arex_doctor(s->context, 0, &text) == AREX_OK && strstr(text, "/nowhere/cuda") && strstr(text, "/nowhere/llvm");
+    bool all = arex_doctor(s->context, 0, &text) == AREX_OK && strstr(text, "/nowhere/cuda") && strstr(text, s->scenario->argument ? s->scenario->argument : "/nowhere/llvm");
     arex_free(text);
     return all;
 }
@@ -620,7 +620,8 @@ static void play(void **state)
 #define EMIT(stage, source_)    {"emit " stage, NULL, emit, same_text, .source = source_, .argument = stage}
 
 static const struct scenario scenarios[] = {
-    {"new context", open_nothing, new_context, keeps_options, .argument = "/nowhere/nvvm"},
+    {"new context", open_nothing, new_context, keeps_options},
+    {"new context, libNVVM named", open_nothing, new_context, keeps_options, .argument = "/nowhere/nvvm"},
     NEW(SUMS),
     NEW(LOOPS),
     NEW(KERNEL),
