@@ -3,6 +3,7 @@
  * An error inside a statement is reported and the rest of the statement skipped, so that later ones are checked too.
  */
 %code requires {
+#include <errno.h>
 #include <string.h>
 #include "ast/parse.h"
 }
@@ -328,17 +329,20 @@ int parse_tokens(struct parse *p, struct ast_yypstate *state)
     int status;
     do {
         int token = parse_token(&value, &span, p);
+        errno = 0; /* see ast_yyerror */
         status = ast_yypush_parse(state, token, &value, &span, p);
         p->last = span;
     } while (status == YYPUSH_MORE);
     return status;
 }
 
-/* Bison's own complaint: its stack has grown to its limit. */
+/* Bison's own complaint: its stack has grown to its limit, or there is no memory for it to grow. */
 static void ast_yyerror(struct span *at, struct parse *p, const char *message)
 {
     (void)message;
-    if (!p->over_limit)
+    if (errno == ENOMEM)
+        diag_add(p->diags, AX_out_of_memory, *at, "no memory for the parser's stack");
+    else if (!p->over_limit)
         diag_add(p->diags, AX_nesting_too_deep, *at, "the expression is nested too deeply");
     p->over_limit = true;
 }

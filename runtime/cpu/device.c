@@ -1,7 +1,9 @@
 /* The CPU as a device: ordinary memory, mapped code, the thread pool. See runtime/device.h. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "cpu/loader.h"
 #include "cpu/pool.h"
 #include "device.h"
@@ -145,21 +147,18 @@ static const struct device_ops cpu_ops = {
     DEVICE_CPU, "cpu", cpu_alloc, cpu_free, cpu_copy_in, cpu_copy_in, cpu_copy_in, cpu_zero, cpu_load, cpu_unload, cpu_launch, NULL, cpu_synchronize, cpu_uses, cpu_close,
 };
 
+/* The first lines are about the first processor. Without the C library's files, which take memory. */
 static void read_title(char *title, size_t size)
 {
-    char line[256];
-    FILE *f = fopen("/proc/cpuinfo", "re");
-    snprintf(title, size, "CPU");
-    while (f && fgets(line, sizeof line, f)) {
-        char *value = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
-        if (!value)
-            continue;
-        value[strcspn(value, "\n")] = 0;
-        snprintf(title, size, "%.90s", value + 2);
-        break;
-    }
-    if (f)
-        fclose(f);
+    static const char key[] = "model name\t: ";
+    char text[4096];
+    int f = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
+    ssize_t n = f < 0 ? 0 : read(f, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = 0;
+    const char *at = strstr(text, key), *value = at ? at + strlen(key) : "CPU";
+    snprintf(title, size, "%.*s", (int)strcspn(value, "\n"), value);
+    if (f >= 0)
+        close(f);
 }
 
 struct device *cpu_device_open(unsigned threads, struct diags *diags)

@@ -12,6 +12,7 @@ static void not_found(const char *file, struct strbuf *tried, struct diags *diag
 {
     diag_add(diags, AX_no_driver, NO_SPAN, "no CUDA driver was found");
     diag_note(diags, NO_SPAN, "tried %s", tried->s ? tried->s : file);
+    diags->starved |= tried->failed;
 }
 
 static bool open_library(struct driver *d, const char *file, struct diags *diags)

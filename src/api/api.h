@@ -21,6 +21,7 @@ struct toolkit {
     char *given, *packages, *variable[TOOLKIT_VARIABLES];
     struct codegen_place *places;
     unsigned n;
+    bool starved; /* a place was left out for want of memory */
 };
 
 /* Owns its devices and the opened code generator. Any thread; `lock` guards what is opened lazily. */
@@ -91,6 +92,8 @@ bool faults_told(const struct ir_faults *f, const struct ir *ir, const int64_t *
 struct repeat;
 void late_arm(struct repeat *r, void *stream);
 void late_forget(struct repeat *r);
+struct late *late_new(void); /* NULL: no memory */
+void late_drop(struct late *l); /* NULL is allowed */
 /* Asked before a wait, and then, after it: is nothing wrong with what was given to the stream (all: to any) before? Else with a diagnostic and its source. */
 uint64_t late_ticket(struct arex_context *c);
 bool late_told(struct arex_context *c, uint64_t ticket, bool all, void *stream, struct diags *diags);
@@ -99,8 +102,8 @@ void late_free(struct arex_context *c);
 /* ---- program.c ---- */
 size_t memory_limit(const struct arex_program *p); /* of one compilation, in bytes */
 uint32_t work_limit(const struct arex_program *p);
-/* What its options say of code, for the CPU until a device says otherwise. */
-struct codegen_options program_codegen(const struct arex_program *p);
+/* What its options say of code, for the CPU until a device says otherwise. False, with a diagnostic: no memory. */
+bool program_codegen(const struct arex_program *p, struct codegen_options *out, struct diags *diags);
 
 /* ---- options.c ---- */
 /* Is this option struct one this version understands: a known size, nothing set that it does not know? */
@@ -116,9 +119,9 @@ exec_codegen context_codegen; /* user: the context */
 void context_close_codegen(struct arex_context *c);
 
 /* ---- toolkit.c ---- */
-void toolkit_init(struct toolkit *t, const char *file, const char *packages); /* either may be NULL */
+bool toolkit_init(struct toolkit *t, const char *file, const char *packages); /* either may be NULL; false: no memory, and toolkit_fini is still due */
 void toolkit_fini(struct toolkit *t);
-const struct codegen_place *context_nvvm(struct arex_context *c, unsigned *n); /* live as long as the context */
+const struct codegen_place *context_nvvm(struct arex_context *c, unsigned *n); /* live as long as the context; NULL: no memory */
 
 /* ---- context.c ---- */
 struct device *context_cpu(struct arex_context *c, struct diags *diags);

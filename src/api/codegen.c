@@ -51,7 +51,9 @@ const struct codegen_api *context_codegen(void *user, struct diags *diags)
     lock_take(&c->lock);
     if (!c->llvm) {
         char *path = c->llvm_library ? strdup(c->llvm_library) : beside_this_library();
-        if (path)
+        if (!path)
+            diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory");
+        else
             c->llvm = open_library(c, path, diags);
         free(path);
     }

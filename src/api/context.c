@@ -4,9 +4,27 @@
 #include "api.h"
 #include "array.h"
 
-static char *copy_of(const char *s)
+static bool copied(const char *s, char **out)
 {
-    return s ? strdup(s) : NULL;
+    *out = s ? strdup(s) : NULL;
+    return *out || !s;
+}
+
+static struct arex_context *context_alloc(const arex_context_options *o)
+{
+    struct arex_context *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    lock_init(&c->lock);
+    lock_init(&c->late_lock);
+    c->threads = o->threads > 0 ? (unsigned)o->threads : 0;
+    c->device = o->device;
+    c->log = o->log;
+    c->log_user = o->log_user;
+    if (copied(o->cuda_driver, &c->cuda_driver) && copied(o->llvm_library, &c->llvm_library) && toolkit_init(&c->toolkit, o->libnvvm, o->packages))
+        return c;
+    arex_context_free(c);
+    return NULL;
 }
 
 PUBLIC arex_status arex_context_new(const arex_context_options *options, arex_context **out, arex_diagnostics **diags)
@@ -24,21 +42,10 @@ PUBLIC arex_status arex_context_new(const arex_context_options *options, arex_co
     }
     if (options)
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    struct arex_context *c = *out = calloc(1, sizeof *c);
-    if (!c) {
+    *out = context_alloc(&o);
+    if (!*out)
         diag_add(&d, AX_out_of_memory, NO_SPAN, "out of memory");
-        return diags_hand_over(&d, false, diags);
-    }
-    lock_init(&c->lock);
-    lock_init(&c->late_lock);
-    c->threads = o.threads > 0 ? (unsigned)o.threads : 0;
-    c->device = o.device;
-    c->cuda_driver = copy_of(o.cuda_driver);
-    c->llvm_library = copy_of(o.llvm_library);
-    toolkit_init(&c->toolkit, o.libnvvm, o.packages);
-    c->log = o.log;
-    c->log_user = o.log_user;
-    return diags_hand_over(&d, true, diags);
+    return diags_hand_over(&d, *out != NULL, diags);
 }
 
 PUBLIC void arex_context_free(arex_context *c)
@@ -116,9 +123,10 @@ static struct device *automatic_gpu(struct arex_context *c)
         return NULL;
     diags_init(&quiet);
     struct device *d = context_cuda(c, c->device, &quiet);
+    bool looked = !diags_of_memory(&quiet); /* else it is looked for again */
     diags_fini(&quiet);
     lock_take(&c->lock);
-    c->no_gpu = !d;
+    c->no_gpu = !d && looked;
     lock_give(&c->lock);
     return d;
 }

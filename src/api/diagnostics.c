@@ -28,6 +28,8 @@ static arex_status status_of_all(const struct diags *d)
 
 arex_status diags_hand_over(struct diags *diags, bool ok, arex_diagnostics **out)
 {
+    if (!ok && !diags_has_errors(diags)) /* who only knows that there was no memory leaves it to be said here */
+        diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory");
     arex_status status = ok && (diags->mild || !diags_has_errors(diags)) ? AREX_OK : status_of_all(diags);
     arex_diagnostics *d = out && (diags->n || status != AREX_OK) ? calloc(1, sizeof *d) : NULL;
     if (out)

@@ -46,6 +46,7 @@ static void more(struct report *r, const char *key, const char *suffix, const ch
 static void trouble(struct report *r, const char *key, const struct diags *d)
 {
     struct strbuf notes = {0};
+    r->out->failed |= d->starved || diags_of_memory(d);
     if (d->n == 0)
         return;
     const struct diag *g = &d->at[0];
@@ -55,6 +56,7 @@ static void trouble(struct report *r, const char *key, const struct diags *d)
     if (notes.n)
         more(r, key, "notes", notes.s);
     more(r, key, "cure", diag_table[g->id].help);
+    r->out->failed |= notes.failed;
     strbuf_fini(&notes);
 }
 
@@ -71,6 +73,7 @@ static void features(struct report *r, const char *all)
         s += n + (s[n] == ',');
     }
     linef(r, "cpu_features", "%s", have.s ? have.s : "");
+    r->out->failed |= have.failed;
     strbuf_fini(&have);
 }
 
@@ -98,6 +101,7 @@ static void report_nvvm(struct report *r, struct arex_context *c)
     const struct codegen_place *places = context_nvvm(c, &n);
     diags_init(&d);
     const struct codegen_api *api = context_codegen(c, &d);
+    r->out->failed |= !places;
     if (api && api->nvvm(places, n, &found, &d))
         linef(r, "libnvvm", "%d.%d, reads IR %d.%d, %s", found.major, found.minor, found.ir_major, found.ir_minor, found.path);
     else
@@ -112,6 +116,8 @@ static void report_cpu(struct report *r, struct arex_context *c)
     struct device *cpu = context_cpu(c, &d);
     if (cpu)
         linef(r, "processor", "%s, %u threads", cpu->title, cpu_device_threads(cpu));
+    else
+        trouble(r, "processor", &d);
     diags_fini(&d);
 }
 

@@ -12,6 +12,23 @@ struct late {
     struct diags diags;
 };
 
+/* With all the memory it takes to be told. */
+struct late *late_new(void)
+{
+    struct late *l = calloc(1, sizeof *l);
+    if (l && diags_reserve(&l->diags))
+        return l;
+    free(l);
+    return NULL;
+}
+
+void late_drop(struct late *l)
+{
+    if (l)
+        diags_fini(&l->diags);
+    free(l);
+}
+
 /* After its work has been given to the device: before, somebody might have waited for all and taken it for done. */
 void late_arm(struct repeat *r, void *stream)
 {
@@ -35,13 +52,15 @@ uint64_t late_ticket(struct arex_context *c)
     return now;
 }
 
-/* What the work has raised so far, which it then has not any more. True: nothing. */
+/* What the work has raised so far, which it then has not any more, unless there was no memory to tell it. True: nothing. */
 static bool take_faults(const struct repeat *r, struct diags *diags)
 {
     volatile struct ir_faults *there = replay_faults(r->replay);
     struct ir_faults f = {.bits = there->bits, .index = there->index};
     if (faults_told(&f, r->signature->ir, r->dims, diags))
         return true;
+    if (diags_of_memory(diags))
+        return false;
     there->bits = 0;
     there->index = 0;
     diags_set_source(diags, r->program->name, r->program->source, r->program->n_source);
@@ -70,7 +89,7 @@ bool late_told(struct arex_context *c, uint64_t ticket, bool all, void *stream, 
         struct repeat *r = *at;
         bool done = r->ticket <= ticket && (all || r->stream == stream);
         ok = take_faults(r, diags);
-        if (done) {
+        if (done && !diags_of_memory(diags)) {
             r->armed = false;
             *at = r->next_armed;
         } else {
@@ -97,17 +116,13 @@ void late_forget(struct repeat *r)
     struct diags d;
     diags_init(&d);
     if (r->armed && cuda_wait_all(r->signature->device, &d)) {
-        struct late *l = calloc(1, sizeof *l);
-        if (l)
-            diags_init(&l->diags);
         lock_take(&c->late_lock);
-        if (l && !take_faults(r, &l->diags)) {
-            l->next = c->late;
-            c->late = l;
-            l = NULL;
+        if (!take_faults(r, &r->late->diags)) {
+            r->late->next = c->late;
+            c->late = r->late;
+            r->late = NULL;
         }
         lock_give(&c->late_lock);
-        free(l);
     }
     lock_take(&c->late_lock);
     if (r->armed)
@@ -121,7 +136,6 @@ void late_free(struct arex_context *c)
     while (c->late) {
         struct late *l = c->late;
         c->late = l->next;
-        diags_fini(&l->diags);
-        free(l);
+        late_drop(l);
     }
 }

@@ -46,6 +46,7 @@ static void op_json(struct strbuf *out, enum op op, bool first)
                         {"on_int", name_of_prim(o->on_int)}, {"on_float", name_of_prim(o->on_float)}, {"domain", domain_names[o->domain]}, {"doc", o->doc}};
     strbuf_printf(&more, ", \"arity\": %u, \"ulp\": %u.%u", o->arity, (unsigned)o->ulp, (unsigned)(o->ulp * 10) % 10);
     json_row(out, first, f, sizeof f / sizeof *f, more.s ? more.s : "");
+    out->failed |= more.failed;
     strbuf_fini(&more);
 }
 

@@ -20,14 +20,16 @@ uint32_t work_limit(const struct arex_program *p)
 }
 
 /* AUTO is NVPTX: it is always there. */
-struct codegen_options program_codegen(const struct arex_program *p)
+bool program_codegen(const struct arex_program *p, struct codegen_options *out, struct diags *diags)
 {
-    struct codegen_options o = {.target = TARGET_CPU, .arch = p->arch, .max_work = work_limit(p)};
-    if (p->options.codegen == AREX_CODEGEN_NVVM) {
-        o.generator = GENERATOR_NVVM;
-        o.nvvm = context_nvvm(p->context, &o.n_nvvm);
-    }
-    return o;
+    *out = (struct codegen_options){.target = TARGET_CPU, .arch = p->arch, .max_work = work_limit(p)};
+    if (p->options.codegen != AREX_CODEGEN_NVVM)
+        return true;
+    out->generator = GENERATOR_NVVM;
+    out->nvvm = context_nvvm(p->context, &out->n_nvvm);
+    if (!out->nvvm)
+        diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory");
+    return out->nvvm != NULL;
 }
 
 static bool parse(struct arex_program *p, struct diags *diags)
@@ -281,7 +283,9 @@ static bool emit_code(struct arex_program *p, struct arena *arena, const struct 
     char *text = NULL;
     const struct codegen_api *api = context_codegen(p->context, diags);
     bool gpu = target == AREX_TARGET_CUDA || strcmp(stage, "ptx") == 0 || strcmp(stage, "nvvm") == 0;
-    struct codegen_job job = {.plan = plan, .options = program_codegen(p)};
+    struct codegen_job job = {.plan = plan};
+    if (!program_codegen(p, &job.options, diags))
+        return false;
     job.options.target = gpu ? TARGET_NVPTX : TARGET_CPU;
     job.options.arch = arch ? arch : gpu ? "" : p->arch;
     if (!api || !default_variants(arena, plan, &job.variants, diags) || !api->text(&job, stage, &text, diags))

@@ -153,6 +153,7 @@ static void repeat_free(struct repeat *r)
     if (!r)
         return;
     late_forget(r);
+    late_drop(r->late);
     replay_free(r->replay);
     free(r->dims);
     free(r->in);
@@ -205,6 +206,7 @@ static bool fill(struct repeat *r, const int64_t *dims, const arex_array *inputs
     void *faults = exec_may_fault(r->signature->code) ? cuda_shared_new(d, &quiet) : NULL;
     diags_fini(&quiet);
     r->replay = faults || !exec_may_fault(r->signature->code) ? replay_new(d, faults) : NULL;
+    r->late = faults ? late_new() : NULL;
     r->dims = copy_of(dims, r->signature->ir->dims.n, sizeof *dims);
     r->in = copy_of(inputs, n, sizeof *inputs);
     r->out = copy_of(outputs, m, sizeof *outputs);
@@ -212,7 +214,7 @@ static bool fill(struct repeat *r, const int64_t *dims, const arex_array *inputs
     r->reach = calloc(n + m + 1, sizeof *r->reach);
     if (faults && !r->replay)
         cuda_shared_free(d, faults);
-    if (!r->replay || !r->dims || !r->in || !r->out || !r->results || !r->reach)
+    if (!r->replay || (faults && !r->late) || !r->dims || !r->in || !r->out || !r->results || !r->reach)
         return false;
     for (uint32_t i = 0; i < n; i++)
         r->reach[i] = array_reach_of(&inputs[i]);

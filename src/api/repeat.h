@@ -22,6 +22,7 @@ struct repeat {
     bool armed;      /* work is under way whose faults nobody has looked for */
     uint64_t ticket; /* of the last launch */
     void *stream;
+    struct late *late; /* for what it has to tell once it is gone; NULL: it raises nothing */
 };
 
 enum repeat_answer { REPEAT_NONE, REPEAT_DONE, REPEAT_FAILED };

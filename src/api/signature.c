@@ -78,6 +78,17 @@ static void signature_free(struct signature *s)
     free(s);
 }
 
+static bool prepare_code(struct signature *s, struct arex_program *p, struct device *device, struct diags *diags)
+{
+    struct codegen_options options;
+    if (!program_codegen(p, &options, diags))
+        return false;
+    s->code = exec_code_new(s->plan, device, context_codegen, p->context, &options);
+    if (!s->code)
+        diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory");
+    return s->code != NULL;
+}
+
 static struct signature *build(struct arex_program *p, const struct sema_arg *args, struct device *device, struct diags *diags)
 {
     uint32_t n = p->interface.inputs.n;
@@ -93,14 +104,7 @@ static struct signature *build(struct arex_program *p, const struct sema_arg *ar
     s->device = device;
     arena_init(&s->arena, memory_limit(p));
     bool ok = program_build(p, &s->arena, args, device && device->ops->kind == DEVICE_CUDA, &s->ir, &s->plan, diags);
-    if (ok && device) {
-        struct codegen_options options = program_codegen(p);
-        s->code = exec_code_new(s->plan, device, context_codegen, p->context, &options);
-        ok = s->code != NULL;
-        if (!ok)
-            diag_add(diags, AX_out_of_memory, NO_SPAN, "out of memory");
-    }
-    if (ok)
+    if (ok && (!device || prepare_code(s, p, device, diags)))
         return s;
     signature_free(s);
     return NULL;

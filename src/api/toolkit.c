@@ -14,24 +14,33 @@ enum { MOST_PLACES = 64 };
 static const char *const variables[TOOLKIT_VARIABLES] = {
     [TOOLKIT_FILE] = "AREX_LIBNVVM", [TOOLKIT_HOME] = "CUDA_HOME", [TOOLKIT_PATH] = "CUDA_PATH", [TOOLKIT_CONDA] = "CONDA_PREFIX", [TOOLKIT_VENV] = "VIRTUAL_ENV"};
 
-static char *copy_of(const char *s)
+static bool copied(const char *s, char **out)
 {
-    return s && *s ? strdup(s) : NULL;
+    bool said = s && *s;
+    *out = said ? strdup(s) : NULL;
+    return *out || !said;
 }
 
-void toolkit_init(struct toolkit *t, const char *file, const char *packages)
+bool toolkit_init(struct toolkit *t, const char *file, const char *packages)
 {
-    t->given = copy_of(file);
-    t->packages = copy_of(packages);
-    for (int i = 0; i < TOOLKIT_VARIABLES; i++)
-        t->variable[i] = copy_of(getenv(variables[i]));
+    bool all = copied(file, &t->given) && copied(packages, &t->packages);
+    for (int i = 0; all && i < TOOLKIT_VARIABLES; i++)
+        all = copied(getenv(variables[i]), &t->variable[i]);
+    return all;
 }
 
-void toolkit_fini(struct toolkit *t)
+static void drop_places(struct toolkit *t)
 {
     for (unsigned i = 0; i < t->n; i++)
         free((char *)t->places[i].path);
     free(t->places);
+    t->places = NULL;
+    t->n = 0;
+}
+
+void toolkit_fini(struct toolkit *t)
+{
+    drop_places(t);
     free(t->given);
     free(t->packages);
     for (int i = 0; i < TOOLKIT_VARIABLES; i++)
@@ -43,6 +52,7 @@ void toolkit_fini(struct toolkit *t)
 static void add(struct toolkit *t, char *path, const char *provider)
 {
     bool known = !path || t->n == MOST_PLACES;
+    t->starved |= !path;
     for (unsigned i = 0; i < t->n && !known; i++)
         known = strcmp(t->places[i].path, path) == 0;
     if (known)
@@ -75,21 +85,33 @@ static void add_site(struct toolkit *t, const char *site)
     add_joined(t, site, "nvidia/cuda_nvcc/nvvm/lib64/libnvvm.so", "the Python package nvidia-cuda-nvcc-cu12");
 }
 
-static void add_sites_of(struct toolkit *t, const char *prefix)
+/* The files that a pattern stands for; the caller frees them. */
+static glob_t files_like(struct toolkit *t, const char *pattern)
 {
     glob_t found = {0};
+    t->starved |= glob(pattern, 0, NULL, &found) == GLOB_NOSPACE;
+    return found;
+}
+
+static void add_sites_of(struct toolkit *t, const char *prefix)
+{
     struct strbuf b = {0};
-    strbuf_printf(&b, "%s/lib/python3*/site-packages", prefix ? prefix : "");
-    if (prefix && b.s && glob(b.s, 0, NULL, &found) == 0)
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            add_site(t, found.gl_pathv[i]);
+    if (!prefix)
+        return;
+    strbuf_printf(&b, "%s/lib/python3*/site-packages", prefix);
+    t->starved |= b.failed;
+    glob_t found = files_like(t, b.failed ? "" : b.s);
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        add_site(t, found.gl_pathv[i]);
     globfree(&found);
     strbuf_fini(&b);
 }
 
 static void add_packages(struct toolkit *t, const char *list)
 {
-    char *own = copy_of(list), *rest = own, *one;
+    char *own, *rest, *one;
+    t->starved |= !copied(list, &own);
+    rest = own;
     while (own && (one = strsep(&rest, ":")))
         if (*one)
             add_site(t, one);
@@ -100,11 +122,10 @@ static void add_packages(struct toolkit *t, const char *list)
 static void add_usual(struct toolkit *t)
 {
     static const char provider[] = "NVIDIA's CUDA toolkit";
-    glob_t found = {0};
     add_root(t, "/usr/local/cuda", provider);
-    if (glob("/usr/local/cuda-[1-9]*", 0, NULL, &found) == 0)
-        for (size_t i = found.gl_pathc; i-- > 0;)
-            add_root(t, found.gl_pathv[i], provider);
+    glob_t found = files_like(t, "/usr/local/cuda-[1-9]*");
+    for (size_t i = found.gl_pathc; i-- > 0;)
+        add_root(t, found.gl_pathv[i], provider);
     globfree(&found);
     add_root(t, "/opt/cuda", provider);
     add(t, strdup(SONAME), "the system's list of libraries");
@@ -132,8 +153,11 @@ const struct codegen_place *context_nvvm(struct arex_context *c, unsigned *n)
     lock_take(&c->lock);
     if (!t->places) {
         t->places = calloc(MOST_PLACES, sizeof *t->places);
+        t->starved = !t->places;
         if (t->places)
             find_places(t);
+        if (t->starved)
+            drop_places(t); /* all or none: the next who asks looks again */
     }
     *n = t->n;
     const struct codegen_place *places = t->places;

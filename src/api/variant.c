@@ -1,4 +1,5 @@
 /* See variant.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -22,26 +23,20 @@ static void name_arch(const struct device *d, char *out, size_t size, struct cod
 {
     if (d->ops->kind != DEVICE_CUDA)
         return;
-    out[0] = 0;
     o->arch = out;
-    struct strbuf b = {0};
-    strbuf_printf(&b, "sm_%d", d->sm);
-    if (b.s && b.n < size)
-        memcpy(out, b.s, b.n + 1);
-    strbuf_fini(&b);
+    snprintf(out, size, "sm_%d", d->sm);
     o->target = TARGET_NVPTX;
     o->ptx_version = ptx_version_for(d->driver_version);
 }
 
 static unsigned entry_index(const struct kernel_image *image, unsigned nest, const char *step)
 {
-    struct strbuf b = {0};
+    char name[32];
     unsigned found = ~0u;
-    strbuf_printf(&b, "n%u_%s", nest, step);
-    for (unsigned i = 0; b.s && i < image->n_entries; i++)
-        if (strcmp(image->entries[i].name, b.s) == 0)
+    snprintf(name, sizeof name, "n%u_%s", nest, step);
+    for (unsigned i = 0; i < image->n_entries; i++)
+        if (strcmp(image->entries[i].name, name) == 0)
             found = i;
-    strbuf_fini(&b);
     return found;
 }
 

@@ -12,11 +12,14 @@ struct job {
     struct diags *diags;
 };
 
-/* What the library has written of one kind, or NULL when there is nothing. */
+/* What the library has written of one kind, or NULL when there is nothing, or no memory for it, with a diagnostic. */
 static char *take(struct job *j, int (*size_of)(void *, size_t *), int (*get)(void *, char *))
 {
     size_t size = 0;
-    char *text = size_of(j->program, &size) == NVVM_SUCCESS && size > 1 ? calloc(size + 1, 1) : NULL;
+    bool any = size_of(j->program, &size) == NVVM_SUCCESS && size > 1;
+    char *text = any ? calloc(size + 1, 1) : NULL;
+    if (any && !text)
+        diag_add(j->diags, AX_out_of_memory, NO_SPAN, "out of memory");
     if (text && get(j->program, text) == NVVM_SUCCESS)
         return text;
     free(text);
@@ -35,7 +38,7 @@ static void log_to_notes(struct job *j)
 static bool told_nothing(struct job *j)
 {
     char *log = take(j, j->n->log_size, j->n->log);
-    bool nothing = !log || !log[strspn(log, " \t\r\n")];
+    bool nothing = log ? !log[strspn(log, " \t\r\n")] : !diags_of_memory(j->diags);
     free(log);
     return nothing;
 }
@@ -58,12 +61,13 @@ static char *run(struct job *j, const char *text, const char *const *options, in
         return NULL;
     }
     if (!told_nothing(j)) {
-        diag_add(j->diags, AX_libnvvm_refused, NO_SPAN, "libNVVM compiled the code with reservations");
+        if (!diags_of_memory(j->diags))
+            diag_add(j->diags, AX_libnvvm_refused, NO_SPAN, "libNVVM compiled the code with reservations");
         log_to_notes(j);
         return NULL;
     }
     char *ptx = take(j, j->n->result_size, j->n->result);
-    if (!ptx)
+    if (!ptx && !diags_of_memory(j->diags))
         diag_add(j->diags, AX_libnvvm_refused, NO_SPAN, "libNVVM gave no code");
     return ptx;
 }

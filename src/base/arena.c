@@ -34,6 +34,11 @@ static _Noreturn void fail(struct arena *a, enum arena_failure why)
     longjmp(*a->on_fail, 1);
 }
 
+void arena_out_of_memory(struct arena *a)
+{
+    fail(a, ARENA_NO_MEMORY);
+}
+
 static struct arena_block *grow(struct arena *a, size_t need)
 {
     size_t size = a->head ? a->head->size * 2 : FIRST_BLOCK;

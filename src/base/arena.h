@@ -26,6 +26,8 @@ struct arena {
 
 void arena_init(struct arena *a, size_t limit);
 void arena_fini(struct arena *a);
+/* Jumps as when memory runs out: for what is not in the arena and ran out. */
+_Noreturn void arena_out_of_memory(struct arena *a);
 /* size bytes, zeroed, aligned to 16. */
 void *arena_alloc(struct arena *a, size_t size);
 char *arena_strndup(struct arena *a, const char *s, size_t n);

@@ -69,13 +69,15 @@ void diags_set_source(struct diags *d, const char *name, const char *text, size_
     copy_for_display(d->source, text, n);
 }
 
-static char *format(const char *fmt, va_list args)
+static char *format(struct diags *d, const char *fmt, va_list args)
 {
     char *s = NULL;
-    return vasprintf(&s, fmt, args) < 0 ? NULL : s;
+    bool made = vasprintf(&s, fmt, args) >= 0;
+    d->starved |= !made;
+    return made ? s : NULL;
 }
 
-static bool make_room(struct diags *d)
+bool diags_reserve(struct diags *d)
 {
     if (d->n >= (d->limit ? d->limit : DEFAULT_LIMIT))
         return false;
@@ -83,8 +85,10 @@ static bool make_room(struct diags *d)
         return true;
     unsigned cap = d->cap ? 2 * d->cap : 4;
     struct diag *grown = realloc(d->at, cap * sizeof *grown);
-    if (!grown)
+    if (!grown) {
+        d->starved = true;
         return false;
+    }
     d->at = grown;
     d->cap = cap;
     return true;
@@ -93,13 +97,13 @@ static bool make_room(struct diags *d)
 void diag_add(struct diags *d, enum diag_id id, struct span span, const char *fmt, ...)
 {
     d->n_errors += diag_table[id].severity == SEVERITY_ERROR;
-    if (!make_room(d)) {
+    if (!diags_reserve(d)) {
         d->lost++;
         return;
     }
     va_list args;
     va_start(args, fmt);
-    d->at[d->n++] = (struct diag){.id = id, .span = span, .message = format(fmt, args)};
+    d->at[d->n++] = (struct diag){.id = id, .span = span, .message = format(d, fmt, args)};
     va_end(args);
 }
 
@@ -109,18 +113,32 @@ void diag_note(struct diags *d, struct span span, const char *fmt, ...)
         return;
     struct diag *g = &d->at[d->n - 1];
     struct diag_note *grown = realloc(g->notes, (g->n_notes + 1) * sizeof *grown);
+    d->starved |= !grown;
     if (!grown)
         return;
     va_list args;
     va_start(args, fmt);
     g->notes = grown;
-    g->notes[g->n_notes++] = (struct diag_note){span, format(fmt, args)};
+    g->notes[g->n_notes++] = (struct diag_note){span, format(d, fmt, args)};
     va_end(args);
 }
 
 bool diags_has_errors(const struct diags *d)
 {
     return d->n_errors > 0;
+}
+
+static bool is_error(const struct diag *g)
+{
+    return diag_table[g->id].severity == SEVERITY_ERROR;
+}
+
+bool diags_of_memory(const struct diags *d)
+{
+    unsigned first = 0;
+    while (first < d->n && !is_error(&d->at[first]))
+        first++;
+    return first < d->n ? d->at[first].id == AX_out_of_memory : d->n_errors > 0;
 }
 
 static bool continues(char c)

@@ -50,17 +50,22 @@ struct diags {
     struct diag *at;
     unsigned n, cap, n_errors, lost;
     unsigned limit; /* stop collecting after so many; 0 means 20 */
+    bool starved;   /* there was no memory to keep all that was said */
     bool mild;      /* told with success: nothing here is worse than a warning */
 };
 
 void diags_init(struct diags *d);
 void diags_fini(struct diags *d);
 void diags_set_source(struct diags *d, const char *name, const char *text, size_t n);
+/* Room for one more, so that adding it loses its words at most. */
+bool diags_reserve(struct diags *d);
 void diag_add(struct diags *d, enum diag_id id, struct span span, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* Attaches to the diagnostic added last. */
 void diag_note(struct diags *d, struct span span, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 bool diags_has_errors(const struct diags *d);
+/* Is the first error that memory ran out, or one that there was no memory to describe? */
+bool diags_of_memory(const struct diags *d);
 enum severity diag_severity(const struct diags *d, unsigned index);
 /* 1-based line and column (in characters, UTF-8 aware) of a byte offset. */
 void diags_position(const struct diags *d, uint32_t offset, unsigned *line, unsigned *column);

@@ -646,10 +646,17 @@ static bool go_on(struct evaluation *e, const struct looping *l, ir_id cond, uin
     return any && !e->failed && round < e->ir->max_rounds;
 }
 
+/* n values, nothing yet; NULL when memory runs out. */
+static struct value *values_new(struct evaluation *e, uint32_t n)
+{
+    struct value *v = get(e, (n + 1) * sizeof *v);
+    return v ? memset(v, 0, (n + 1) * sizeof *v) : NULL;
+}
+
 /* The values of all variables become those of `chain` where an element goes on; from its first value, everywhere. */
 static void step_variables(struct evaluation *e, const struct looping *l, ir_id chain)
 {
-    struct value *next = get(e, (l->loop->n + 1) * sizeof *next);
+    struct value *next = values_new(e, l->loop->n);
     for (uint32_t k = 0; !e->failed && k < l->loop->n; k++)
         next[k] = expand(e, ir_tied(e->ir, chain, k), l->loop->shape);
     for (uint32_t k = 0; !e->failed && k < l->loop->n; k++) {
@@ -660,8 +667,10 @@ static void step_variables(struct evaluation *e, const struct looping *l, ir_id 
                 memcpy((char *)next[k].data + (size_t)i * size, (char *)now->data + (size_t)i * size, size);
         value_free(now);
         now->data = next[k].data;
-        free(next[k].faults);
+        next[k].data = NULL;
     }
+    for (uint32_t k = 0; next && k < l->loop->n; k++)
+        value_free(&next[k]);
     free(next);
 }
 
@@ -697,7 +706,7 @@ static void run_loop(struct evaluation *e, ir_id id)
 /* What states become is taken before any of them changes. */
 static void set_states(struct evaluation *e, const struct ir_steps *s, ir_id chain)
 {
-    struct value *next = get(e, (s->n + 1) * sizeof *next);
+    struct value *next = values_new(e, s->n);
     for (uint32_t i = 0; !e->failed && i < s->n; i++)
         next[i] = expand(e, ir_tied(e->ir, chain, i), ir_at(e->ir, s->state[i])->shape);
     for (uint32_t i = 0; next && i < s->n; i++) {

@@ -41,10 +41,13 @@ static struct binding *parse_function(struct sema *s, const struct math_function
 
     diags_init(&quiet);
     tree = ast_parse(s->arena, file->text + f->begin, f->size, NULL, &quiet);
-    if (!tree)
+    bool starved = !tree && diags_of_memory(&quiet);
+    if (!tree && !starved)
         sema_error(s, AX_internal, (struct span){0, 0}, "the library's function %s does not parse: %s",
                    f->name, quiet.n ? quiet.at[0].message : "");
     diags_fini(&quiet);
+    if (starved)
+        arena_out_of_memory(s->arena);
     if (!tree)
         return NULL;
     s->scope = s->library->scope;
