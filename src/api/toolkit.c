@@ -2,9 +2,11 @@
  * Where libNVVM may lie: a file that is named, or the places where a full CUDA toolkit, a trimmed one, conda and pip put
  * it. The environment is read once, when the context is made; folders are looked at when the library is first needed.
  */
-#include <glob.h>
+#include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "api.h"
 
 #define SONAME "libnvvm.so.4"
@@ -85,26 +87,57 @@ static void add_site(struct toolkit *t, const char *site)
     add_joined(t, site, "nvidia/cuda_nvcc/nvvm/lib64/libnvvm.so", "the Python package nvidia-cuda-nvcc-cu12");
 }
 
-/* The files that a pattern stands for; the caller frees them. */
-static glob_t files_like(struct toolkit *t, const char *pattern)
+typedef int like(const struct dirent *e);
+typedef void add_one(struct toolkit *t, const char *path);
+
+static int is_python(const struct dirent *e)
 {
-    glob_t found = {0};
-    t->starved |= glob(pattern, 0, NULL, &found) == GLOB_NOSPACE;
-    return found;
+    return strncmp(e->d_name, "python3", 7) == 0;
+}
+
+static int is_cuda(const struct dirent *e)
+{
+    return strncmp(e->d_name, "cuda-", 5) == 0 && e->d_name[5] >= '1' && e->d_name[5] <= '9';
+}
+
+/* What a folder has of such a name, the last by name first. Not by glob: glibc's frees twice where memory runs out. */
+static void add_each(struct toolkit *t, const char *folder, like *of_such_a_name, add_one *one)
+{
+    struct dirent **found = NULL;
+    int n = scandir(folder, &found, of_such_a_name, alphasort);
+    t->starved |= n < 0 && errno == ENOMEM;
+    while (n-- > 0) {
+        struct strbuf path = {0};
+        strbuf_printf(&path, "%s/%s", folder, found[n]->d_name);
+        t->starved |= path.failed;
+        if (!path.failed)
+            one(t, path.s);
+        strbuf_fini(&path);
+        free(found[n]);
+    }
+    free(found);
+}
+
+static void add_python(struct toolkit *t, const char *path)
+{
+    struct strbuf site = {0};
+    strbuf_printf(&site, "%s/site-packages", path);
+    t->starved |= site.failed;
+    if (!site.failed && access(site.s, F_OK) == 0)
+        add_site(t, site.s);
+    strbuf_fini(&site);
 }
 
 static void add_sites_of(struct toolkit *t, const char *prefix)
 {
-    struct strbuf b = {0};
+    struct strbuf folder = {0};
     if (!prefix)
         return;
-    strbuf_printf(&b, "%s/lib/python3*/site-packages", prefix);
-    t->starved |= b.failed;
-    glob_t found = files_like(t, b.failed ? "" : b.s);
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        add_site(t, found.gl_pathv[i]);
-    globfree(&found);
-    strbuf_fini(&b);
+    strbuf_printf(&folder, "%s/lib", prefix);
+    t->starved |= folder.failed;
+    if (!folder.failed)
+        add_each(t, folder.s, is_python, add_python);
+    strbuf_fini(&folder);
 }
 
 static void add_packages(struct toolkit *t, const char *list)
@@ -118,16 +151,17 @@ static void add_packages(struct toolkit *t, const char *list)
     free(own);
 }
 
+static void add_toolkit(struct toolkit *t, const char *root)
+{
+    add_root(t, root, "NVIDIA's CUDA toolkit");
+}
+
 /* "/usr/local/cuda" is the one that is in use; others lie beside it under their versions. */
 static void add_usual(struct toolkit *t)
 {
-    static const char provider[] = "NVIDIA's CUDA toolkit";
-    add_root(t, "/usr/local/cuda", provider);
-    glob_t found = files_like(t, "/usr/local/cuda-[1-9]*");
-    for (size_t i = found.gl_pathc; i-- > 0;)
-        add_root(t, found.gl_pathv[i], provider);
-    globfree(&found);
-    add_root(t, "/opt/cuda", provider);
+    add_toolkit(t, "/usr/local/cuda");
+    add_each(t, "/usr/local", is_cuda, add_toolkit);
+    add_toolkit(t, "/opt/cuda");
     add(t, strdup(SONAME), "the system's list of libraries");
 }
 

@@ -5,6 +5,7 @@
  */
 #include <dlfcn.h>
 #include <libgen.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "host.h"
 #include "short.h"
@@ -695,13 +696,34 @@ static const struct scenario scenarios[] = {
     {"fault of a program that is gone", open_raised, synchronize_without, same_words, .source = "x[int64(y)]", .says = "AX0312", .want = AREX_ERROR_PROGRAM, .calls = 1},
 };
 
-/* Where a toolkit is looked for: here it depends on nothing but this machine's folders. */
+/* A conda environment of several Pythons, and its parts in the order they are made in. */
+static char conda[] = "/tmp/arex_failing_XXXXXX";
+static const char *const conda_parts[] = {"lib", "lib/python3.10", "lib/python3.10/site-packages", "lib/python3.11", "lib/python3.11/site-packages", "lib/python3.12"};
+
+static void each_part(int (*done)(const char *path), bool backwards)
+{
+    enum { N = sizeof conda_parts / sizeof *conda_parts };
+    char path[128];
+    for (int i = 0; i < N; i++) {
+        snprintf(path, sizeof path, "%s/%s", conda, conda_parts[backwards ? N - 1 - i : i]);
+        done(path);
+    }
+}
+
+static int make_folder(const char *path)
+{
+    return mkdir(path, 0700);
+}
+
+/* Where a toolkit is looked for: here it depends on nothing but this machine's folders of toolkits. */
 static void set_environment(void)
 {
+    if (mkdtemp(conda))
+        each_part(make_folder, false);
     unsetenv("AREX_LIBNVVM");
     unsetenv("CUDA_PATH");
     setenv("CUDA_HOME", "/nowhere/toolkit", 1);
-    setenv("CONDA_PREFIX", "/nowhere/conda", 1);
+    setenv("CONDA_PREFIX", conda, 1);
     setenv("VIRTUAL_ENV", "/nowhere/venv", 1);
 }
 
@@ -717,5 +739,8 @@ int main(int argc, char **argv)
     free(self);
     for (int i = 0; i < N; i++)
         tests[i] = (struct CMUnitTest){.name = scenarios[i].name, .test_func = play, .initial_state = (void *)&scenarios[i]};
-    return cmocka_run_group_tests_name("failing", tests, NULL, NULL) != 0;
+    int failed = cmocka_run_group_tests_name("failing", tests, NULL, NULL);
+    each_part(rmdir, true);
+    rmdir(conda);
+    return failed != 0;
 }
