@@ -100,6 +100,16 @@ static int is_cuda(const struct dirent *e)
     return strncmp(e->d_name, "cuda-", 5) == 0 && e->d_name[5] >= '1' && e->d_name[5] <= '9';
 }
 
+static void add_below(struct toolkit *t, const char *folder, const char *name, add_one *one)
+{
+    struct strbuf path = {0};
+    strbuf_printf(&path, "%s/%s", folder, name);
+    t->starved |= path.failed;
+    if (!path.failed)
+        one(t, path.s);
+    strbuf_fini(&path);
+}
+
 /* What a folder has of such a name, the last by name first. Not by glob: glibc's frees twice where memory runs out. */
 static void add_each(struct toolkit *t, const char *folder, like *of_such_a_name, add_one *one)
 {
@@ -107,37 +117,32 @@ static void add_each(struct toolkit *t, const char *folder, like *of_such_a_name
     int n = scandir(folder, &found, of_such_a_name, alphasort);
     t->starved |= n < 0 && errno == ENOMEM;
     while (n-- > 0) {
-        struct strbuf path = {0};
-        strbuf_printf(&path, "%s/%s", folder, found[n]->d_name);
-        t->starved |= path.failed;
-        if (!path.failed)
-            one(t, path.s);
-        strbuf_fini(&path);
+        add_below(t, folder, found[n]->d_name, one);
         free(found[n]);
     }
     free(found);
 }
 
-static void add_python(struct toolkit *t, const char *path)
+static void add_site_there(struct toolkit *t, const char *site)
 {
-    struct strbuf site = {0};
-    strbuf_printf(&site, "%s/site-packages", path);
-    t->starved |= site.failed;
-    if (!site.failed && access(site.s, F_OK) == 0)
-        add_site(t, site.s);
-    strbuf_fini(&site);
+    if (access(site, F_OK) == 0)
+        add_site(t, site);
+}
+
+static void add_python(struct toolkit *t, const char *python)
+{
+    add_below(t, python, "site-packages", add_site_there);
+}
+
+static void add_pythons(struct toolkit *t, const char *folder)
+{
+    add_each(t, folder, is_python, add_python);
 }
 
 static void add_sites_of(struct toolkit *t, const char *prefix)
 {
-    struct strbuf folder = {0};
-    if (!prefix)
-        return;
-    strbuf_printf(&folder, "%s/lib", prefix);
-    t->starved |= folder.failed;
-    if (!folder.failed)
-        add_each(t, folder.s, is_python, add_python);
-    strbuf_fini(&folder);
+    if (prefix)
+        add_below(t, prefix, "lib", add_pythons);
 }
 
 static void add_packages(struct toolkit *t, const char *list)

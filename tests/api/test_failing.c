@@ -3,11 +3,10 @@
  * none refused; and then the same with all that follow refused too. Whatever was refused, the call returns, says so (AX0408) or is right, loses nothing and does no harm: made
  * again with memory it is right, and once all is freed nothing of the library's is alive.
  */
-#include <dlfcn.h>
 #include <libgen.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "host.h"
+#include "fake.h"
 #include "short.h"
 
 /* What a scenario works on; freed after each round. */
@@ -37,13 +36,6 @@ struct scenario {
     void (*fill)(struct stage *); /* inputs and outputs of a call; NULL: ten elements of float64, outputs allocated by the library */
 };
 
-static struct {
-    char path[1024];
-    void (*reset)(void);
-    int (*live)(void);
-    int (*launches)(void);
-    void *(*page)(void);
-} fake;
 static char expected[1 << 14]; /* of a round with memory: text, or the bytes of outputs */
 static size_t n_expected;
 
@@ -147,29 +139,7 @@ static void open_program(struct stage *s)
     make_program(s);
 }
 
-/* ---- a GPU that computes nothing: tests/runtime/fake_cuda.c ---- */
-
-static void find_function(void *library, const char *name, void *out)
-{
-    void *p = dlsym(library, name);
-    memcpy(out, &p, sizeof p);
-    assert_non_null(p);
-}
-
-/* Beside this program where tests are packed, in the folder of the runtime's tests where they are built. */
-static int open_fake(const char *folder)
-{
-    snprintf(fake.path, sizeof fake.path, "%s/libfake_cuda.so", folder);
-    if (access(fake.path, R_OK))
-        snprintf(fake.path, sizeof fake.path, "%s/../runtime/libfake_cuda.so", folder);
-    void *library = dlopen(fake.path, RTLD_NOW | RTLD_LOCAL);
-    assert_non_null(library);
-    find_function(library, "fake_reset", &fake.reset);
-    find_function(library, "fake_live", &fake.live);
-    find_function(library, "fake_launches", &fake.launches);
-    find_function(library, "fake_page", &fake.page);
-    return 0;
-}
+/* ---- a GPU that computes nothing ---- */
 
 static void open_gpu(struct stage *s)
 {
@@ -338,7 +308,9 @@ static void raise_fault(struct stage *s)
 {
     assert_int_equal(call_on_stream(s), AREX_OK);
     drop_results(s);
-    *(uint32_t *)fake.page() = 4; /* an index out of range */
+    void *(*page)(void);
+    find_function("fake_page", &page);
+    *(uint32_t *)page() = 4; /* an index out of range */
     s->raised = true;
 }
 
@@ -716,15 +688,17 @@ static int make_folder(const char *path)
 }
 
 /* Where a toolkit is looked for: here it depends on nothing but this machine's folders of toolkits. */
-static void set_environment(void)
+static bool set_environment(void)
 {
-    if (mkdtemp(conda))
-        each_part(make_folder, false);
+    if (!mkdtemp(conda))
+        return false;
+    each_part(make_folder, false);
     unsetenv("AREX_LIBNVVM");
     unsetenv("CUDA_PATH");
     setenv("CUDA_HOME", "/nowhere/toolkit", 1);
     setenv("CONDA_PREFIX", conda, 1);
     setenv("VIRTUAL_ENV", "/nowhere/venv", 1);
+    return true;
 }
 
 int main(int argc, char **argv)
@@ -734,12 +708,13 @@ int main(int argc, char **argv)
     struct CMUnitTest tests[N];
     short_begin();
     fill_data();
-    set_environment();
-    open_fake(dirname(self));
+    if (!set_environment())
+        return perror(conda), 1;
+    find_fake(dirname(self));
     free(self);
     for (int i = 0; i < N; i++)
         tests[i] = (struct CMUnitTest){.name = scenarios[i].name, .test_func = play, .initial_state = (void *)&scenarios[i]};
-    int failed = cmocka_run_group_tests_name("failing", tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("failing", tests, open_fake, close_fake);
     each_part(rmdir, true);
     rmdir(conda);
     return failed != 0;
